@@ -1,0 +1,227 @@
+"""One /etc/portage out of several: what lies below, then each layer, then what plugins add.
+
+Three rules, by kind of file: what Portage reads as a directory of pieces gets each layer's piece in
+turn; make.conf is joined (makeconf.py); everything else is keyed by its name, and the later layer wins.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gentoomuch_portage import makeconf
+from gentoomuch_portage.errors import BadFile, BadLayer
+from gentoomuch_portage.makeconf import Piece
+from gentoomuch_portage.plan import File, Layer, Line, Part
+from gentoomuch_portage.portage_adapter import query
+
+STACKED = frozenset({"repos.conf", "binrepos.conf", "sets.conf", "mirrors"})
+"""Directories of pieces, besides package.*. Source: portage(5)."""
+PROFILE_SINGLE = frozenset({"eapi", "parent", "profile.bashrc"})
+"""Single files of profile/; all others there are directories of pieces. Source: portage(5)."""
+LEFT_OUT = frozenset({"make.profile", "gnupg", "CVS", "RCS", "SCCS"})
+"""Said otherwise (make.profile), not read from a configroot (gnupg), or another tool's."""
+FOR_BUILDING = frozenset({"env", "patches", "savedconfig", "repos.conf", "binrepos.conf", "sets", "sets.conf"})
+"""What a layer says of packages that are installed in ``/`` for building, besides package.*: not the
+flags and the make_profile of another machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A folder laid out like /etc/portage."""
+
+    name: str
+    folder: Path
+    inside: Path | None = None
+    """No link in it may lead out of this folder. None for the host's own: its links are the owner's affair,
+    and of its package.* files Portage complains as it always did, where we would refuse."""
+
+
+@dataclass(slots=True)
+class Composed:
+    """What a configroot shows, before it is written."""
+
+    files: dict[str, tuple[bytes, int, int]] = field(default_factory=dict)
+    """Path below etc/portage -> content, mode, group (-1: ours)."""
+    inputs: dict[str, str] = field(default_factory=dict)
+    """Path of each file and folder that was looked at -> ``signature``."""
+    pieces: list[Piece] = field(default_factory=list)
+    """The make.conf of each source."""
+    hidden: list[tuple[Path, Path]] = field(default_factory=list)
+    """A file, and the file of a later layer that took its place."""
+    origins: dict[str, Path] = field(default_factory=dict)
+    """Path below etc/portage -> the file that it came from."""
+
+
+def compose(sources: Iterable[Source], added: Iterable[tuple[str, Part]], *, building: bool = False) -> Composed:
+    """Add layers up.
+
+    Args:
+        sources: in order; later ones win.
+        added: parts of plugins; of these only ``File`` and ``Line`` are laid.
+        building: for the packages that are installed in ``/`` for building.
+
+    Raises:
+        BadFile, BadLayer: a file is wrong, unreadable, or a link that leads out of the configuration.
+    """
+    result = Composed()
+    sources = tuple(sources)
+    known: dict[str, str] = {}
+    defaults: list[Piece] = []
+    width = len(str(len(sources) + 1))
+    for number, source in enumerate(sources):
+        _look(result, source.folder)
+        for path, name in _entries(result, source):
+            if building and source.inside is not None and not _for_building(name):
+                continue
+            if name == "make.conf":
+                result.pieces.append(_piece(result, source, path, known))
+            elif name == "profile/make.defaults":
+                defaults.append(_piece(result, source, path, {}))
+            else:
+                turn = f"/{number:0{width}}-{source.name}" if _stacked(name) else ""
+                atoms = path.name.startswith("package.") and source.inside is not None
+                _lay(result, source, path, name + turn, checked=atoms)
+    _add(result, added, known, f"{len(sources):0{width}}-plugins")
+    if defaults:
+        result.files["profile/make.defaults"] = (makeconf.joined(defaults, query.incrementals()).encode(), 0o644, -1)
+    for piece in result.pieces:
+        for path in piece.sourced():
+            _look(result, path)
+    return result
+
+
+def _stacked(name: str) -> bool:
+    """Whether Portage reads a name below etc/portage as a directory of pieces."""
+    match name.split("/"):
+        case ["profile", one]:
+            return one not in PROFILE_SINGLE
+        case [one]:
+            return one in STACKED or one.startswith("package.")
+    return False
+
+
+def _for_building(name: str) -> bool:
+    """Whether it says something of packages that are installed in ``/`` for building."""
+    top = name.split("/", 1)[0]
+    return top in FOR_BUILDING or top.startswith("package.")
+
+
+def _add(result: Composed, added: Iterable[tuple[str, Part]], known: dict[str, str], turn: str) -> None:
+    """Lay what plugins add, behind all layers."""
+    generated = _generated(added)
+    if text := generated.pop("make.conf", ""):
+        values = _values(text, known)
+        result.pieces.append(Piece(layer="plugins", files=((Path("plugins"), text),), values=values))
+    for name, text in generated.items():
+        result.files[f"{name}/{turn}" if _stacked(name) else name] = (text.encode(), 0o644, -1)
+
+
+def signature(path: Path) -> str:
+    """What changes whenever a file or a folder does; ``-`` where there is none."""
+    try:
+        seen = path.stat()
+    except OSError:
+        return "-"
+    return f"{seen.st_mtime_ns}.{seen.st_ctime_ns}.{seen.st_size}.{seen.st_ino}"
+
+
+def _look(result: Composed, path: Path) -> None:
+    result.inputs[str(path)] = signature(path)
+
+
+def _entries(result: Composed, source: Source) -> Iterator[tuple[Path, str]]:
+    """The entries of a source, sorted, with their names below etc/portage; one level deeper in profile/."""
+    for path in _children(source.folder):
+        if path.name == "profile" and path.is_dir():
+            _look(result, path)
+            yield from ((below, f"profile/{below.name}") for below in _children(path))
+        elif path.name not in LEFT_OUT:
+            yield path, path.name
+
+
+def _children(folder: Path) -> list[Path]:
+    try:
+        return sorted(one for one in folder.iterdir() if not one.name.startswith(".") and not one.name.endswith("~"))
+    except FileNotFoundError:
+        return []
+    except PermissionError as error:
+        raise BadFile(
+            folder, 0, "it cannot be read by this user", remedy="run it as root, or open it for reading"
+        ) from error
+
+
+def _piece(result: Composed, source: Source, path: Path, known: dict[str, str]) -> Piece:
+    for one in _tree(result, source, path):
+        _look(result, one)
+    values = query.make_conf(path, known)
+    files = tuple((one, one.read_text(encoding="utf-8", errors="replace")) for one in query.file_list(path))
+    return Piece(layer=source.name, files=files, values=values)
+
+
+def _values(text: str, known: dict[str, str]) -> dict[str, str]:
+    """What Portage reads in a generated text."""
+    import tempfile
+
+    with tempfile.NamedTemporaryFile("w", prefix="gm-", suffix=".conf", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        return query.make_conf(Path(file.name), known)
+
+
+def _lay(result: Composed, source: Source, path: Path, name: str, *, checked: bool = False) -> None:
+    """Put a file, or every file of a folder, into the tree."""
+    for one in _tree(result, source, path):
+        at = name if one == path else f"{name}/{one.relative_to(path)}"
+        try:
+            seen = one.stat()
+            content = one.read_bytes()
+        except OSError as error:
+            raise BadFile(
+                one, 0, error.strerror or "it cannot be read", remedy="run it as root, or open it for reading"
+            ) from error
+        if checked:
+            query.check_atoms(one)
+        if (before := result.origins.get(at)) and result.files[at][0] != content:
+            result.hidden.append((before, one))
+        result.origins[at] = one
+        result.files[at] = (content, seen.st_mode & 0o777, seen.st_gid if not seen.st_mode & 0o004 else -1)
+
+
+def _tree(result: Composed, source: Source, path: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """The files at and below a path, links followed; every folder on the way is looked at."""
+    _look(result, path)
+    real = path.resolve()
+    if source.inside is not None and not real.is_relative_to(source.inside.resolve()):
+        raise BadLayer(path, 0, f"this link leads out of {source.inside}, to {real}", remedy="copy what it means")
+    if real in above:
+        raise BadLayer(path, 0, f"this link leads back to {real}", remedy="remove it")
+    if path.is_dir():
+        for below in _children(path):
+            if below.name not in LEFT_OUT:
+                yield from _tree(result, source, below, (*above, real))
+    elif path.is_file():
+        yield path
+    elif path.is_symlink() and source.inside is not None:
+        raise BadLayer(path, 0, f"this is a broken link to {os.readlink(path)}", remedy=f"rm {path}")
+
+
+def _generated(added: Iterable[tuple[str, Part]]) -> dict[str, str]:
+    """What plugins add, by file; the lines of one file sorted by plugin, whole files first."""
+    texts: dict[str, str] = {}
+    for plugin, part in sorted(
+        ((plugin, part) for plugin, part in added if isinstance(part, File | Line)),
+        key=lambda pair: (isinstance(pair[1], Line), pair[0]),
+    ):
+        texts[part.file] = (
+            texts.get(part.file, "")
+            + part.text.rstrip("\n")
+            + (f"  # {plugin}\n" if part.file.startswith("package.") and isinstance(part, Line) else "\n")
+        )
+    return texts
+
+
+def sources_of(parts: Iterable[tuple[str, Part]], *, host: Path | None, config: Path) -> tuple[Source, ...]:
+    """The host's own folder, where it lies below, and the layers of a plan."""
+    below = (Source("host", host),) if host is not None else ()
+    return (*below, *(Source(part.name, part.folder, config) for _, part in parts if isinstance(part, Layer)))

@@ -1,0 +1,134 @@
+"""The one room that speaks."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from gentoomuch_portage.errors import GmError
+
+if TYPE_CHECKING:
+    from gentoomuch_portage.plan import Plan
+
+
+def say(text: str = "") -> None:
+    """Print what was asked for, to stdout."""
+    sys.stdout.write(f"{text}\n")
+
+
+def tell(text: str) -> None:
+    """Print something about the work, to stderr."""
+    sys.stderr.write(f"{text}\n")
+
+
+def say_json(found: Any) -> None:
+    """Print data for scripts."""
+    sys.stdout.write(json.dumps(found, indent=2, sort_keys=True, default=str) + "\n")
+
+
+def warn(text: str) -> None:
+    """Print a line that asks for attention."""
+    tell(f"{_colour('33', 'gentoomuch:', sys.stderr)} {text}")
+
+
+def refuse(error: GmError, *, as_json: bool = False) -> int:
+    """Show an error with its remedy, and return its exit status."""
+    if as_json:
+        say_json({"error": error.code, "message": error.message, "remedy": error.remedy})
+    else:
+        tell(f"{_colour('31', 'gentoomuch:', sys.stderr)} {error.message}  [{error.code}]")
+        if error.remedy:
+            tell(f"{_colour('31', 'gentoomuch:', sys.stderr)}     try: {error.remedy}")
+    return error.status
+
+
+class Shown:
+    """The exit status of a block whose errors are shown."""
+
+    status = 0
+
+
+@contextmanager
+def shown(*, as_json: bool = False) -> Iterator[Shown]:
+    """Show the errors of a block instead of letting them through; ``status`` says how it ended."""
+    end = Shown()
+    try:
+        yield end
+    except GmError as error:
+        end.status = refuse(error, as_json=as_json)
+
+
+def coloured(stream: Any) -> bool:
+    """Whether a stream wants colours. Source: NO_COLOR, and Portage's NOCOLOR."""
+    return (
+        not os.environ.get("NO_COLOR")
+        and os.environ.get("NOCOLOR", "").lower() not in {"yes", "true", "1"}
+        and os.environ.get("TERM", "") not in {"", "dumb"}
+        and stream.isatty()
+    )
+
+
+def _colour(code: str, text: str, stream: Any) -> str:
+    return f"\033[{code}m{text}\033[0m" if coloured(stream) else text
+
+
+def heading(text: str) -> str:
+    """A heading in bold where stdout wants colours."""
+    return _colour("1", text, sys.stdout)
+
+
+def good(text: str) -> str:
+    """Green where stdout wants colours."""
+    return _colour("32", text, sys.stdout)
+
+
+def bad(text: str) -> str:
+    """Red where stdout wants colours."""
+    return _colour("31", text, sys.stdout)
+
+
+def faint(text: str) -> str:
+    """Faint where stdout wants colours."""
+    return _colour("2", text, sys.stdout)
+
+
+_MEANING = {
+    "--gm-profile": "build for this machine (also GM_PROFILE, or as NAME-emerge)",
+    "--gm-config": "configuration instead of /etc/gentoomuch (also GM_CONFIG)",
+    "--gm-state": "state instead of /var/lib/gentoomuch (also GM_STATE)",
+    "--gm-cache": "cache instead of /var/cache/gentoomuch (also GM_CACHE)",
+    "--gm-explain": "print the plan and do nothing",
+    "--gm-plan": "run a printed plan",
+    "--gm-isolation": "none, auto, or a kind of container",
+    "--gm-no": "leave plugins out",
+    "--gm-json": "write what happens to a file, a line an event",
+    "--gm-help": "these words alone",
+    "--gm-version": "our version alone",
+}
+
+
+def our_words(words: Mapping[str, str]) -> str:
+    """Our words on emerge's line, a line each."""
+    lines = []
+    for word, shape in words.items():
+        value = f"[={shape[1:-1]}]" if shape.startswith("[") else f"={shape}" if shape else ""
+        lines.append(f"   {word + value:<36} {_MEANING[word]}")
+    return "\n".join([heading("gentoomuch's own words:"), *lines])
+
+
+def explained(plan: "Plan") -> str:
+    """A plan for people."""
+    rows = [
+        ("profile", plan.profile),
+        ("base", plan.base),
+        ("root", plan.root),
+        ("configroot", plan.configroot),
+        *([("for building", plan.build_configroot)] if plan.build_configroot else []),
+        ("isolation", plan.isolation),
+        *(("env", f"{name}={value}") for name, value in plan.env.items()),
+        *((plugin, f"{part}") for plugin, part in plan.parts),
+        ("runs", " ".join(["emerge", *plan.words])),
+    ]
+    return "\n".join(f"{faint(f'{name:>12}')}  {text}" for name, text in rows)

@@ -1,0 +1,13 @@
+#include <greet.h>
+#include <stdio.h>
+
+int main(void)
+{
+	printf("%s, built with %s\n", greeting(), BUILT_WITH);
+#ifdef __AVX2__
+	puts("the compiler was free to use AVX2");
+#elif defined __x86_64__
+	puts("the compiler kept away from AVX2");
+#endif
+	return 0;
+}

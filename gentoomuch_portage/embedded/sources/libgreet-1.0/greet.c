@@ -1,0 +1,10 @@
+#include "greet.h"
+
+const char *greeting(void)
+{
+#ifdef SHOUT
+	return "HELLO";
+#else
+	return "hello";
+#endif
+}

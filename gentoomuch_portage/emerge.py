@@ -1,0 +1,46 @@
+"""gm-emerge: the door. Without a profile this is emerge; with one, ``walk`` goes on."""
+
+import os
+import sys
+
+from gentoomuch_portage.portage_adapter import front
+
+
+def main() -> int:
+    """The console script."""
+    front.speak_utf8()
+    try:
+        status = run(sys.argv[0], sys.argv[1:])
+    except KeyboardInterrupt as signalled:
+        front.ended_by(signalled)
+    finally:
+        front.close()
+    return status
+
+
+def run(called: str, argv: list[str]) -> int:
+    """Run emerge, for a profile where one is asked for or set.
+
+    Args:
+        called: the name we were started by, with or without its path; ``router-emerge`` asks for router.
+    """
+    name = os.path.basename(called)
+    front.load()  # first: most of what we import ourselves comes with it, and it is needed anyway
+    if not _ours(name, argv):
+        return front.emerge(argv)
+    from gentoomuch_portage.walk import walk
+
+    return walk(name, argv)
+
+
+def _ours(name: str, argv: list[str]) -> bool:
+    """Whether anything of ours is asked for; on the way of every plain emerge, so it imports little."""
+    if name.endswith("-emerge") and name != "gm-emerge":
+        return True
+    if any(word.startswith("--gm-") or front.tells(word) for word in argv):
+        return True
+    if any(key.startswith("GM_") for key in os.environ):
+        return True
+    from gentoomuch_portage.settings import chosen
+
+    return bool(chosen(os.environ, front.eprefix()))

@@ -1,0 +1,132 @@
+"""Write whole or not at all; hold a folder so that nobody takes it away."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from gentoomuch_portage.errors import NoPrivilege
+
+
+def write(path: Path, text: str, *, mode: int = 0o644) -> None:
+    """Put a text in the place of a file, in one step: a reader sees the old one or the new one.
+
+    A link at that place is replaced, never written through.
+
+    Raises:
+        NoPrivilege: the folder cannot be written.
+    """
+    ensure(path.parent)
+    try:
+        number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except PermissionError as error:
+        raise NoPrivilege(f"{path.parent} cannot be written", remedy="run it as the owner of that folder") from error
+    fresh = Path(name)
+    try:
+        with os.fdopen(number, "w", encoding="utf-8") as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+            os.fchmod(out.fileno(), mode)
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+
+
+def ensure(folder: Path, *, mode: int = 0o755) -> Path:
+    """Make a folder with its parents where it is missing, and return it.
+
+    Raises:
+        NoPrivilege: it is missing and cannot be made.
+    """
+    try:
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    except PermissionError as error:
+        raise NoPrivilege(
+            f"{folder} cannot be made", remedy="run it as root, or name another place (gm-emerge --gm-help)"
+        ) from error
+    return folder
+
+
+def own_folder(folder: Path) -> Path:
+    """Make a folder that nobody else can have prepared, below one that all may write.
+
+    Raises:
+        NoPrivilege: it is there and belongs to somebody else, or is a link.
+    """
+    with suppress(FileExistsError):
+        ensure(folder.parent)
+        folder.mkdir(mode=0o755)
+    held = folder.lstat()
+    if not folder.is_dir() or folder.is_symlink() or held.st_uid not in {os.geteuid(), 0}:
+        raise NoPrivilege(f"{folder} is not a folder of ours", remedy=f"look at it, then remove it: ls -ld {folder}")
+    return folder
+
+
+@contextmanager
+def fresh_folder(parent: Path, *, prefix: str = ".new-") -> Iterator[Path]:
+    """A new folder, locked as long as the block runs, and removed afterwards where it still stands there."""
+    ensure(parent)
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(number, fcntl.LOCK_EX)
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        if folder.is_dir():
+            shutil.rmtree(folder, ignore_errors=True)
+        os.close(number)
+
+
+def hold(folder: Path) -> int | None:
+    """Share a lock on a folder until the returned descriptor is closed; None where the folder is gone.
+
+    The kernel drops the lock with the process, however it ends.
+    """
+    try:
+        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    fcntl.flock(number, fcntl.LOCK_SH)
+    with suppress(FileNotFoundError):
+        if folder.stat().st_ino == os.fstat(number).st_ino:
+            return number
+    os.close(number)
+    return None
+
+
+def remove_unheld(folder: Path) -> bool:
+    """Remove a folder unless somebody holds it; True where it is gone.
+
+    It leaves its name first, so that nobody can find half of it.
+    """
+    try:
+        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        aside = folder.with_name(f".old-{folder.name.lstrip('.')}-{os.getpid()}")
+        folder.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
+        return True
+    except (BlockingIOError, PermissionError, FileNotFoundError):
+        return False
+    finally:
+        os.close(number)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Be the only one in this block among all processes that name the same lock file."""
+    ensure(path.parent)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,113 @@
+"""What a CPU has, as the compiler that builds for it says: the truth at build time.
+
+Source: the predefined macros of ``gcc -march=NAME -dM -E`` (gcc(1), "x86 Options"); cpu_flags_* of
+::gentoo's profiles/desc/cpu_flags_{x86,arm,ppc}.desc; the x86-64 psABI, "Micro-Architecture Levels".
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from gentoomuch_portage import files
+from gentoomuch_portage.errors import MissingProgram, UnknownCpu
+from gentoomuch_portage.run import run, where
+
+_X86: Mapping[str, str] = {
+    "3DNOW": "3dnow", "3DNOW_A": "3dnowext", "AES": "aes", "AMX_BF16": "amx_bf16", "AMX_INT8": "amx_int8",
+    "AMX_TILE": "amx_tile", "AVX": "avx", "AVX2": "avx2", "AVX5124FMAPS": "avx512_4fmaps",
+    "AVX5124VNNIW": "avx512_4vnniw", "AVX512BF16": "avx512_bf16", "AVX512BITALG": "avx512_bitalg",
+    "AVX512BW": "avx512bw", "AVX512CD": "avx512cd", "AVX512DQ": "avx512dq", "AVX512ER": "avx512er",
+    "AVX512F": "avx512f", "AVX512FP16": "avx512_fp16", "AVX512IFMA": "avx512ifma", "AVX512PF": "avx512pf",
+    "AVX512VBMI": "avx512vbmi", "AVX512VBMI2": "avx512_vbmi2", "AVX512VL": "avx512vl",
+    "AVX512VNNI": "avx512_vnni", "AVX512VP2INTERSECT": "avx512_vp2intersect",
+    "AVX512VPOPCNTDQ": "avx512_vpopcntdq", "AVXVNNI": "avx_vnni", "BMI": "bmi1", "BMI2": "bmi2",
+    "F16C": "f16c", "FMA": "fma3", "FMA4": "fma4", "MMX": "mmx", "PCLMUL": "pclmul", "POPCNT": "popcnt",
+    "RDRND": "rdrand", "SHA": "sha", "SSE": "sse", "SSE2": "sse2", "SSE3": "sse3", "SSE4A": "sse4a",
+    "SSE4_1": "sse4_1", "SSE4_2": "sse4_2", "SSSE3": "ssse3", "VPCLMULQDQ": "vpclmulqdq", "XOP": "xop",
+}  # fmt: skip
+"""``__NAME__`` of GCC -> cpu_flags_x86_*."""
+_ARM: Mapping[str, str] = {
+    "ARM_FEATURE_AES": "aes", "ARM_FEATURE_CRC32": "crc32", "ARM_FEATURE_DOTPROD": "asimddp",
+    "ARM_FEATURE_DSP": "edsp", "ARM_FEATURE_MATMUL_INT8": "i8mm", "ARM_FEATURE_SHA2": "sha2",
+    "ARM_FEATURE_SVE": "sve", "ARM_FEATURE_SVE2": "sve2", "ARM_NEON": "neon", "thumb2": "thumb2",
+}  # fmt: skip
+_PPC: Mapping[str, str] = {"ALTIVEC": "altivec", "VSX": "vsx", "POWER8_VECTOR": "vsx2", "POWER9_VECTOR": "vsx3"}
+_LEVELS = (
+    ("v4", {"AVX512F", "AVX512BW", "AVX512CD", "AVX512DQ", "AVX512VL"}),
+    ("v3", {"AVX", "AVX2", "BMI", "BMI2", "F16C", "FMA", "LZCNT", "MOVBE"}),
+    ("v2", {"SSE3", "SSSE3", "SSE4_1", "SSE4_2", "POPCNT"}),
+)
+_MACRO = re.compile(r"#define __(\w+?)(?:__)? ")
+_COMPILERS = ("gcc", "cc", "clang")
+
+
+def flag_name(macros: frozenset[str]) -> str:
+    """The option that names a CPU to the compiler of this machine: ``-mcpu`` on PowerPC, else ``-march``."""
+    return "-mcpu" if {"PPC", "powerpc"} & macros else "-march"
+
+
+def macros(cpu: str, cache: Path, *, asked_at: str) -> frozenset[str]:
+    """What the compiler predefines for a CPU, without the underscores.
+
+    Args:
+        cpu: a -march name, a psABI level, or ``native``.
+        cache: answers are kept there, for as long as the compiler and the machine are the same.
+        asked_at: ``FILE:LINE`` that names the CPU, for the error.
+
+    Raises:
+        MissingProgram: there is no C compiler.
+        UnknownCpu: it does not know that name.
+    """
+    compiler = next(filter(None, map(where, _COMPILERS)), None)
+    if compiler is None:
+        raise MissingProgram("gcc", "sys-devel/gcc")
+    seen = compiler.stat()
+    machine = Path("/proc/cpuinfo").read_text(encoding="utf-8") if cpu == "native" else ""
+    told = "\n".join(sorted(set(re.findall(r"^(?:flags|Features|model name)\s*:.*$", machine, re.M))))
+    key = hashlib.sha256(f"{compiler} {seen.st_mtime_ns} {seen.st_size} {cpu} {told}".encode()).hexdigest()[:24]
+    kept = cache / "isa" / f"{key}.json"
+    try:
+        return frozenset(json.loads(kept.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        pass
+    found = _ask(compiler, cpu, asked_at)
+    files.write(kept, json.dumps(sorted(found)))
+    return found
+
+
+def _ask(compiler: Path, cpu: str, asked_at: str) -> frozenset[str]:
+    words = [str(compiler), "-dM", "-E", "-x", "c", "/dev/null"]
+    plain = frozenset(_MACRO.findall(run(words, keep=True).out))
+    ran = run([*words, f"{flag_name(plain)}={cpu}"], keep=True, accept=())
+    if ran.status == 0:
+        return frozenset(_MACRO.findall(ran.out))
+    told = re.search(r"valid arguments to .*? are: (.*?)(?:;|$)", ran.err, re.M)
+    raise UnknownCpu(asked_at, cpu, told[1].split() if told else ())
+
+
+def cpu_flags(found: frozenset[str]) -> tuple[str, str]:
+    """The USE_EXPAND variable of this architecture and its value, from predefined macros.
+
+    Returns:
+        ``("CPU_FLAGS_X86", "aes avx ...")``; two empty strings where there is none.
+    """
+    if {"x86_64", "i386"} & found:
+        flags = {name for macro, name in _X86.items() if macro in found}
+        return "CPU_FLAGS_X86", " ".join(sorted(flags | ({"mmxext"} if "sse" in flags else set())))
+    if {"aarch64", "arm"} & found:
+        return "CPU_FLAGS_ARM", " ".join(sorted(name for macro, name in _ARM.items() if macro in found))
+    if {"PPC", "powerpc"} & found:
+        return "CPU_FLAGS_PPC", " ".join(sorted(name for macro, name in _PPC.items() if macro in found))
+    return "", ""
+
+
+def goamd64(found: frozenset[str]) -> str:
+    """The highest GOAMD64 level that a CPU reaches: ``v1`` to ``v4``; empty elsewhere than on x86-64."""
+    if "x86_64" not in found:
+        return ""
+    for number, (level, _) in enumerate(_LEVELS):
+        if all(wanted <= found for _, wanted in _LEVELS[number:]):
+            return level
+    return "v1"

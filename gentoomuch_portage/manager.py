@@ -1,0 +1,127 @@
+"""Which plugins take part, and how their answers are gathered."""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pluggy
+
+from gentoomuch_portage import hookspec
+from gentoomuch_portage.errors import GmError, PluginFailed, UnknownPlugin
+from gentoomuch_portage.plan import KINDS, Part
+
+BUILT_IN = ("profile", "cpu", "binpkg", "journal", "runner")
+"""Ours, each a module of ``gentoomuch_portage.plugins``."""
+_NEEDED = frozenset({"profile", "runner"})
+"""Without these there is no run for a profile."""
+_TYPES = tuple(KINDS.values())
+
+
+def make_manager(
+    cache: Path, *, without: frozenset[str] = frozenset(), strict: bool = False, also: Iterable[tuple[str, object]] = ()
+) -> pluggy.PluginManager:
+    """Let the plugins join: ours, those of other distributions, then the given objects.
+
+    Args:
+        without: names that stay out.
+        strict: a plugin that cannot be imported ends the run; otherwise it is named and left out.
+
+    Raises:
+        UnknownPlugin: ``without`` names one that is not here, or that cannot be left out.
+        PluginFailed: a plugin cannot be imported, or misspells a hook.
+    """
+    manager = pluggy.PluginManager(hookspec.GROUP)
+    manager.add_hookspecs(hookspec)
+    offered = entry_points(cache)
+    for name in sorted(without):
+        if name in _NEEDED or name not in {*BUILT_IN, *(name for name, _ in offered)}:
+            raise UnknownPlugin(name, {*BUILT_IN, *(name for name, _ in offered)} - _NEEDED)
+    for name in BUILT_IN:
+        if name not in without:
+            manager.register(import_module(f"gentoomuch_portage.plugins.{name}"), name)
+    for name, place in offered:
+        if name not in without:
+            _join(manager, name, place, strict=strict)
+    for name, plugin in also:
+        manager.register(plugin, name)
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise PluginFailed(manager.get_name(error.plugin) or "?", "its hooks", str(error)) from error
+    return manager
+
+
+def _join(manager: pluggy.PluginManager, name: str, place: str, *, strict: bool) -> None:
+    """Let a plugin of another distribution join; ``place`` is ``module:attribute``."""
+    try:
+        module, _, attribute = place.partition(":")
+        plugin: Any = import_module(module)
+        manager.register(getattr(plugin, attribute) if attribute else plugin, name)
+    except Exception as error:  # whatever a stranger's import raises
+        if strict:
+            raise PluginFailed(name, "import", f"{type(error).__name__}: {error}") from error
+        sys.stderr.write(f"gentoomuch: plugin {name!r} is left out: {type(error).__name__}: {error}\n")
+
+
+def gather(manager: pluggy.PluginManager, hook: str, **asked: Any) -> Iterator[tuple[str, Any]]:
+    """Each plugin's answers to a hook that returns several, by plugin, ours first, then by name.
+
+    Raises:
+        PluginFailed: an implementation raised something of its own, or answered with something else.
+    """
+    caller = getattr(manager.hook, hook)
+    order = {name: number for number, name in enumerate(BUILT_IN)}
+    for implementation in sorted(
+        caller.get_hookimpls(), key=lambda one: (order.get(one.plugin_name, 99), one.plugin_name)
+    ):
+        named = {name: asked[name] for name in implementation.argnames}
+        try:
+            for answer in implementation.function(**named) or ():
+                if hook == "gm_parts" and not isinstance(answer, _TYPES):
+                    raise PluginFailed(implementation.plugin_name, hook, f"{answer!r} is no part")
+                yield implementation.plugin_name, answer
+        except GmError:
+            raise
+        except Exception as error:
+            raise PluginFailed(implementation.plugin_name, hook, f"{type(error).__name__}: {error}") from error
+
+
+def parts(manager: pluggy.PluginManager, **asked: Any) -> tuple[tuple[str, Part], ...]:
+    """All parts of a run."""
+    return tuple(gather(manager, "gm_parts", **asked))
+
+
+def entry_points(cache: Path) -> list[tuple[str, str]]:
+    """Name and ``module:attribute`` of the plugins of other distributions, sorted.
+
+    Scanning 300 distributions takes longer than composing a configroot, so the answer is kept until
+    a directory on sys.path changes.
+    """
+    key = [sys.version, *(f"{one} {_stamp(one)}" for one in sys.path if one)]
+    kept = cache / "plugins.json"
+    try:
+        found = json.loads(kept.read_text(encoding="utf-8"))
+        if found["key"] == key:
+            return [(name, where) for name, where in found["plugins"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    from importlib.metadata import entry_points as scan
+
+    from gentoomuch_portage import files
+
+    plugins = sorted({(one.name, one.value) for one in scan(group=hookspec.GROUP)})
+    with contextlib.suppress(OSError, GmError):  # a cache that cannot be written costs time, nothing else
+        files.write(kept, json.dumps({"key": key, "plugins": plugins}))
+    return plugins
+
+
+def _stamp(folder: str) -> int:
+    try:
+        return os.stat(folder).st_mtime_ns
+    except OSError:
+        return 0

@@ -1,0 +1,259 @@
+"""The plan: everything a run needs to know, as data that can be printed, kept and sent."""
+
+import json
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+from gentoomuch_portage.errors import PartsConflict, UnknownWord, UnreadablePlan, WordNeedsValue
+
+WORDS: Mapping[str, str] = {
+    "--gm-profile": "NAME",
+    "--gm-config": "DIR",
+    "--gm-state": "DIR",
+    "--gm-cache": "DIR",
+    "--gm-explain": "[json]",
+    "--gm-plan": "FILE",
+    "--gm-isolation": "KIND",
+    "--gm-no": "PLUGIN[,PLUGIN...]",
+    "--gm-json": "FILE",
+    "--gm-help": "",
+    "--gm-version": "",
+}
+"""Our words on emerge's command line, each with the shape of its value: in brackets where it may be left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the user typed, ours parted from emerge's."""
+
+    words: tuple[str, ...]
+    """Emerge's words, in order."""
+    said: Mapping[str, str]
+    """Our words without ``--gm-``; the last of a kind wins, but ``no`` adds up."""
+
+    @classmethod
+    def of(cls, argv: Iterable[str], environ: Mapping[str, str], *, called: str = "gm-emerge") -> Self:
+        """Part a command line.
+
+        Args:
+            called: the name we were started by; ``router-emerge`` chooses the profile router.
+
+        Raises:
+            UnknownWord, WordNeedsValue: a word of ours is wrong.
+        """
+        said: dict[str, str] = {}
+        if name := environ.get("GM_PROFILE"):
+            said["profile"] = name
+        machine = called.removesuffix("-emerge")
+        if machine not in {called, "gm"}:
+            said["profile"] = machine
+        ours: list[str] = []
+        theirs: list[str] = []
+        rest = iter([*shlex.split(environ.get("GM_DEFAULT_OPTS", "")), *argv])
+        for word in rest:
+            if word == "--":
+                theirs += [word, *rest]
+            else:
+                (ours if word.startswith("--gm-") else theirs).append(word)
+        for word in ours:
+            name, equals, value = word.partition("=")
+            shape = WORDS.get(name)
+            if shape is None:
+                raise UnknownWord(word, WORDS)
+            if shape and not shape.startswith("[") and not value:
+                raise WordNeedsValue(name, shape)
+            if (equals and not shape) or (name == "--gm-explain" and value not in {"", "json", "text"}):
+                raise UnknownWord(word, WORDS)
+            key = name.removeprefix("--gm-")
+            said[key] = f"{said[key]},{value}" if key == "no" and key in said else value
+        return cls(words=tuple(theirs), said=said)
+
+    @property
+    def without(self) -> frozenset[str]:
+        """The plugins that this run leaves out."""
+        return frozenset(name for name in self.said.get("no", "").split(",") if name)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A folder laid out like /etc/portage, in its turn."""
+
+    name: str
+    folder: Path
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.folder})"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A whole file below etc/portage, after all layers."""
+
+    file: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.text.rstrip()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a file below etc/portage, after all layers."""
+
+    file: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class MakeProfile:
+    """The make_profile: ``default/linux/...`` or ``repo:path``."""
+
+    name: str
+    where: str
+    """``FILE:LINE`` that says so."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word put before the user's."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Env:
+    """A variable of emerge's environment."""
+
+    name: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """Something that ``--gm-explain`` tells, without effect."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Part = Layer | File | Line | MakeProfile | Word | Env | Show
+KINDS: Mapping[str, type[Any]] = {
+    "layer": Layer, "file": File, "line": Line, "make_profile": MakeProfile, "word": Word, "env": Env, "show": Show,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One run of emerge for one profile."""
+
+    profile: str
+    base: str
+    """``host`` or ``none``: what lies below the layers."""
+    root: str
+    """ROOT; ``/`` for this machine."""
+    configroot: str = ""
+    """The composed configroot, as PORTAGE_CONFIGROOT means it; empty before it is composed."""
+    build_configroot: str = ""
+    """What governs packages installed in ``/`` for building, where the root is another; otherwise empty."""
+    words: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    isolation: str = "none"
+    parts: tuple[tuple[str, Part], ...] = ()
+    """Each part with the name of the plugin that gave it."""
+
+    def to_json(self) -> str:
+        """The plan as ``--gm-explain=json`` prints it; equal plans give equal text."""
+        shown = {one.name: getattr(self, one.name) for one in fields(self)}
+        shown["parts"] = [
+            {
+                "plugin": plugin,
+                "kind": _kind(part),
+                "text": str(part),
+                "data": {one.name: str(getattr(part, one.name)) for one in fields(part)},
+            }
+            for plugin, part in self.parts
+        ]
+        return json.dumps(shown, indent=2, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, path: Path) -> Self:
+        """Read a printed plan.
+
+        Raises:
+            UnreadablePlan: it is none.
+        """
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            parts = []
+            for one in found["parts"]:
+                kind = KINDS[one["kind"]]
+                data = {key: str(value) for key, value in one["data"].items()}
+                if kind is Layer:
+                    parts.append((str(one["plugin"]), Layer(data["name"], Path(data["folder"]))))
+                else:
+                    parts.append((str(one["plugin"]), kind(**data)))
+            words = tuple(map(str, found["words"]))
+            env = {str(key): str(value) for key, value in found["env"].items()}
+            rest = {
+                key: str(found[key])
+                for key in ("profile", "base", "root", "configroot", "build_configroot", "isolation")
+            }
+        except OSError as error:
+            raise UnreadablePlan(path, error.strerror or "it cannot be read") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UnreadablePlan(path, f"{type(error).__name__}: {error}") from error
+        return cls(words=words, env=env, parts=tuple(parts), **rest)
+
+
+def make_plan(
+    request: Request, profile: str, *, base: str, root: Path, isolation: str, parts: Iterable[tuple[str, Part]]
+) -> Plan:
+    """Add the parts up.
+
+    Layers keep the order of their one giver; everything else is independent of order.
+
+    Raises:
+        PartsConflict: two plugins set one variable to different values.
+    """
+    parts = tuple(parts)
+    words: list[str] = []
+    env: dict[str, str] = {}
+    givers: dict[str, str] = {}
+    for plugin, part in parts:
+        match part:
+            case Word(text):
+                words.append(text)
+            case Env(name, value):
+                if env.setdefault(name, value) != value:
+                    raise PartsConflict(name, givers[name], plugin)
+                givers.setdefault(name, plugin)
+    return Plan(
+        profile=profile,
+        base=base,
+        root=str(root),
+        words=(*words, *request.words),
+        env=dict(sorted(env.items())),
+        isolation=request.said.get("isolation") or isolation,
+        parts=parts,
+    )
+
+
+def _kind(part: Part) -> str:
+    return next(name for name, kind in KINDS.items() if kind is type(part))

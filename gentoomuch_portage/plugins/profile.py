@@ -1,0 +1,22 @@
+"""The chosen profile's own words: layers, make_profile, root, and the words it puts before the user's."""
+
+import os
+from collections.abc import Iterator
+
+from gentoomuch_portage.hookspec import hookimpl
+from gentoomuch_portage.plan import Env, Layer, MakeProfile, Part, Request, Word
+from gentoomuch_portage.profiles import Profile, layer_folder
+from gentoomuch_portage.settings import Settings
+
+
+@hookimpl
+def gm_parts(request: Request, settings: Settings, profile: Profile) -> Iterator[Part]:
+    for name in profile.layers:
+        yield Layer(name, layer_folder(settings, profile, name))
+    if profile.make_profile:
+        yield MakeProfile(profile.make_profile, profile.where("make_profile"))
+    if profile.foreign:
+        yield Env("ROOT", str(profile.root))
+        yield Env("SYSROOT", os.environ.get("SYSROOT", "/"))
+    for word in profile.emerge:
+        yield Word(word)

@@ -1,0 +1,1 @@
+"""The rooms that touch Portage; only plain frozen data leaves them."""

@@ -1,0 +1,53 @@
+"""Keep the runs of two profiles apart where Portage keys its files by EROOT alone."""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+
+@contextmanager
+def apart(*, state: Path, cache: Path, build_configroot: str) -> Iterator[None]:
+    """Give one profile its own resume list and binhost cache, and let it govern BDEPEND.
+
+    Args:
+        state: where the profile's ``mtimedb`` (the list of --resume) is kept.
+        cache: where the indexes of its binhosts are kept.
+        build_configroot: what governs packages installed in ``/`` where ROOT is another; empty otherwise.
+    """
+    import portage
+    import portage.dbapi.bintree as bintree
+    from portage.package.ebuild._config.LocationsManager import LocationsManager
+
+    with ExitStack() as held:
+        held.enter_context(patch.object(portage, "MtimeDB", _moved(portage.MtimeDB, state)))
+        # An absolute path wins in os.path.join(EROOT, CACHE_PATH, "binhost", ...): its only use there.
+        held.enter_context(patch.object(bintree, "CACHE_PATH", str(cache)))
+        if build_configroot:
+            plain = LocationsManager.__init__
+            held.enter_context(patch.object(LocationsManager, "__init__", _governed(plain, build_configroot)))
+        yield
+
+
+def _moved(plain: Any, state: Path) -> Callable[..., Any]:
+    """MtimeDB, but of a file of this profile for each EROOT."""
+
+    def opened(filename: str) -> Any:
+        eroot = filename.removesuffix("/var/cache/edb/mtimedb").strip("/").replace("/", "-")
+        own = state / "resume" / (eroot or "root")
+        own.mkdir(parents=True, exist_ok=True)
+        return plain(str(own / "mtimedb"))
+
+    return opened
+
+
+def _governed(plain: Callable[..., None], configroot: str) -> Callable[..., None]:
+    """Portage builds the configuration of ``/`` with config_root=None, which means the host's own."""
+
+    @functools.wraps(plain)
+    def located(self: Any, config_root: Any = None, *args: Any, **named: Any) -> None:
+        plain(self, config_root if config_root is not None else configroot, *args, **named)
+
+    return located

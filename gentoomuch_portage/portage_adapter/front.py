@@ -1,0 +1,135 @@
+"""What /usr/bin/emerge does around emerge_main, done here in the same order.
+
+Source: bin/emerge of Portage 3.0.83.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import NoReturn
+
+
+class _Interrupted(KeyboardInterrupt):
+    """A signal, as a KeyboardInterrupt so that asyncio shows no traceback."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def speak_utf8() -> None:
+    """Start again with UTF-8 where the locale has something else, as emerge does."""
+    import locale
+
+    if sys.getfilesystemencoding().lower() != "utf-8" or locale.getpreferredencoding(False).lower() != "utf-8":
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.argv])
+
+
+def eprefix() -> str:
+    """Portage's EPREFIX, without a slash at its end."""
+    from portage.const import EPREFIX
+
+    return str(EPREFIX)
+
+
+def tells(word: str) -> bool:
+    """Whether a word may ask for emerge's help or version; ``action`` says for sure."""
+    return word in {"--help", "--version"} or (word[:1] == "-" and word[1:2] != "-" and ("h" in word or "V" in word))
+
+
+def action(words: Iterable[str]) -> str:
+    """What emerge takes a command line for: ``version``, ``info``, ``sync``; empty where it installs."""
+    from _emerge.main import parse_opts
+
+    return parse_opts(list(words), silent=True)[0] or ""
+
+
+def load() -> None:
+    """Import what a run needs; what emerge imports at its start, and nothing else."""
+    import portage
+
+    portage._internal_caller = True
+    portage._disable_legacy_globals()
+    import _emerge.main  # noqa: F401
+
+
+def emerge(words: Sequence[str], around: AbstractContextManager[object] | None = None) -> int:
+    """Run emerge in this process as /usr/bin/emerge would.
+
+    Args:
+        words: emerge's command line, without the program's name.
+        around: holds as long as emerge runs.
+
+    Returns:
+        Emerge's exit status.
+
+    Raises:
+        SystemExit: emerge ended so, or one of the errors that bin/emerge itself answers.
+        KeyboardInterrupt: a signal ended it; ``ended_by`` finishes the process.
+    """
+    import signal
+
+    load()
+    import portage
+    from _emerge.main import emerge_main
+    from portage.elog import mod_echo
+    from portage.exception import IsADirectory, ParseError, PermissionDenied
+
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGUSR1, _debug)
+    portage.process.sanitize_fds()
+    sys.argv[0] = "emerge"  # argparse takes its prog from here
+    try:
+        with around or nullcontext():
+            return int(emerge_main(list(words)) or 0)
+    except PermissionDenied as error:
+        sys.stderr.write(f"Permission denied: '{error!s}'\n")
+        raise SystemExit(error.errno) from error
+    except IsADirectory as error:
+        sys.stderr.write(
+            f"'{error!s}' is a directory, but should be a file!\n"
+            "See portage man page for information on which files may be directories.\n"
+        )
+        raise SystemExit(error.errno) from error
+    except ParseError as error:
+        sys.stderr.write(f"{error!s}\n")
+        raise SystemExit(1) from error
+    except Exception:
+        import traceback
+
+        shown = traceback.format_exc()
+        mod_echo.finalize()  # first, or its messages would hide the traceback
+        sys.stderr.write(shown)
+        raise SystemExit(1) from None
+
+
+def ended_by(signalled: KeyboardInterrupt) -> NoReturn:
+    """End this process by the signal that ended emerge, so that its parent sees the same."""
+    import signal
+
+    number = getattr(signalled, "number", signal.SIGINT)
+    signal.signal(number, signal.SIG_DFL)
+    sys.stderr.write(f"\n\nExiting on signal {number}\n")
+    sys.stderr.flush()
+    signal.raise_signal(number)
+    raise SystemExit(128 + number)
+
+
+def close() -> None:
+    """Close Portage's event loop, as the last thing."""
+    if "portage" in sys.modules:
+        from portage.util._eventloop.global_event_loop import global_event_loop
+
+        global_event_loop().close()
+
+
+def _interrupt(number: int, _frame: object) -> NoReturn:
+    raise _Interrupted(number)
+
+
+def _debug(_number: int, _frame: object) -> None:
+    import pdb  # emerge answers SIGUSR1 with a debugger
+
+    pdb.set_trace()

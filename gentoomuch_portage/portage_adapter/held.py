@@ -1,0 +1,84 @@
+"""Every private name of Portage that we hold, in one list.
+
+What Portage can be told by file, word or variable is told so; these names are the last resort. They are
+looked up once, when a run for a profile starts: where one has moved, that run says what it can no longer
+promise and stops, while gm-emerge without a profile goes on as emerge.
+
+Source: read in Portage 3.0.60 to 3.0.83.
+"""
+
+import importlib
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from gentoomuch_portage.errors import NameMoved
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A name, the arguments we count on, and what is lost without it."""
+
+    module: str
+    name: str
+    arguments: tuple[str, ...]
+    lost: str
+
+
+NAMES = (
+    Held("_emerge.main", "emerge_main", ("args",), "gm-emerge itself"),
+    Held("_emerge.main", "parse_opts", ("tmpcmdline", "silent"), "our lines behind --version and --help"),
+    Held("portage", "_disable_legacy_globals", (), "starting as emerge does"),
+    Held("portage", "_internal_caller", (), "starting as emerge does"),
+    Held("portage.process", "sanitize_fds", (), "starting as emerge does"),
+    Held(
+        "portage.util.mtimedb", "MtimeDB.__init__", ("self", "filename"), "a --resume list of its own for each profile"
+    ),
+    Held("portage.dbapi.bintree", "CACHE_PATH", (), "a binhost cache of its own for each profile"),
+    Held(
+        "portage.package.ebuild._config.LocationsManager",
+        "LocationsManager.__init__",
+        ("self", "config_root", "target_root"),
+        "governing what is installed for building (BDEPEND) from the profile",
+    ),
+    Held("portage.util", "getconfig", ("mycfg", "allow_sourcing", "expand", "recursive"), "reading make.conf"),
+    Held("portage.util", "_recursive_file_list", ("path",), "reading configuration directories in Portage's order"),
+)
+
+
+def find(held: Held) -> Any:
+    """The object behind a held name, or None where it has moved or no longer takes our arguments."""
+    try:
+        found: Any = importlib.import_module(held.module)
+        for step in held.name.split("."):
+            found = getattr(found, step)
+        if held.arguments:
+            taken = inspect.signature(found).parameters
+            if not all(name in taken for name in held.arguments):
+                return None
+    except (ImportError, AttributeError, TypeError, ValueError):
+        return None
+    return found
+
+
+def moved() -> Iterator[Held]:
+    """The names that are not where they were."""
+    return (held for held in NAMES if find(held) is None)
+
+
+def check() -> None:
+    """Say what no longer works.
+
+    Raises:
+        NameMoved: at least one name has moved.
+    """
+    if gone := list(moved()):
+        raise NameMoved((f"{held.module}.{held.name}" for held in gone), version(), (held.lost for held in gone))
+
+
+def version() -> str:
+    """The version of Portage."""
+    import portage
+
+    return str(portage.VERSION)

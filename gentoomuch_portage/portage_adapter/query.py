@@ -1,0 +1,216 @@
+"""Questions to Portage about configuration, answered in plain data."""
+
+import contextlib
+import io
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gentoomuch_portage.errors import BadFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What Portage makes of a configroot."""
+
+    values: Mapping[str, str]
+    """PORTAGE_TMPDIR, PKGDIR, DISTDIR, CHOST, ARCH, CC, USE_EXPAND."""
+    read: tuple[Path, ...]
+    """Files outside of the configroot that these values came from: make.globals, make.defaults."""
+    profile: Path | None
+    """The directory that make.profile means; None where there is none."""
+    complaints: str
+    """What Portage said on stderr."""
+
+
+def make_conf(path: Path, known: dict[str, str]) -> dict[str, str]:
+    """Read a make.conf, a file or a directory, as Portage does.
+
+    Args:
+        known: values of what was read before; grows by what is read.
+
+    Raises:
+        BadFile: it has an error; with the line.
+    """
+    from portage.exception import ParseError, PermissionDenied
+    from portage.util import getconfig
+
+    heard = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(heard):
+            return dict(getconfig(str(path), allow_sourcing=True, expand=known, recursive=True) or {})
+    except PermissionDenied as error:
+        raise BadFile(path, 0, "it cannot be read by this user") from error
+    except (ParseError, ValueError) as error:
+        raise _bad(path, str(error) if isinstance(error, ParseError) else heard.getvalue()) from error
+
+
+def file_list(path: Path) -> list[Path]:
+    """The files that Portage reads for a name that may be a file or a directory, in its order."""
+    from portage.util import _recursive_file_list
+
+    return [Path(name) for name in _recursive_file_list(str(path))]
+
+
+def incrementals() -> frozenset[str]:
+    """The variables that add up from profile to profile.
+
+    Source: portage.const.INCREMENTALS, and LicenseManager and config for the three others.
+    """
+    from portage.const import INCREMENTALS
+
+    return frozenset(INCREMENTALS) | {"ACCEPT_LICENSE", "ACCEPT_PROPERTIES", "ACCEPT_RESTRICT"}
+
+
+def check_atoms(path: Path) -> None:
+    """Hold a file of package.* to Portage's grammar, line by line.
+
+    Raises:
+        BadFile: a line is wrong.
+    """
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        words = line.partition("#")[0].split()
+        if not words:
+            continue
+        if not is_atom(
+            words[0].removeprefix("-") if path_kind(path) in {"package.mask", "package.unmask"} else words[0]
+        ):
+            raise BadFile(
+                path,
+                number,
+                f"{words[0]!r} is no atom",
+                remedy="write category/package, with =, ~ or >= before a version",
+            )
+        if path_kind(path) == "package.use":
+            for flag in words[1:]:
+                if not _FLAG.fullmatch(flag):
+                    raise BadFile(
+                        path, number, f"{flag!r} is no USE flag", remedy="write flag, -flag, or VARIABLE: value"
+                    )
+
+
+_FLAG = re.compile(r"-?(\*|[A-Za-z0-9][A-Za-z0-9+_@-]*(_\*)?)|[A-Za-z0-9_]+:|-?[A-Za-z0-9+_@.:-]+")
+
+
+def path_kind(path: Path) -> str:
+    """``package.use`` for a file of that name or below a directory of that name; empty for none."""
+    return next((part for part in reversed(path.parts) if part.startswith("package.")), "")
+
+
+def is_atom(text: str) -> bool:
+    """Whether Portage takes a text as an atom in a user's configuration."""
+    from portage.dep import Atom
+    from portage.exception import InvalidAtom
+
+    try:
+        Atom(text, allow_wildcard=True, allow_repo=True, allow_build_id=True)
+    except InvalidAtom:
+        return False
+    return True
+
+
+def load(configroot: Path) -> Loaded:
+    """Let Portage read a whole configroot.
+
+    Raises:
+        BadFile: Portage cannot read it.
+    """
+    import portage
+    from portage.exception import PortageException
+
+    heard = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(heard):
+            found = portage.config(config_root=str(configroot), target_root="/", env={})
+    except (PortageException, ValueError, OSError) as error:
+        raise _bad(configroot, f"{heard.getvalue()}{error}") from error
+    names = ("PORTAGE_TMPDIR", "PKGDIR", "DISTDIR", "CHOST", "ARCH", "CC", "USE_EXPAND", "USE_EXPAND_HIDDEN")
+    read = [Path(found.global_config_path) / "make.globals"]
+    read += [Path(node) / "make.defaults" for node in found.profiles if not node.startswith(str(configroot))]
+    profile = found.profile_path
+    return Loaded(
+        values={name: found.get(name, "") for name in names},
+        read=tuple(read),
+        profile=Path(profile).resolve() if profile and found.profiles else None,
+        complaints=heard.getvalue(),
+    )
+
+
+def repositories(configroot: Path) -> dict[str, Path]:
+    """The repositories of a configroot, the main one first.
+
+    Raises:
+        BadFile: Portage cannot read its repos.conf.
+    """
+    import portage
+    from portage.exception import PortageException
+    from portage.repository.config import load_repository_config
+
+    heard = io.StringIO()
+    prefix = portage.const.EPREFIX
+    told = {
+        "PORTAGE_CONFIGROOT": f"{configroot}/",
+        "EPREFIX": prefix,
+        "EROOT": f"{prefix}/",
+        "ROOT": "/",
+        "PORTDIR": "",
+        "PORTDIR_OVERLAY": "",
+    }
+    try:
+        with contextlib.redirect_stderr(heard):
+            found = load_repository_config(_Told(told))
+    except (PortageException, OSError, ValueError) as error:
+        raise _bad(configroot, f"{heard.getvalue()}{error}") from error
+    main = found.mainRepo()
+    every = {one.name: Path(one.location) for one in found if one.name}
+    first = {main.name: every[main.name]} if main is not None and main.name in every else {}
+    return first | every
+
+
+class _Told(dict[str, str]):
+    """A mapping with the one attribute that Portage's repository loader asks of a config."""
+
+    _tolerant = True
+    local_config = True
+
+
+def make_profiles(repository: Path) -> Iterator[tuple[str, str, str]]:
+    """Arch, path and stability of each make_profile on offer in a repository.
+
+    Source: profiles/profiles.desc (PMS, "The profiles.desc file").
+    """
+    try:
+        text = (repository / "profiles/profiles.desc").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return
+    for line in text.splitlines():
+        match line.partition("#")[0].split():
+            case [arch, path, status, *_]:
+                yield arch, path, status
+
+
+def _bad(path: Path, told: str) -> BadFile:
+    """An error of Portage, with the file and line that it names somewhere in its text."""
+    told = " ".join(told.replace("!!!", " ").split())
+    if at := re.search(r'"([^"]+)", line (\d+): *(.*)', told):
+        return BadFile(at[1], int(at[2]), at[3] or "it cannot be read", remedy="mend that line")
+    return BadFile(path, 0, told or "Portage cannot read it")
+
+
+def python() -> str:
+    """The interpreter, for programs of Portage that are started beside us."""
+    return sys.executable
+
+
+def global_config() -> Path:
+    """The directory of make.globals and the default sets of this Portage.
+
+    A wheel keeps them beside the interpreter, whatever EPREFIX says.
+    """
+    from portage.const import GLOBAL_CONFIG_PATH
+
+    told = Path(GLOBAL_CONFIG_PATH)
+    beside = Path(sys.prefix) / "share/portage/config"
+    return beside if beside.is_dir() else told

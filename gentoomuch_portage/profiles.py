@@ -1,0 +1,136 @@
+"""The profiles on disk: one TOML file a machine."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gentoomuch_portage import tables
+from gentoomuch_portage.errors import BadLayer, BadName, BadSetting, UnknownProfile, listed, nearest
+from gentoomuch_portage.settings import Settings
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]*")
+_UNMASK = {"keywords": True, "live": False, "use": True, "license": False, "mask": False}
+_BINPKG = {"build": True, "use": True, "remote": False, "unknown": "reject", "prefer": "newest"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What ``profiles/NAME.toml`` says, laid over the defaults of ``gentoomuch.toml``."""
+
+    name: str
+    file: Path
+    """Where it is written down."""
+    make_profile: str = ""
+    """``default/linux/...`` or ``repo:path``; empty for the host's."""
+    base: str = "host"
+    """``host`` or ``none``."""
+    cpu: str = ""
+    """A -march name of GCC, a psABI level, or ``native``; empty where the layers say it."""
+    layers: tuple[str, ...] = ()
+    patches: tuple[str, ...] = ()
+    root: Path = Path("/")
+    isolation: str = "none"
+    emerge: tuple[str, ...] = ()
+    """Words put before the user's."""
+    unmask: Mapping[str, Any]
+    binpkg: Mapping[str, Any]
+
+    def where(self, key: str, value: str = "") -> str:
+        """``FILE:LINE`` of the line that sets a key."""
+        text = self.file.read_text(encoding="utf-8")
+        line = tables.line_of(text, (), key, value)
+        return f"{self.file}:{line}" if line else str(self.file)
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the root is a machine of its own."""
+        return self.root != Path("/")
+
+
+def names(settings: Settings) -> tuple[str, ...]:
+    """The names of all profiles, sorted."""
+    return tuple(
+        sorted(file.stem for file in (settings.config / "profiles").glob("*.toml") if _NAME.fullmatch(file.stem))
+    )
+
+
+def read(settings: Settings, name: str) -> Profile:
+    """Read one profile.
+
+    Raises:
+        BadName: the name would leave ``profiles/``.
+        UnknownProfile: there is no such file.
+        BadFile, BadSetting: it is wrong.
+    """
+    valid(name, "profile")
+    file = settings.config / "profiles" / f"{name}.toml"
+    if not file.is_file():
+        raise UnknownProfile(name, names(settings))
+    said = tables.load(file, tables.PROFILE)
+    merged: dict[str, Any] = {**settings.defaults, **said}
+    for table, plain in (("unmask", _UNMASK), ("binpkg", _BINPKG)):
+        merged[table] = {**plain, **settings.defaults.get(table, {}), **said.get(table, {})}
+    merged.pop("binhost", None)
+    for key in ("layers", "patches", "emerge"):
+        merged[key] = tuple(merged.get(key, ()))
+    merged["root"] = Path(merged.get("root", "/"))
+    profile = Profile(name=name, file=file, **merged)
+    if not profile.root.is_absolute():
+        raise BadSetting(
+            file, _line(file, "root"), f"root = {str(profile.root)!r} is no absolute path", remedy='root = "/..."'
+        )
+    return profile
+
+
+def layer_folder(settings: Settings, profile: Profile, name: str) -> Path:
+    """The folder of one layer of a profile.
+
+    Raises:
+        BadName: the name would leave ``layers/``.
+        BadLayer: it is missing, a broken link, or leads out of the configuration directory.
+    """
+    line = _line(profile.file, "layers", name)
+    valid(name, "layer", f"{profile.file}:{line}")
+    top = settings.config / "layers"
+    folder = top / name
+    if folder.is_symlink() and not folder.exists():
+        raise BadLayer(
+            profile.file,
+            line,
+            f"layer {name!r} is a broken link: {folder} -> {folder.readlink()}",
+            remedy=f"rm {folder}",
+        )
+    if not folder.is_dir():
+        known = sorted(one.name for one in top.iterdir() if one.is_dir()) if top.is_dir() else []
+        near = nearest(name, known)
+        raise BadLayer(
+            profile.file,
+            line,
+            f"there is no layer {name!r} {listed(known)}",
+            remedy=f'"{near}" ?' if near else f"mkdir -p {folder}",
+        )
+    if not folder.resolve().is_relative_to(settings.config.resolve()):
+        raise BadLayer(
+            profile.file,
+            line,
+            f"layer {name!r} leads out of {settings.config}: {folder} -> {folder.resolve()}",
+            remedy="copy it into layers/; a configuration is one tree that can be moved and kept in git",
+        )
+    return folder
+
+
+def valid(name: str, kind: str, where: str = "") -> str:
+    """Return a name that is safe as that of a file.
+
+    Raises:
+        BadName: it is not.
+    """
+    if not _NAME.fullmatch(name):
+        raise BadName(kind, name, where)
+    return name
+
+
+def _line(file: Path, key: str, value: str = "") -> int:
+    return tables.line_of(file.read_text(encoding="utf-8"), (), key, value)

@@ -1,0 +1,85 @@
+"""The one room that starts programs."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gentoomuch_portage.errors import MissingProgram, ProgramFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a program left behind."""
+
+    status: int
+    out: str
+    """Its stdout where it was kept, otherwise empty."""
+    err: str
+    """Its stderr where it was kept, otherwise empty."""
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    keep: bool = False,
+    accept: Collection[int] = (0,),
+    cwd: Path | None = None,
+    text: str | None = None,
+    atom: str = "",
+) -> Ran:
+    """Run a program to its end.
+
+    Args:
+        argv: never a shell line.
+        env: all of its environment; None hands ours on.
+        keep: keep stdout and stderr instead of letting them through.
+        accept: the statuses that are no failure; empty accepts all.
+        text: its standard input; None hands ours on, or nothing where the output is kept.
+        atom: the package of Gentoo that has the program, for the remedy.
+
+    Raises:
+        MissingProgram: ``argv[0]`` is not on PATH.
+        ProgramFailed: any other status; it holds the last 20 lines where they were kept.
+    """
+    pipe = subprocess.PIPE if keep else None
+    try:
+        ended = subprocess.run(
+            list(argv),
+            env=None if env is None else dict(env),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL if keep and text is None else None,
+            input=text,
+            stdout=pipe,
+            stderr=pipe,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise MissingProgram(argv[0], atom) from error
+    ran = Ran(ended.returncode, ended.stdout or "", ended.stderr or "")
+    if accept and ran.status not in accept:
+        raise ProgramFailed(argv, ran.status, "\n".join((ran.out + ran.err).splitlines()[-20:]))
+    return ran
+
+
+def become(argv: Sequence[str], env: Mapping[str, str]) -> int:
+    """Replace this process by a program.
+
+    Raises:
+        MissingProgram: ``argv[0]`` is not on PATH.
+    """
+    try:
+        os.execvpe(argv[0], list(argv), dict(env))
+    except FileNotFoundError as error:
+        raise MissingProgram(argv[0]) from error
+
+
+def where(program: str) -> Path | None:
+    """The path of a program on PATH, or None."""
+    found = shutil.which(program)
+    return Path(found) if found else None

@@ -1,0 +1,100 @@
+"""Where things are kept, and what was chosen: read once, in a door, and handed down."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Self
+
+from gentoomuch_portage import tables
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Precedence, last wins: these defaults, ``gentoomuch.toml``, the environment, the command line."""
+
+    config: Path
+    """Ours to read: profiles, layers, patch sets. Environment: GM_CONFIG."""
+    state: Path
+    """Ours to write, and worth a backup. Environment: GM_STATE."""
+    cache: Path
+    """Ours to write; can be made again. Environment: GM_CACHE."""
+    host: Path
+    """The host's own ``etc/portage``. Environment: PORTAGE_CONFIGROOT."""
+    strict: bool = False
+    """A plugin that cannot be imported ends the run. Environment: GM_STRICT."""
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """What ``gentoomuch.toml`` says for every profile, not yet checked against a profile's keys."""
+
+    @classmethod
+    def of(
+        cls, environ: Mapping[str, str], *, eprefix: str = "", said: Mapping[str, str] = MappingProxyType({})
+    ) -> Self:
+        """Read the settings.
+
+        Args:
+            eprefix: Portage's EPREFIX, without a slash at its end.
+            said: our words on the command line, without ``--gm-``: ``config``, ``state``, ``cache``.
+
+        Raises:
+            BadFile, BadSetting: ``gentoomuch.toml`` is wrong.
+        """
+        prefix = Path(eprefix or "/")
+        config = Path(said.get("config") or environ.get("GM_CONFIG") or _config(environ, prefix)).absolute()
+        top = tables.load(config / "gentoomuch.toml", tables.DEFAULTS, missing_ok=True)
+        paths = top.pop("paths", {})
+        strict = bool(top.pop("strict", False))
+
+        def place(name: str, xdg: str, home: str, system: str) -> Path:
+            told = said.get(name) or environ.get(f"GM_{name.upper()}") or paths.get(name)
+            if told:
+                return (config / told).absolute()
+            return _ours(environ, prefix / system / "gentoomuch", xdg, home)
+
+        return cls(
+            config=config,
+            state=place("state", "XDG_STATE_HOME", ".local/state", "var/lib"),
+            cache=place("cache", "XDG_CACHE_HOME", ".cache", "var/cache"),
+            host=Path(environ.get("PORTAGE_CONFIGROOT") or prefix).absolute() / "etc/portage",
+            strict=strict or environ.get("GM_STRICT", "") not in {"", "0"},
+            defaults=MappingProxyType(top),
+        )
+
+    @property
+    def chosen(self) -> str:
+        """The profile that ``gentoomuch profile set`` wrote down, or an empty string."""
+        try:
+            return (self.state / "profile").read_text(encoding="utf-8").strip()
+        except OSError:
+            return ""
+
+
+def chosen(environ: Mapping[str, str], eprefix: str) -> str:
+    """The profile that is set, or an empty string; for the way of a plain emerge, where a broken
+    ``gentoomuch.toml`` must not stand."""
+    from gentoomuch_portage.errors import GmError
+
+    try:
+        return Settings.of(environ, eprefix=eprefix).chosen
+    except GmError:
+        return "?"
+
+
+def _config(environ: Mapping[str, str], prefix: Path) -> Path:
+    """The user's own configuration where there is one, otherwise the system's."""
+    own = _home(environ, "XDG_CONFIG_HOME", ".config")
+    return own if os.geteuid() and own.is_dir() else prefix / "etc/gentoomuch"
+
+
+def _ours(environ: Mapping[str, str], system: Path, xdg: str, home: str) -> Path:
+    """The system's place where this user may write there, otherwise the user's own."""
+    if not os.geteuid():
+        return system
+    there = next(folder for folder in (system, *system.parents) if folder.exists())
+    return system if os.access(there, os.W_OK) else _home(environ, xdg, home)
+
+
+def _home(environ: Mapping[str, str], xdg: str, home: str) -> Path:
+    told = environ.get(xdg)
+    return (Path(told) if told and Path(told).is_absolute() else Path(environ.get("HOME") or "/") / home) / "gentoomuch"

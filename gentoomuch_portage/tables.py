@@ -1,0 +1,139 @@
+"""TOML files whose keys and types are known: one error with file, line and the way out."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gentoomuch_portage.errors import BadFile, BadSetting, listed, nearest
+
+PROFILE: Mapping[str, Any] = {
+    "make_profile": str,
+    "base": ("host", "none"),
+    "cpu": str,
+    "layers": [str],
+    "patches": [str],
+    "root": str,
+    "isolation": ("none", "auto", "bwrap", "unshare", "nspawn", "podman", "docker"),
+    "emerge": [str],
+    "unmask": {kind: (bool, [str]) for kind in ("keywords", "live", "use", "license", "mask")},
+    "binpkg": {
+        "build": bool,
+        "use": bool,
+        "remote": bool,
+        "unknown": ("reject", "accept"),
+        "prefer": ("newest", "fastest"),
+    },
+}
+"""Keys of ``profiles/NAME.toml``. A type; a tuple of words or types to choose from; a list of one type; a table."""
+
+DEFAULTS: Mapping[str, Any] = {
+    **PROFILE,
+    "strict": bool,
+    "paths": {"state": str, "cache": str},
+    "binhost": {"*": {"cpu": str}},
+}
+"""Keys of ``gentoomuch.toml``: those of a profile, and a few of its own. ``*`` stands for any name."""
+
+
+def load(path: Path, schema: Mapping[str, Any], *, missing_ok: bool = False) -> dict[str, Any]:
+    """Read a TOML file and hold it against a schema.
+
+    Raises:
+        BadFile: it cannot be read, or is no TOML.
+        BadSetting: a key is unknown, or a value has the wrong type.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        if missing_ok:
+            return {}
+        raise BadFile(path, 0, "there is no such file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadFile(path, 0, str(error)) from error
+    import tomllib  # only where there is a file: gm-emerge without a profile needs none
+
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found_at = re.search(r" \(at (?:line (\d+), .*|end of document)\)$", str(error))
+        told, line = str(error)[: found_at.start() if found_at else None], found_at[1] if found_at else None
+        last = text.count("\n") + (not text.endswith("\n"))
+        raise BadFile(path, int(line or last), f"this is no TOML: {told[:1].lower()}{told[1:]}") from error
+    _check(path, text, found, schema, ())
+    return found
+
+
+def line_of(text: str, table: tuple[str, ...], key: str, value: str = "") -> int:
+    """The line, from 1, that sets a key in a table; with ``value``, the one that names it; 0 where none does."""
+    inside: tuple[str, ...] = ()
+    found = 0
+    for number, line in enumerate(text.splitlines(), 1):
+        if head := re.match(r"\s*\[+\s*(.+?)\s*\]+\s*(#.*)?$", line):
+            inside = tuple(quoted or bare for quoted, bare in re.findall(r'"([^"]*)"|([\w-]+)', head[1]))
+            if inside == (*table, key):
+                found = found or number
+        elif found and value and f'"{value}"' not in line and f"'{value}'" not in line:
+            continue
+        elif found and value:
+            return number
+        elif not found:
+            dotted = r"\s*\.\s*".join(map(re.escape, (*table[len(inside) :], key)))
+            if inside == table[: len(inside)] and re.match(rf"\s*[\"']?{dotted}[\"']?\s*=", line):
+                found = number
+                if value and (f'"{value}"' in line or f"'{value}'" in line):
+                    return number
+    return found
+
+
+def _check(path: Path, text: str, found: Mapping[str, Any], schema: Mapping[str, Any], table: tuple[str, ...]) -> None:
+    for key, value in found.items():
+        wanted = schema.get(key, schema.get("*"))
+        if wanted is None:
+            near = nearest(key, schema)
+            where = f" in [{'.'.join(table)}]" if table else ""
+            raise BadSetting(
+                path, line_of(text, table, key), f"unknown key {key!r}{where} {listed(schema, most=20)}",
+                remedy=f"{near} ?" if near else "leave it out",
+            )  # fmt: skip
+        if isinstance(wanted, dict) and isinstance(value, dict):
+            _check(path, text, value, wanted, (*table, key))
+        elif not _fits(value, wanted):
+            told = f"{key} = {value!r} is not {_told(wanted)}"
+            raise BadSetting(path, line_of(text, table, key), told, remedy=_example(key, wanted))
+
+
+def _fits(value: object, wanted: object) -> bool:
+    match wanted:
+        case type():
+            return type(value) is wanted
+        case [one]:
+            return isinstance(value, list) and all(_fits(item, one) for item in value)
+        case tuple():
+            return any(value == one if isinstance(one, str) else _fits(value, one) for one in wanted)
+    return False
+
+
+def _told(wanted: object) -> str:
+    """A type in words: ``a list of strings``."""
+    match wanted:
+        case type():
+            return {str: "a string", bool: "true or false"}[wanted]
+        case [_]:
+            return "a list of strings"
+        case tuple():
+            return " or ".join(f'"{one}"' if isinstance(one, str) else _told(one) for one in wanted)
+    return "a table"
+
+
+def _example(key: str, wanted: object) -> str:
+    match wanted:
+        case type():
+            return f'{key} = "..."' if wanted is str else f"{key} = true"
+        case [_]:
+            return f'{key} = ["...", "..."]'
+        case (str(first), *_):
+            return f'{key} = "{first}"'
+        case tuple():
+            return f"{key} = true"
+    return f"[{key}]"

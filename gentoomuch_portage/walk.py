@@ -1,0 +1,144 @@
+"""The walk of a run for a profile: request, settings, plugins, plan, configroot, Portage, record.
+
+Each step hands the next one a finished thing, and nothing goes back.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from pluggy import PluginManager
+
+from gentoomuch_portage import __version__, configroot, console, files, manager, profiles
+from gentoomuch_portage.configroot import Recipe
+from gentoomuch_portage.errors import ProfileBeaten
+from gentoomuch_portage.plan import WORDS, Layer, Plan, Request, make_plan
+from gentoomuch_portage.portage_adapter import front, held
+from gentoomuch_portage.settings import Settings
+
+
+def walk(called: str, argv: Iterable[str], plugins: Iterable[tuple[str, object]] = ()) -> int:
+    """Ask, plan, run, tell; the exit status."""
+    with console.shown() as end:
+        request = Request.of(argv, os.environ, called=called)
+        if "help" in request.said or "version" in request.said:
+            return _tell(request.said)
+        settings = Settings.of(os.environ, eprefix=front.eprefix(), said=request.said)
+        name = request.said.get("profile") or settings.chosen
+        if not name and "plan" not in request.said:
+            return _without(request)
+        held.check()
+        end.status = _with(request, settings, name, plugins)
+    return end.status
+
+
+def prepare(
+    request: Request, settings: Settings, name: str, plugins: Iterable[tuple[str, object]] = ()
+) -> tuple[Plan, PluginManager]:
+    """The plan of a request and the plugins that carry it out.
+
+    Raises:
+        GmError: the profile, a plugin or the request is wrong.
+    """
+    taking_part = manager.make_manager(settings.cache, without=request.without, strict=settings.strict, also=plugins)
+    if "plan" in request.said:
+        printed = Plan.from_json(Path(request.said["plan"]))
+        return replace(printed, words=(*printed.words, *request.words)), taking_part
+    profile = profiles.read(settings, name)
+    if beaten := next((word for word in request.words if word.startswith("--config-root")), ""):
+        raise ProfileBeaten(beaten, name)
+    parts = manager.parts(taking_part, request=request, settings=settings, profile=profile)
+    return make_plan(
+        request, name, base=profile.base, root=profile.root, isolation=profile.isolation, parts=parts
+    ), taking_part
+
+
+def lay(plan: Plan, settings: Settings) -> tuple[Plan, list[int]]:
+    """The plan with its configroots on disk, and the locks that keep them there.
+
+    Raises:
+        ConfigError: a file of the configuration is wrong.
+    """
+    recipe = Recipe(host=settings.host, base=plan.base, config=settings.config, parts=plan.parts)
+    laid = configroot.lay(recipe, settings.cache)
+    locks = [laid.lock]
+    building = ""
+    if plan.root != "/":
+        beside = configroot.lay(replace(recipe, building=True), settings.cache)
+        building = str(beside.path)
+        locks.append(beside.lock)
+    above = os.environ.get("PORTAGE_TMPDIR") or laid.facts["PORTAGE_TMPDIR"]
+    env = {**plan.env, "PORTAGE_TMPDIR": f"{above}/gentoomuch-{os.geteuid()}/{plan.profile}"}
+    return replace(plan, configroot=str(laid.path), build_configroot=building, env=env), locks
+
+
+def _with(request: Request, settings: Settings, name: str, plugins: Iterable[tuple[str, object]]) -> int:
+    plan, taking_part = prepare(request, settings, name, plugins)
+    plan, locks = lay(plan, settings)
+    if "explain" in request.said:
+        console.say(plan.to_json().rstrip() if request.said["explain"] == "json" else console.explained(plan))
+        return 0
+    folder = Path(plan.env["PORTAGE_TMPDIR"])
+    files.own_folder(folder.parent)
+    files.own_folder(folder)
+    begun = time.time()
+    status = 70
+    try:
+        status = int(taking_part.hook.gm_run_emerge(plan=plan, settings=settings))
+        if any(front.tells(word) for word in plan.words) or "--info" in plan.words:
+            _tell_more(plan.words, plan)
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else 1
+        raise
+    except KeyboardInterrupt as signalled:
+        status = 128 + getattr(signalled, "number", 2)
+        raise
+    finally:
+        _record(taking_part, plan, settings, status, time.time() - begun)
+        for lock in locks:
+            os.close(lock)
+    return status
+
+
+def _record(taking_part: PluginManager, plan: Plan, settings: Settings, status: int, seconds: float) -> None:
+    """Tell the plugins how it ended; the run is over, so what fails here is one line."""
+    for implementation in taking_part.hook.gm_after_run.get_hookimpls():
+        asked = {"plan": plan, "settings": settings, "status": status, "seconds": seconds}
+        try:
+            implementation.function(**{key: asked[key] for key in implementation.argnames})
+        except Exception as error:  # whatever a stranger's plugin raises
+            console.warn(f"plugin {implementation.plugin_name!r} did not record this run: {error}")
+
+
+def _without(request: Request) -> int:
+    """Plain emerge, though a word of ours was there."""
+    if "explain" in request.said:
+        console.say("no profile is given or set: this is plain emerge " + " ".join(request.words))
+        return 0
+    status = front.emerge(request.words)
+    _tell_more(request.words, None)
+    return status
+
+
+def _tell_more(words: Iterable[str], plan: Plan | None) -> None:
+    """Our lines behind emerge's own --version, --help and --info."""
+    action = front.action(words)
+    if action == "version":
+        console.say(f"gentoomuch-portage {__version__}")
+    elif action == "help":
+        console.say(console.our_words(WORDS))
+    elif action == "info" and plan is not None:
+        layers = ", ".join(part.name for _, part in plan.parts if isinstance(part, Layer))
+        console.say(f"gentoomuch: profile {plan.profile}, layers {layers or 'none'}, configroot {plan.configroot}")
+    sys.stdout.flush()
+
+
+def _tell(said: Mapping[str, str]) -> int:
+    if "version" in said:
+        console.say(f"gentoomuch-portage {__version__} (Portage {held.version()})")
+    else:
+        console.say("Usage: gm-emerge [--gm-WORD[=VALUE] ...] [any word of emerge ...]\n" + console.our_words(WORDS))
+    return 0

@@ -1,0 +1,27 @@
+"""The package; its plugins and commands are listed here, everything else is in the code."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+here = Path(__file__).parent
+about: dict[str, str] = {}
+exec((here / "gentoomuch_portage/__init__.py").read_text(encoding="utf-8"), about)
+
+setup(
+    name="gentoomuch-portage",
+    version=about["__version__"],
+    description="emerge for everyone who keeps more than one Gentoo machine",
+    long_description=(here / "README.md").read_text(encoding="utf-8") if (here / "README.md").exists() else "",
+    long_description_content_type="text/markdown",
+    license="GPL-2.0-or-later",
+    python_requires=">=3.11",
+    packages=find_packages(include=["gentoomuch_portage", "gentoomuch_portage.*"]),
+    install_requires=["portage>=3.0.83", "pkgcore>=0.12.30", "snakeoil>=0.11", "pluggy>=1.5"],
+    entry_points={
+        "console_scripts": [
+            "gm-emerge = gentoomuch_portage.emerge:main",
+            "gentoomuch = gentoomuch_portage.cli:main",
+        ]
+    },
+)

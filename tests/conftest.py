@@ -1,0 +1,56 @@
+"""Worlds for tests: a Gentoo host in a folder with real Portage, and programs run on it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gentoomuch_portage import embedded
+from gentoomuch_portage.embedded import Host
+
+BIN = Path(sys.executable).parent
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a program ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture(autouse=True)
+def nothing_of_ours_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """GM_* and Portage's variables of whoever runs the tests have no say in them."""
+    for name in list(os.environ):
+        if name.startswith(("GM_", "PORTAGE_", "EMERGE_")) or name in {"ROOT", "SYSROOT", "EPREFIX", "USE", "FEATURES"}:
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    """A Gentoo host in a folder, with the packages that ship with the project and nothing installed."""
+    return embedded.make(tmp_path / "host")
+
+
+@pytest.fixture
+def on(host: Host) -> Run:
+    """Run a program on the host: ``on("gm-emerge", "-p", "gm-hello", GM_PROFILE="router")``."""
+
+    def run(*argv: str | Path, text: str | None = None, cwd: Path | None = None, **env: str) -> Ended:
+        words = [str(word) for word in argv]
+        if (BIN / words[0]).exists():
+            words[0] = str(BIN / words[0])
+        told = {"capture_output": True, "encoding": "utf-8", "errors": "replace", "input": text, "cwd": cwd}
+        ended = subprocess.run(words, env=host.env(**env), timeout=300, check=False, **told)
+        return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+    return run

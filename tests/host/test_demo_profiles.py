@@ -1,0 +1,12 @@
+"""The main job, with real Portage at its end."""
+
+from gentoomuch_portage.embedded import Host
+
+
+def test_a_profile_builds_with_its_own_flags(host: Host, on):
+    host.profile("router", 'cpu = "x86-64"\nlayers = ["small"]\n', {"small/make.conf": 'CFLAGS="-Os"\n'})
+
+    ended = on("gm-emerge", "--gm-profile=router", "--quiet", "gm-hello")
+
+    assert ended.status == 0, ended.err
+    assert "built with -Os -march=x86-64" in on(host.eprefix / "usr/bin/gm-hello").out
