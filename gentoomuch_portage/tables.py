@@ -58,32 +58,50 @@ def load(path: Path, schema: Mapping[str, Any], *, missing_ok: bool = False) -> 
     except tomllib.TOMLDecodeError as error:
         found_at = re.search(r" \(at (?:line (\d+), .*|end of document)\)$", str(error))
         told, line = str(error)[: found_at.start() if found_at else None], found_at[1] if found_at else None
-        last = text.count("\n") + (not text.endswith("\n"))
-        raise BadFile(path, int(line or last), f"this is no TOML: {told[:1].lower()}{told[1:]}") from error
+        raise BadFile(path, int(line or _begun(text)), f"this is no TOML: {told[:1].lower()}{told[1:]}") from error
     _check(path, text, found, schema, ())
     return found
 
 
 def line_of(text: str, table: tuple[str, ...], key: str, value: str = "") -> int:
-    """The line, from 1, that sets a key in a table; with ``value``, the one that names it; 0 where none does."""
-    inside: tuple[str, ...] = ()
-    found = 0
-    for number, line in enumerate(text.splitlines(), 1):
-        if head := re.match(r"\s*\[+\s*(.+?)\s*\]+\s*(#.*)?$", line):
-            inside = tuple(quoted or bare for quoted, bare in re.findall(r'"([^"]*)"|([\w-]+)', head[1]))
-            if inside == (*table, key):
-                found = found or number
-        elif found and value and f'"{value}"' not in line and f"'{value}'" not in line:
-            continue
-        elif found and value:
-            return number
-        elif not found:
-            dotted = r"\s*\.\s*".join(map(re.escape, (*table[len(inside) :], key)))
-            if inside == table[: len(inside)] and re.match(rf"\s*[\"']?{dotted}[\"']?\s*=", line):
-                found = number
-                if value and (f'"{value}"' in line or f"'{value}'" in line):
-                    return number
-    return found
+    """The line, from 1, where the statement that sets a key begins; 0 where none does.
+
+    Args:
+        table: names of the tables around it, from the outermost.
+        value: look for the line of that statement which names it, as one of several in a list.
+    """
+    lines = text.split("\n")
+    for number, line in enumerate(lines):
+        if key in line and _parsed(lines[:number]) is not None:
+            end = next((end for end in range(number + 1, len(lines) + 1) if _parsed(lines[:end]) is not None), number)
+            if _holds(_parsed(lines[:end]), (*table, key)):
+                named = (at for at in range(number, end) if f'"{value}"' in lines[at] or f"'{value}'" in lines[at])
+                return next(named, number) + 1 if value else number + 1
+    return 0
+
+
+def _parsed(lines: list[str]) -> dict[str, Any] | None:
+    """What the first lines of a file say; None where they end within a statement."""
+    import tomllib
+
+    try:
+        return tomllib.loads("\n".join(lines) + "\n")
+    except tomllib.TOMLDecodeError:
+        return None
+
+
+def _holds(found: Any, path: tuple[str, ...]) -> bool:
+    for name in path:
+        if not isinstance(found, dict) or name not in found:
+            return False
+        found = found[name]
+    return True
+
+
+def _begun(text: str) -> int:
+    """The line where the statement begins that the end of a file cuts off."""
+    lines = text.rstrip().split("\n")
+    return max(number for number in range(len(lines)) if _parsed(lines[:number]) is not None) + 1
 
 
 def _check(path: Path, text: str, found: Mapping[str, Any], schema: Mapping[str, Any], table: tuple[str, ...]) -> None:

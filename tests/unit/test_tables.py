@@ -1,0 +1,155 @@
+"""TOML files: what is wrong is named with its line and the way out."""
+
+import tomllib
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gentoomuch_portage import tables
+from gentoomuch_portage.errors import BadFile, BadSetting, GmError
+
+
+def refused(folder: Path, text: str, schema=tables.PROFILE) -> BadFile:
+    """The error of a TOML file."""
+    file = folder / "a.toml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(BadFile) as caught:
+        tables.load(file, schema)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ('cpu = "x"\nlayer = []\n', 2, "unknown key 'layer'"),
+        ("# cpu\n\n[unmask]\nkeyword = true\n", 4, "unknown key 'keyword' in [unmask]"),
+        ("unmask.keyword = true\n", 1, "unknown key 'keyword' in [unmask]"),
+        ("unmask . use = true\nunmask . keyword = true\n", 2, "unknown key 'keyword' in [unmask]"),
+        ("\nbinpkg = { use = true, bulid = true }\n", 2, "unknown key 'bulid' in [binpkg]"),
+        ("[binpkg]\n'bulid' = true\n", 2, "unknown key 'bulid' in [binpkg]"),
+        ("[binpkgs]\nbuild = true\n", 1, "unknown key 'binpkgs'"),
+        ("[unmask]\nuse = true\n[[binpkgs]]\nbuild = true\n", 3, "unknown key 'binpkgs'"),
+        ("emerge = [\n  '--quiet',\n]\nlayers = [\n  'a',\n  1,\n]\n", 4, "layers = ['a', 1] is not a list of strings"),
+        ("cpu = 3\n", 1, "cpu = 3 is not a string"),
+        ("layers = 'a'\n", 1, "layers = 'a' is not a list of strings"),
+        ("unmask = true\n", 1, "unmask = True is not a table"),
+        ("cpu = 'x'\n[cpu.more]\n", 2, "this is no TOML"),
+        ("base = 'guest'\n", 1, 'base = \'guest\' is not "host" or "none"'),
+        ("[unmask]\nuse = 'yes'\n", 2, "use = 'yes' is not true or false or a list of strings"),
+        ("[unmask]\nuse = [true]\n", 2, "use = [True] is not true or false or a list of strings"),
+        ("[binpkg]\nuse = 1\n", 2, "use = 1 is not true or false"),
+        ("cpu = 'x'\nlayers = ['a'\n", 2, "this is no TOML: unclosed array"),
+        ("cpu = x\n", 1, "this is no TOML: invalid value"),
+        ("cpu = 'x'\n\n\ncpu = 'y'\n", 4, "this is no TOML: cannot overwrite a value"),
+        ('root = """\n[unmask]\nkeyword = true\n"""\n[unmask]\nkeyword = true\n', 6, "unknown key 'keyword'"),
+    ],
+)
+def test_an_error_names_its_line(tmp_path: Path, text: str, line: int, said: str):
+    error = refused(tmp_path, text)
+
+    assert error.line == line
+    assert said in error.message
+    assert error.message.startswith(f"{tmp_path / 'a.toml'}:{line}: ")
+    assert error.status == 78
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("layer = []\n", "layers ?"),
+        ("[binpkg]\nbulid = true\n", "build ?"),
+        ("zzzzzzzz = 1\n", "leave it out"),
+        ("cpu = 3\n", 'cpu = "..."'),
+        ("layers = 'a'\n", 'layers = ["...", "..."]'),
+        ("base = 'guest'\n", 'base = "host"'),
+        ("unmask = 1\n", "[unmask]"),
+    ],
+)
+def test_an_error_names_the_way_out(tmp_path: Path, text: str, remedy: str):
+    assert refused(tmp_path, text).remedy == remedy
+
+
+def test_an_unknown_key_lists_all_that_there_are(tmp_path: Path):
+    error = refused(tmp_path, "[binpkg]\nq = 1\n")
+
+    assert "(there are: build, prefer, remote, unknown, use)" in error.message
+
+
+def test_a_missing_file_is_empty_only_where_it_may_be_missing(tmp_path: Path):
+    assert tables.load(tmp_path / "none.toml", tables.PROFILE, missing_ok=True) == {}
+    with pytest.raises(BadFile, match="there is no such file"):
+        tables.load(tmp_path / "none.toml", tables.PROFILE)
+
+
+def test_a_file_that_is_no_text_is_refused_with_its_name(tmp_path: Path):
+    (tmp_path / "a.toml").write_bytes(b"cpu = '\xff'\n")
+
+    with pytest.raises(BadFile, match=r"a\.toml"):
+        tables.load(tmp_path / "a.toml", tables.PROFILE)
+
+
+def test_a_folder_in_place_of_a_file_is_refused(tmp_path: Path):
+    (tmp_path / "a.toml").mkdir()
+
+    with pytest.raises(BadFile, match=r"a\.toml"):
+        tables.load(tmp_path / "a.toml", tables.PROFILE)
+
+
+def test_windows_line_ends_change_no_line_number(tmp_path: Path):
+    (tmp_path / "a.toml").write_bytes(b'cpu = "x"\r\n\r\nlayer = []\r\n')
+
+    with pytest.raises(BadSetting) as caught:
+        tables.load(tmp_path / "a.toml", tables.PROFILE)
+
+    assert caught.value.line == 3
+
+
+def test_a_star_in_a_schema_stands_for_any_name(tmp_path: Path):
+    (tmp_path / "a.toml").write_text("[binhost.'https://example.org']\ncpu = 'x'\n")
+
+    assert tables.load(tmp_path / "a.toml", tables.DEFAULTS)["binhost"] == {"https://example.org": {"cpu": "x"}}
+
+
+def test_an_error_below_a_quoted_name_has_its_line(tmp_path: Path):
+    text = "cpu = 'x'\n[binhost.'https://example.org']\ncpus = 'x'\n"
+
+    assert refused(tmp_path, text, tables.DEFAULTS).line == 3
+
+
+def test_a_value_of_a_list_is_found_on_its_own_line():
+    text = '# "b"\nlayers = [\n  "a",\n  "b", # "c"\n]\nb = "b"\n'
+
+    assert tables.line_of(text, (), "layers", "b") == 4
+    assert tables.line_of(text, (), "layers", "z") == 2
+    assert tables.line_of(text, (), "patches") == 0
+
+
+_KEYS = st.sampled_from(["alpha", "beta", "gam-ma", "a"])
+_VALUES = st.sampled_from(["1", "'x'", '["a",\n "b"]', '"""\nalpha = 1\n"""', "{ delta = 1 }", "[[1],\n[2]] # a = 1"])
+
+
+@given(st.dictionaries(_KEYS, _VALUES), st.dictionaries(_KEYS, _VALUES), st.booleans())
+def test_a_line_found_is_where_the_statement_begins(top: dict[str, str], inside: dict[str, str], dotted: bool):
+    lines: list[str] = []
+    begins: dict[tuple[str, ...], int] = {}
+    for table, keys in (((), top), (("t",), inside)):
+        lines += [] if dotted or not table else ["[t]  # a"]
+        for key, value in keys.items():
+            begins[*table, key] = len(lines) + 1
+            lines += f"{'t.' if dotted and table else ''}{key} = {value}".split("\n")
+    text = "\n".join(lines)
+    tomllib.loads(text)
+
+    assert {(*table, key): tables.line_of(text, table, key) for *table, key in begins} == begins
+
+
+@given(st.text())
+def test_no_text_makes_anything_but_our_own_error(tmp_path_factory: pytest.TempPathFactory, text: str):
+    file = tmp_path_factory.getbasetemp() / "any.toml"
+    file.write_text(text, encoding="utf-8", errors="replace")
+
+    with suppress(GmError):
+        tables.load(file, tables.PROFILE)
