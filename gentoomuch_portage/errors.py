@@ -232,8 +232,8 @@ class MissingProgram(MachineError):
 
     code = "missing-program"
 
-    def __init__(self, program: str, atom: str = "") -> None:
-        remedy = f"emerge {atom}" if atom else f"install {program} or put it on PATH"
+    def __init__(self, program: str, atom: str = "", *, remedy: str = "") -> None:
+        remedy = remedy or (f"emerge {atom}" if atom else f"install {program} or put it on PATH")
         super().__init__(f"{program} is not on PATH", remedy=remedy)
         self.program, self.atom = program, atom
 
