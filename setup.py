@@ -17,7 +17,7 @@ setup(
     license="GPL-2.0-or-later",
     python_requires=">=3.11",
     packages=find_packages(include=["gentoomuch_portage", "gentoomuch_portage.*"]),
-    install_requires=["portage>=3.0.83", "pkgcore>=0.12.30", "snakeoil>=0.11", "pluggy>=1.5"],
+    install_requires=["portage>=3.0.83", "pkgcore>=0.12.30", "snakeoil>=0.11", "pluggy>=1.5", "zstandard>=0.21"],
     entry_points={
         "console_scripts": [
             "gm-emerge = gentoomuch_portage.emerge:main",

@@ -12,6 +12,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from gentoomuch_portage.plan import Part, Plan, Request
+    from gentoomuch_portage.portage_adapter.binpkgs import Binpkg, Reject
     from gentoomuch_portage.profiles import Profile
     from gentoomuch_portage.settings import Settings
 
@@ -31,10 +32,22 @@ def gm_parts(request: "Request", settings: "Settings", profile: "Profile") -> It
 
 
 @_hookspec(firstresult=True)
-def gm_run_emerge(plan: "Plan", settings: "Settings") -> int | None:
+def gm_run_emerge(plan: "Plan", settings: "Settings", reject: "Reject") -> int | None:
     """Carry a plan out and return emerge's exit status, or None to leave it to the next plugin.
 
     Called once. The runner answers last; to stand around it, be a wrapper.
+
+    Args:
+        reject: says why a binary package must not be used, or None; ``gm_reject_binpkg`` of all plugins.
+    """
+
+
+@_hookspec(firstresult=True)
+def gm_reject_binpkg(binpkg: "Binpkg", plan: "Plan", settings: "Settings") -> str | None:
+    """Return why this binary package must not be used here, or None to let it pass.
+
+    Called once for each instance that the resolver looks at, up to thousands of times a run: answer from what you
+    hold. The reason ends the line ``=cat/pkg-1.0-2 ...`` of the block that Portage shows.
     """
 
 

@@ -4,18 +4,14 @@ Source: the predefined macros of ``gcc -march=NAME -dM -E`` (gcc(1), "x86 Option
 ::gentoo's profiles/desc/cpu_flags_{x86,arm,ppc}.desc; the x86-64 psABI, "Micro-Architecture Levels".
 """
 
-import hashlib
-import json
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from gentoomuch_portage import files
-from gentoomuch_portage.errors import MissingProgram, UnknownCpu
-from gentoomuch_portage.run import run, where
+from gentoomuch_portage import compiler
+from gentoomuch_portage.errors import UnknownCpu
 
 _X86: Mapping[str, str] = {
-    "3DNOW": "3dnow", "3DNOW_A": "3dnowext", "AES": "aes", "AMX_BF16": "amx_bf16", "AMX_INT8": "amx_int8",
+    "3dNOW": "3dnow", "3dNOW_A": "3dnowext", "AES": "aes", "AMX_BF16": "amx_bf16", "AMX_INT8": "amx_int8",
     "AMX_TILE": "amx_tile", "AVX": "avx", "AVX2": "avx2", "AVX5124FMAPS": "avx512_4fmaps",
     "AVX5124VNNIW": "avx512_4vnniw", "AVX512BF16": "avx512_bf16", "AVX512BITALG": "avx512_bitalg",
     "AVX512BW": "avx512bw", "AVX512CD": "avx512cd", "AVX512DQ": "avx512dq", "AVX512ER": "avx512er",
@@ -34,18 +30,18 @@ _ARM: Mapping[str, str] = {
     "ARM_FEATURE_SVE": "sve", "ARM_FEATURE_SVE2": "sve2", "ARM_NEON": "neon", "thumb2": "thumb2",
 }  # fmt: skip
 _PPC: Mapping[str, str] = {"ALTIVEC": "altivec", "VSX": "vsx", "POWER8_VECTOR": "vsx2", "POWER9_VECTOR": "vsx3"}
+_BASELINE = frozenset({"MMX", "SSE", "SSE2"})
+"""Of every x86-64."""
 _LEVELS = (
     ("v4", {"AVX512F", "AVX512BW", "AVX512CD", "AVX512DQ", "AVX512VL"}),
     ("v3", {"AVX", "AVX2", "BMI", "BMI2", "F16C", "FMA", "LZCNT", "MOVBE"}),
     ("v2", {"SSE3", "SSSE3", "SSE4_1", "SSE4_2", "POPCNT"}),
 )
-_MACRO = re.compile(r"#define __(\w+?)(?:__)? ")
-_COMPILERS = ("gcc", "cc", "clang")
 
 
-def flag_name(macros: frozenset[str]) -> str:
+def flag_name(found: frozenset[str]) -> str:
     """The option that names a CPU to the compiler of this machine: ``-mcpu`` on PowerPC, else ``-march``."""
-    return "-mcpu" if {"PPC", "powerpc"} & macros else "-march"
+    return "-mcpu" if {"PPC", "powerpc"} & found else "-march"
 
 
 def macros(cpu: str, cache: Path, *, asked_at: str) -> frozenset[str]:
@@ -60,31 +56,12 @@ def macros(cpu: str, cache: Path, *, asked_at: str) -> frozenset[str]:
         MissingProgram: there is no C compiler.
         UnknownCpu: it does not know that name.
     """
-    compiler = next(filter(None, map(where, _COMPILERS)), None)
-    if compiler is None:
-        raise MissingProgram("gcc", "sys-devel/gcc")
-    seen = compiler.stat()
-    machine = Path("/proc/cpuinfo").read_text(encoding="utf-8") if cpu == "native" else ""
-    told = "\n".join(sorted(set(re.findall(r"^(?:flags|Features|model name)\s*:.*$", machine, re.M))))
-    key = hashlib.sha256(f"{compiler} {seen.st_mtime_ns} {seen.st_size} {cpu} {told}".encode()).hexdigest()[:24]
-    kept = cache / "isa" / f"{key}.json"
-    try:
-        return frozenset(json.loads(kept.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        pass
-    found = _ask(compiler, cpu, asked_at)
-    files.write(kept, json.dumps(sorted(found)))
+    asked = compiler.find()
+    plain = compiler.macros(asked, (), cache) or frozenset()
+    found = compiler.macros(asked, (f"{flag_name(plain)}={cpu}",), cache)
+    if found is None:
+        raise UnknownCpu(asked_at, cpu, compiler.known_names(asked))
     return found
-
-
-def _ask(compiler: Path, cpu: str, asked_at: str) -> frozenset[str]:
-    words = [str(compiler), "-dM", "-E", "-x", "c", "/dev/null"]
-    plain = frozenset(_MACRO.findall(run(words, keep=True).out))
-    ran = run([*words, f"{flag_name(plain)}={cpu}"], keep=True, accept=())
-    if ran.status == 0:
-        return frozenset(_MACRO.findall(ran.out))
-    told = re.search(r"valid arguments to .*? are: (.*?)(?:;|$)", ran.err, re.M)
-    raise UnknownCpu(asked_at, cpu, told[1].split() if told else ())
 
 
 def cpu_flags(found: frozenset[str]) -> tuple[str, str]:
@@ -111,3 +88,13 @@ def goamd64(found: frozenset[str]) -> str:
         if all(wanted <= found for _, wanted in _LEVELS[number:]):
             return level
     return "v1"
+
+
+def features_of_flags(use: Iterable[str]) -> frozenset[str]:
+    """The features that enabled cpu_flags_x86_* mean, as the compiler's macros name them.
+
+    Flags of other architectures say nothing that the ABI and -march do not say.
+    """
+    names = {flag: macro for macro, flag in _X86.items()}
+    on = (flag.removeprefix("cpu_flags_x86_") for flag in use if flag.startswith("cpu_flags_x86_"))
+    return frozenset(names[flag] for flag in on if flag in names) - _BASELINE

@@ -5,9 +5,12 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from gentoomuch_portage.errors import PartsConflict, UnknownWord, UnreadablePlan, WordNeedsValue
+
+if TYPE_CHECKING:
+    from gentoomuch_portage.profiles import Profile
 
 WORDS: Mapping[str, str] = {
     "--gm-profile": "NAME",
@@ -175,6 +178,12 @@ class Plan:
     words: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     isolation: str = "none"
+    cpu: str = ""
+    """Machine flags that stand for the CPU of the profile: ``-march=znver3``."""
+    build_cpu: str = ""
+    """The same for what is installed in ``/`` for building, where the root is another."""
+    unknown: str = "reject"
+    """``reject`` or ``accept`` a binary package that does not tell its flags."""
     parts: tuple[tuple[str, Part], ...] = ()
     """Each part with the name of the plugin that gave it."""
 
@@ -211,10 +220,7 @@ class Plan:
                     parts.append((str(one["plugin"]), kind(**data)))
             words = tuple(map(str, found["words"]))
             env = {str(key): str(value) for key, value in found["env"].items()}
-            rest = {
-                key: str(found[key])
-                for key in ("profile", "base", "root", "configroot", "build_configroot", "isolation")
-            }
+            rest = {key: str(found[key]) for key in _TEXTS}
         except OSError as error:
             raise UnreadablePlan(path, error.strerror or "it cannot be read") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -222,9 +228,10 @@ class Plan:
         return cls(words=words, env=env, parts=tuple(parts), **rest)
 
 
-def make_plan(
-    request: Request, profile: str, *, base: str, root: Path, isolation: str, parts: Iterable[tuple[str, Part]]
-) -> Plan:
+_TEXTS = ("profile", "base", "root", "configroot", "build_configroot", "isolation", "cpu", "build_cpu", "unknown")
+
+
+def make_plan(request: Request, profile: "Profile", parts: Iterable[tuple[str, Part]]) -> Plan:
     """Add the parts up.
 
     Layers keep the order of their one giver; everything else is independent of order.
@@ -245,12 +252,13 @@ def make_plan(
                     raise PartsConflict(name, givers[name], plugin)
                 givers.setdefault(name, plugin)
     return Plan(
-        profile=profile,
-        base=base,
-        root=str(root),
+        profile=profile.name,
+        base=profile.base,
+        root=str(profile.root),
         words=(*words, *request.words),
         env=dict(sorted(env.items())),
-        isolation=request.said.get("isolation") or isolation,
+        isolation=request.said.get("isolation") or profile.isolation,
+        unknown=profile.binpkg["unknown"],
         parts=parts,
     )
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from pluggy import PluginManager
@@ -17,6 +18,7 @@ from gentoomuch_portage.configroot import Recipe
 from gentoomuch_portage.errors import ProfileBeaten
 from gentoomuch_portage.plan import WORDS, Layer, Plan, Request, make_plan
 from gentoomuch_portage.portage_adapter import front, held
+from gentoomuch_portage.requirement import machine_flags
 from gentoomuch_portage.settings import Settings
 
 
@@ -51,9 +53,7 @@ def prepare(
     if beaten := next((word for word in request.words if word.startswith("--config-root")), ""):
         raise ProfileBeaten(beaten, name)
     parts = manager.parts(taking_part, request=request, settings=settings, profile=profile)
-    return make_plan(
-        request, name, base=profile.base, root=profile.root, isolation=profile.isolation, parts=parts
-    ), taking_part
+    return make_plan(request, profile, parts), taking_part
 
 
 def lay(plan: Plan, settings: Settings) -> tuple[Plan, list[int]]:
@@ -65,14 +65,17 @@ def lay(plan: Plan, settings: Settings) -> tuple[Plan, list[int]]:
     recipe = Recipe(host=settings.host, base=plan.base, config=settings.config, parts=plan.parts)
     laid = configroot.lay(recipe, settings.cache)
     locks = [laid.lock]
-    building = ""
+    building = build_cpu = ""
     if plan.root != "/":
         beside = configroot.lay(replace(recipe, building=True), settings.cache)
         building = str(beside.path)
+        build_cpu = " ".join(machine_flags(beside.facts["CFLAGS"]))
         locks.append(beside.lock)
     above = os.environ.get("PORTAGE_TMPDIR") or laid.facts["PORTAGE_TMPDIR"]
     env = {**plan.env, "PORTAGE_TMPDIR": f"{above}/gentoomuch-{os.geteuid()}/{plan.profile}"}
-    return replace(plan, configroot=str(laid.path), build_configroot=building, env=env), locks
+    cpu = " ".join(machine_flags(laid.facts["CFLAGS"]))
+    done = replace(plan, configroot=str(laid.path), build_configroot=building, env=env, cpu=cpu, build_cpu=build_cpu)
+    return done, locks
 
 
 def _with(request: Request, settings: Settings, name: str, plugins: Iterable[tuple[str, object]]) -> int:
@@ -87,7 +90,10 @@ def _with(request: Request, settings: Settings, name: str, plugins: Iterable[tup
     begun = time.time()
     status = 70
     try:
-        status = int(taking_part.hook.gm_run_emerge(plan=plan, settings=settings))
+        reject = partial(taking_part.hook.gm_reject_binpkg, plan=plan, settings=settings)
+        status = int(
+            taking_part.hook.gm_run_emerge(plan=plan, settings=settings, reject=lambda one: reject(binpkg=one))
+        )
         if any(front.tells(word) for word in plan.words) or "--info" in plan.words:
             _tell_more(plan.words, plan)
     except SystemExit as ended:

@@ -1,9 +1,11 @@
-"""``[binpkg]``: whether binary packages are made, used and fetched."""
+"""``[binpkg]``: binary packages are made, used and fetched; none that the profile's CPU cannot run."""
 
 from collections.abc import Iterator
 
+from gentoomuch_portage import offers
 from gentoomuch_portage.hookspec import hookimpl
-from gentoomuch_portage.plan import Line, Part, Request, Word
+from gentoomuch_portage.plan import Line, Part, Plan, Request, Word
+from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
 from gentoomuch_portage.profiles import Profile
 from gentoomuch_portage.settings import Settings
 
@@ -16,3 +18,8 @@ def gm_parts(request: Request, settings: Settings, profile: Profile) -> Iterator
         yield Word("--usepkg")
     if profile.binpkg["remote"]:
         yield Word("--getbinpkg")
+
+
+@hookimpl
+def gm_reject_binpkg(binpkg: Binpkg, plan: Plan, settings: Settings) -> str | None:
+    return offers.verdict(binpkg, plan, settings).reason or None

@@ -16,7 +16,7 @@ class Loaded:
     """What Portage makes of a configroot."""
 
     values: Mapping[str, str]
-    """PORTAGE_TMPDIR, PKGDIR, DISTDIR, CHOST, ARCH, CC, USE_EXPAND."""
+    """PORTAGE_TMPDIR, PKGDIR, DISTDIR, CHOST, ARCH, CC, CFLAGS, USE_EXPAND."""
     read: tuple[Path, ...]
     """Files outside of the configroot that these values came from: make.globals, make.defaults."""
     profile: Path | None
@@ -126,7 +126,7 @@ def load(configroot: Path) -> Loaded:
             found = portage.config(config_root=str(configroot), target_root="/", env={})
     except (PortageException, ValueError, OSError) as error:
         raise _bad(configroot, f"{heard.getvalue()}{error}") from error
-    names = ("PORTAGE_TMPDIR", "PKGDIR", "DISTDIR", "CHOST", "ARCH", "CC", "USE_EXPAND", "USE_EXPAND_HIDDEN")
+    names = ("PORTAGE_TMPDIR", "PKGDIR", "DISTDIR", "CHOST", "ARCH", "CC", "CFLAGS", "USE_EXPAND")
     read = [Path(found.global_config_path) / "make.globals"]
     read += [Path(node) / "make.defaults" for node in found.profiles if not node.startswith(str(configroot))]
     profile = found.profile_path

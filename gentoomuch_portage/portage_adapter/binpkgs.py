@@ -1,0 +1,190 @@
+"""Binary packages on offer: shown to whoever may refuse them, before the resolver sees them.
+
+What is refused is skipped where depgraph lists candidates (so the next instance, the next repository or the
+ebuild is taken), told in the block in which Portage tells of ignored binary packages, and named among the
+reasons of a mask where nothing is left.
+"""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binpkg:
+    """One instance of a binary package."""
+
+    cpv: str
+    root: str
+    """The ROOT that it is offered for."""
+    build_id: int
+    """0 where it has none."""
+    build_time: int
+    """Seconds since the epoch; 0 where it does not tell."""
+    use: frozenset[str]
+    """The flags that were on."""
+    iuse: frozenset[str]
+    """The flags that it has."""
+    chost: str
+    path: Path | None
+    """Where it lies; None where it has to be fetched."""
+    url: str
+    """Where it can be fetched; empty where it lies here."""
+    size: int
+    """Bytes; 0 where the index does not tell."""
+    digests: tuple[tuple[str, str], ...]
+    """``("SHA512", "...")``, as the index tells them."""
+
+    @property
+    def name(self) -> str:
+        """``cat/pkg-1.0-2``, as Portage writes an instance."""
+        return f"{self.cpv}-{self.build_id}" if self.build_id else self.cpv
+
+
+Reject = Callable[[Binpkg], str | None]
+"""Why a binary package must not be used here, or None."""
+
+_REASON = "gentoomuch"
+
+
+@contextmanager
+def sifted(reject: Reject, heading: str) -> Iterator[None]:
+    """As long as the block runs, Portage sees no binary package that ``reject`` gives a reason against.
+
+    Args:
+        reject: asked once for each instance that the resolver looks at.
+        heading: ends the sentence ``have been ignored due to``.
+    """
+    from _emerge import depgraph as module
+    from _emerge.depgraph import depgraph
+    from portage.package.ebuild.getmaskingstatus import _MaskReason
+
+    heard: dict[Any, str | None] = {}
+
+    def reason(pkg: Any) -> str | None:
+        key = (pkg.root, pkg.cpv, pkg.cpv.build_id, pkg.cpv.build_time, pkg.cpv.mtime, pkg.cpv.file_size)
+        if key not in heard:
+            heard[key] = reject(shown(pkg))
+        return heard[key]
+
+    listed = depgraph._iter_match_pkgs_atom
+    told = depgraph._show_ignored_binaries
+    status = module._get_masking_status
+
+    @functools.wraps(listed)
+    def sifting(self: Any, root_config: Any, pkg_type: str, *args: Any, **named: Any) -> Iterator[Any]:
+        found = listed(self, root_config, pkg_type, *args, **named)
+        if pkg_type != "binary":
+            yield from found
+            return
+        for pkg in found:
+            if against := reason(pkg):
+                self._dynamic_config.ignored_binaries.setdefault(pkg, {})[_REASON] = against
+            else:
+                yield pkg
+
+    @functools.wraps(told)
+    def telling(self: Any) -> None:
+        told(self)
+        _tell(self, heading)
+
+    @functools.wraps(status)
+    def masked(pkg: Any, *args: Any, **named: Any) -> Any:
+        reasons = status(pkg, *args, **named)
+        if pkg.type_name == "binary" and (against := reason(pkg)):
+            reasons.append(_MaskReason(_REASON, against))
+        return reasons
+
+    with ExitStack() as held:
+        held.enter_context(patch.object(depgraph, "_iter_match_pkgs_atom", sifting))
+        held.enter_context(patch.object(depgraph, "_show_ignored_binaries", telling))
+        held.enter_context(patch.object(module, "_get_masking_status", masked))
+        yield
+
+
+def shown(pkg: Any) -> Binpkg:
+    """A package of Portage's resolver as plain data."""
+    tree = pkg.root_config.trees["bintree"]
+    cpv = pkg.cpv
+    remote = tree.isremote(cpv)
+    entry = tree._remotepkgs[tree.dbapi._instance_key(cpv)] if remote else {}
+    base, path = entry.get("BASE_URI", ""), entry.get("PATH") or f"{cpv}.tbz2"
+    return Binpkg(
+        cpv=str(cpv),
+        root=pkg.root_config.settings["ROOT"],
+        build_id=int(cpv.build_id or 0),
+        build_time=int(cpv.build_time or 0),
+        use=frozenset(pkg.use.enabled),
+        iuse=frozenset(pkg.iuse.all),
+        chost=pkg._metadata.get("CHOST") or "",
+        path=None if remote else Path(tree.getname(cpv)),
+        url=f"{base.rstrip('/')}/{path}" if remote else "",
+        size=int(entry.get("SIZE") or cpv.file_size or 0),
+        digests=tuple((kind, entry[kind]) for kind in ("SHA512", "SHA256", "SHA1", "MD5") if entry.get(kind)),
+    )
+
+
+def _tell(graph: Any, heading: str) -> None:
+    """Name what was refused, unless what was chosen is newer anyhow."""
+    if "--quiet" in graph._frozen_config.myopts:
+        return
+    lines = []
+    for pkg, against in graph._dynamic_config.ignored_binaries.items():
+        if _REASON not in against:
+            continue
+        chosen = list(graph._dynamic_config._package_tracker.match(pkg.root, pkg.slot_atom))
+        if any(one > pkg or (one.cpv == pkg.cpv and _newer(one, pkg)) for one in chosen):
+            continue
+        where = f" for {pkg.root}" if pkg.root_config.settings["ROOT"] != "/" else ""
+        lines.append((pkg.cp, -(pkg.cpv.build_time or 0), f"    ={shown(pkg).name}{where} {against[_REASON]}\n"))
+    if lines:
+        from portage.util import writemsg
+
+        graph._show_merge_list()
+        writemsg(f"\n!!! The following binary packages have been ignored due to {heading}:\n\n", noiselevel=-1)
+        for *_, line in sorted(lines):
+            writemsg(line, noiselevel=-1)
+        writemsg("\n", noiselevel=-1)
+
+
+def _newer(one: Any, other: Any) -> bool:
+    return one.type_name == "binary" and (one.cpv.build_time or 0) > (other.cpv.build_time or 0)
+
+
+@contextmanager
+def recorded(name: str, requirement: Callable[[dict[str, str], frozenset[str]], str]) -> Iterator[None]:
+    """As long as the block runs, each package built carries one more file of metadata.
+
+    Args:
+        name: of the file in build-info.
+        requirement: gets the variables that the package was built with and its enabled USE flags.
+    """
+    from portage.package.ebuild import doebuild
+
+    plain = doebuild._post_src_install_write_metadata
+
+    @functools.wraps(plain)
+    def written(settings: Any) -> None:
+        plain(settings)
+        info = Path(settings["PORTAGE_BUILDDIR"]) / "build-info"
+        (info / name).write_text(f"{requirement(_built_with(settings, info), _flags_on(settings))}\n", encoding="utf-8")
+
+    with patch.object(doebuild, "_post_src_install_write_metadata", written):
+        yield
+
+
+def _built_with(settings: Any, info: Path) -> dict[str, str]:
+    """The variables that code was built with; what the ebuild made of them where build-info tells."""
+    found = {}
+    for name in ("CC", "CFLAGS", "CXXFLAGS", "FFLAGS", "FCFLAGS", "RUSTFLAGS", "GOAMD64", "CHOST", "INHERITED"):
+        file = info / name
+        found[name] = file.read_text(encoding="utf-8").strip() if file.is_file() else settings.get(name) or ""
+    return found
+
+
+def _flags_on(settings: Any) -> frozenset[str]:
+    return frozenset((settings.get("PORTAGE_USE") or "").split())

@@ -1,0 +1,154 @@
+"""What a binary package needs, what a CPU has, and the verdict between them.
+
+The truth is the compiler that built the package: the instruction sets it predefines for the package's own
+flags. It is asked when the package is built, and its answer travels in the package (``GM_REQUIRES``).
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+RECORDED = "GM_REQUIRES"
+"""The file of build-info, and so of a binary package's metadata, that holds a requirement."""
+
+SILENT: Mapping[str, str] = {
+    "ABM": "another name for LZCNT with POPCNT",
+    "CLDEMOTE": "a hint, a no-op elsewhere",
+    "CLZERO": "only where it is written by hand",
+    "ENQCMD": "needs the kernel's leave for each process",
+    "EVEX256": "a width of AVX-512, no instruction set",
+    "EVEX512": "a width of AVX-512, no instruction set",
+    "FXSR": "of every x86-64",
+    "HRESET": "privileged",
+    "INVPCID": "privileged",
+    "KL": "needs the kernel to load a key",
+    "MWAIT": "privileged",
+    "MWAITX": "only where it is written by hand",
+    "PCONFIG": "privileged",
+    "PKU": "needs the kernel's leave; often off in virtual machines",
+    "PREFETCHI": "a hint, a no-op elsewhere",
+    "PREFETCHWT1": "a hint, a no-op elsewhere",
+    "SGX": "needs the firmware's leave; gone from newer CPUs of the same line",
+    "SHSTK": "a no-op elsewhere",
+    "UINTR": "needs the kernel's leave for each process",
+    "WBNOINVD": "privileged",
+    "WIDEKL": "needs the kernel to load a key",
+    "XSAVES": "privileged",
+}
+"""Features that no compiler emits by itself, each with the reason why none is missed in user code. Without this
+list even -march=skylake would be refused on machines that run it. Every other feature counts, also those
+that only builtins use: a program may use them wherever the macro is defined.
+Source: Intel SDM volume 2 and AMD APM volume 3 (privilege, no-ops); gcc/config/i386/i386.md (what is emitted)."""
+
+_NO_FEATURE = re.compile(r"[a-z]|SSE2?_MATH$|FP_FAST|SIZEOF|GCC_|I?LP(32|64)$|OPTIMIZE|CET$|PI[CE]$")
+_ABI = (
+    "x86_64", "i386", "LP64", "ILP32", "SOFT_FP", "NO_80387", "aarch64", "arm", "ARM_PCS_VFP", "AARCH64EB", "ARMEB",
+    "powerpc64", "powerpc", "LITTLE_ENDIAN", "CALL_ELF", "riscv_float_abi_double", "riscv_float_abi_single",
+    "riscv_float_abi_soft", "riscv_xlen", "mips64", "mips_hard_float", "loongarch_lp64", "s390x",
+)  # fmt: skip
+"""Macros that tell which code can be linked and run together at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirement:
+    """What code needs of a CPU, or what a CPU offers to code."""
+
+    features: frozenset[str]
+    """Instruction sets beyond the oldest CPU of this ABI, as the compiler's macros name them: ``AVX2``."""
+    abi: frozenset[str]
+    """Macros of the ABI; code of another ABI cannot run whatever the CPU has."""
+    told: str
+    """The flags, or the CPU, in words: ``-march=haswell``."""
+    known: bool = True
+    """False where it could not be found out; ``told`` says why."""
+
+    def to_json(self) -> str:
+        """One line; equal requirements give equal text."""
+        return json.dumps(
+            {"v": 1, "features": sorted(self.features), "abi": sorted(self.abi), "told": self.told}, sort_keys=True
+        )
+
+
+UNKNOWN = Requirement(features=frozenset(), abi=frozenset(), told="it does not tell its flags", known=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Whether code runs on a CPU."""
+
+    accept: bool
+    code: str
+    """``runs``, ``cpu``, ``abi``, ``unknown``."""
+    missing: tuple[str, ...] = ()
+    """The features that the CPU lacks, in lower case, sorted."""
+    reason: str = ""
+    """For people; empty where it runs."""
+
+
+def judge(needs: Requirement, has: Requirement, *, unknown: str = "reject") -> Verdict:
+    """Hold what code needs against what a CPU has.
+
+    Args:
+        unknown: ``reject`` or ``accept`` what does not tell its needs.
+    """
+    if not needs.known or not has.known:
+        told = needs.told if not needs.known else has.told
+        return Verdict(accept=unknown == "accept", code="unknown", reason=told)
+    if needs.abi and has.abi and needs.abi != has.abi:
+        only = " ".join(sorted(needs.abi ^ has.abi))
+        return Verdict(accept=False, code="abi", reason=f"is of another ABI ({only})")
+    if lacking := sorted(feature.lower() for feature in needs.features - has.features if feature not in SILENT):
+        return Verdict(
+            accept=False, code="cpu", missing=tuple(lacking), reason=f"needs {', '.join(lacking)} ({needs.told})"
+        )
+    return Verdict(accept=True, code="runs")
+
+
+def of_macros(macros: Iterable[str], base: Iterable[str], told: str) -> Requirement:
+    """A requirement from what a compiler predefines.
+
+    Args:
+        macros: with the flags in question.
+        base: with the oldest CPU of the same ABI.
+        told: the flags in words.
+    """
+    macros = frozenset(macros)
+    extra = macros - frozenset(base)
+    features = {name for name in extra if not _NO_FEATURE.match(name)}
+    if "GCC_HAVE_SYNC_COMPARE_AND_SWAP_16" in extra and "x86_64" in macros:
+        features.add("CX16")
+    return Requirement(features=frozenset(features), abi=macros & frozenset(_ABI), told=told)
+
+
+def of_text(text: str) -> Requirement:
+    """Read a recorded requirement; ``UNKNOWN`` with the reason where it is not ours."""
+    try:
+        found = json.loads(text)
+        if found["v"] != 1:
+            return _unknown(f"its requirement is of version {found['v']}")
+        features, abi = frozenset(_words(found["features"])), frozenset(_words(found["abi"]))
+        return Requirement(features=features, abi=abi, told=str(found["told"])[:200], known=found["known"] is True)
+    except (ValueError, KeyError, TypeError) as error:
+        return _unknown(f"its requirement cannot be read: {type(error).__name__}")
+
+
+def _words(found: object) -> list[str]:
+    if isinstance(found, list) and all(isinstance(one, str) and re.fullmatch(r"\w{1,40}", one) for one in found):
+        return found
+    raise ValueError("not a list of words")
+
+
+def _unknown(why: str) -> Requirement:
+    return Requirement(features=frozenset(), abi=frozenset(), told=why, known=False)
+
+
+def machine_flags(flags: str) -> tuple[str, ...]:
+    """The words of compiler flags that choose instruction sets or an ABI, in order, without doubles at the end.
+
+    -mtune adds no instruction; -O, -f, -W and -D neither.
+    """
+    words = [word for word in flags.split() if re.match(r"-m(?!tune)", word)]
+    marches = [word for word in words if re.match(r"-m(arch|cpu)=", word)]
+    last = marches[-1:]
+    return tuple(dict.fromkeys([*last, *(word for word in words if word not in marches)]))
