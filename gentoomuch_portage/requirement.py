@@ -42,6 +42,7 @@ that only builtins use: a program may use them wherever the macro is defined.
 Source: Intel SDM volume 2 and AMD APM volume 3 (privilege, no-ops); gcc/config/i386/i386.md (what is emitted)."""
 
 _NO_FEATURE = re.compile(r"[a-z]|SSE2?_MATH$|FP_FAST|SIZEOF|GCC_|I?LP(32|64)$|OPTIMIZE|CET$|PI[CE]$")
+_TELLING = ("avx512f", "avx512vl", "avx2", "bmi2", "fma", "avx", "sse4_2", "ssse3", "sve2", "sve")
 _ABI = (
     "x86_64", "i386", "LP64", "ILP32", "SOFT_FP", "NO_80387", "aarch64", "arm", "ARM_PCS_VFP", "AARCH64EB", "ARMEB",
     "powerpc64", "powerpc", "LITTLE_ENDIAN", "CALL_ELF", "riscv_float_abi_double", "riscv_float_abi_single",
@@ -65,9 +66,9 @@ class Requirement:
 
     def to_json(self) -> str:
         """One line; equal requirements give equal text."""
-        return json.dumps(
-            {"v": 1, "features": sorted(self.features), "abi": sorted(self.abi), "told": self.told}, sort_keys=True
-        )
+        features, abi = sorted(self.features), sorted(self.abi)
+        shown = {"v": 1, "features": features, "abi": abi, "told": self.told, "known": self.known}
+        return json.dumps(shown, sort_keys=True)
 
 
 UNKNOWN = Requirement(features=frozenset(), abi=frozenset(), told="it does not tell its flags", known=False)
@@ -103,6 +104,13 @@ def judge(needs: Requirement, has: Requirement, *, unknown: str = "reject") -> V
             accept=False, code="cpu", missing=tuple(lacking), reason=f"needs {', '.join(lacking)} ({needs.told})"
         )
     return Verdict(accept=True, code="runs")
+
+
+def _short(lacking: list[str], *, most: int = 4) -> str:
+    """The most telling of several features, and how many more."""
+    telling = sorted(lacking, key=lambda name: (_TELLING.index(name) if name in _TELLING else 99, name))
+    more = f" and {len(lacking) - most} more" if len(lacking) > most else ""
+    return ", ".join(telling[:most]) + more
 
 
 def of_macros(macros: Iterable[str], base: Iterable[str], told: str) -> Requirement:
