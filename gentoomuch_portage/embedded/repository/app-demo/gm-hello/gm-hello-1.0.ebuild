@@ -10,12 +10,13 @@ SRC_URI="${P}.tar.gz"
 LICENSE="GPL-2+"
 SLOT="0"
 KEYWORDS="amd64 arm64 ppc64 riscv x86"
+IUSE="shout"
 
 DEPEND="dev-demo/libgreet:="
 RDEPEND="${DEPEND}"
 
 src_compile() {
-	emake CC="${CHOST}-gcc" PREFIX="${ESYSROOT}/usr" LIBDIR="$(get_libdir)"
+	emake CC="${CHOST}-gcc" PREFIX="${ESYSROOT}/usr" LIBDIR="$(get_libdir)" CPPFLAGS="${CPPFLAGS} $(usev shout -DSHOUT)"
 }
 
 src_install() {
