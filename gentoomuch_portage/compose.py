@@ -7,9 +7,8 @@ turn; make.conf is joined (makeconf.py); everything else is keyed by its name, a
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from gentoomuch_portage import makeconf
 from gentoomuch_portage.errors import BadFile, BadLayer
 from gentoomuch_portage.makeconf import Piece
 from gentoomuch_portage.plan import File, Layer, Line, Part
@@ -17,10 +16,12 @@ from gentoomuch_portage.portage_adapter import query
 
 STACKED = frozenset({"repos.conf", "binrepos.conf", "sets.conf", "mirrors"})
 """Directories of pieces, besides package.*. Source: portage(5)."""
-PROFILE_SINGLE = frozenset({"eapi", "parent", "profile.bashrc"})
-"""Single files of profile/; all others there are directories of pieces. Source: portage(5)."""
-LEFT_OUT = frozenset({"make.profile", "gnupg", "CVS", "RCS", "SCCS"})
-"""Said otherwise (make.profile), not read from a configroot (gnupg), or another tool's."""
+IN_PROFILE = frozenset({"soname.provided", "use.force", "use.mask", "use.stable.force", "use.stable.mask"})
+"""The same in profile/. Source: portage(5), and each reader in portage's _config."""
+LEFT_OUT = frozenset({"make.profile", "gnupg"})
+"""Said otherwise (make.profile), or not read from a configroot (gnupg)."""
+OTHER_TOOLS = frozenset({"CVS", "RCS", "SCCS"})
+"""Directories that Portage passes over, besides those with a dot. Source: portage.const.VCS_DIRS."""
 FOR_BUILDING = frozenset({"env", "patches", "savedconfig", "repos.conf", "binrepos.conf", "sets", "sets.conf"})
 """What a layer says of packages that are installed in ``/`` for building, besides package.*: not the
 flags and the make_profile of another machine."""
@@ -47,8 +48,12 @@ class Composed:
     """Path of each file and folder that was looked at -> ``signature``."""
     pieces: list[Piece] = field(default_factory=list)
     """The make.conf of each source."""
+    defaults: list[Piece] = field(default_factory=list)
+    """The profile/make.defaults of each source."""
     hidden: list[tuple[Path, Path]] = field(default_factory=list)
     """A file, and the file of a later layer that took its place."""
+    folders: set[str] = field(default_factory=set)
+    """Paths below etc/portage that hold files."""
     origins: dict[str, Path] = field(default_factory=dict)
     """Path below etc/portage -> the file that it came from."""
 
@@ -67,7 +72,6 @@ def compose(sources: Iterable[Source], added: Iterable[tuple[str, Part]], *, bui
     result = Composed()
     sources = tuple(sources)
     known: dict[str, str] = {}
-    defaults: list[Piece] = []
     width = len(str(len(sources) + 1))
     for number, source in enumerate(sources):
         _look(result, source.folder)
@@ -77,14 +81,12 @@ def compose(sources: Iterable[Source], added: Iterable[tuple[str, Part]], *, bui
             if name == "make.conf":
                 result.pieces.append(_piece(result, source, path, known))
             elif name == "profile/make.defaults":
-                defaults.append(_piece(result, source, path, {}))
+                result.defaults.append(_piece(result, source, path, {}))
             else:
                 turn = f"/{number:0{width}}-{source.name}" if _stacked(name) else ""
                 atoms = path.name.startswith("package.") and source.inside is not None
                 _lay(result, source, path, name + turn, checked=atoms)
-    _add(result, added, known, f"{len(sources):0{width}}-plugins")
-    if defaults:
-        result.files["profile/make.defaults"] = (makeconf.joined(defaults, query.incrementals()).encode(), 0o644, -1)
+    _add(result, added, known, f"{len(sources):0{width}}-plugins", building=building)
     for piece in result.pieces:
         for path in piece.sourced():
             _look(result, path)
@@ -95,7 +97,7 @@ def _stacked(name: str) -> bool:
     """Whether Portage reads a name below etc/portage as a directory of pieces."""
     match name.split("/"):
         case ["profile", one]:
-            return one not in PROFILE_SINGLE
+            return one in IN_PROFILE or one.startswith("package.")
         case [one]:
             return one in STACKED or one.startswith("package.")
     return False
@@ -107,14 +109,20 @@ def _for_building(name: str) -> bool:
     return top in FOR_BUILDING or top.startswith("package.")
 
 
-def _add(result: Composed, added: Iterable[tuple[str, Part]], known: dict[str, str], turn: str) -> None:
+def _add(
+    result: Composed, added: Iterable[tuple[str, Part]], known: dict[str, str], turn: str, *, building: bool
+) -> None:
     """Lay what plugins add, behind all layers."""
     generated = _generated(added)
+    if building:
+        generated = {name: text for name, text in generated.items() if _for_building(name)}
     if text := generated.pop("make.conf", ""):
         values = _values(text, known)
         result.pieces.append(Piece(layer="plugins", files=((Path("plugins"), text),), values=values))
     for name, text in generated.items():
-        result.files[f"{name}/{turn}" if _stacked(name) else name] = (text.encode(), 0o644, -1)
+        at = f"{name}/{turn}" if _stacked(name) else name
+        _make_way(result, at, Path("plugins"))
+        result.files[at] = (text.encode(), 0o644, -1)
 
 
 def signature(path: Path) -> str:
@@ -132,6 +140,8 @@ def _look(result: Composed, path: Path) -> None:
 
 def _entries(result: Composed, source: Source) -> Iterator[tuple[Path, str]]:
     """The entries of a source, sorted, with their names below etc/portage; one level deeper in profile/."""
+    if source.inside is None and (old := source.folder.parent / "make.conf").exists():
+        yield old, "make.conf"  # Portage reads it before etc/portage/make.conf
     for path in _children(source.folder):
         if path.name == "profile" and path.is_dir():
             _look(result, path)
@@ -184,21 +194,34 @@ def _lay(result: Composed, source: Source, path: Path, name: str, *, checked: bo
             query.check_atoms(one)
         if (before := result.origins.get(at)) and result.files[at][0] != content:
             result.hidden.append((before, one))
+        _make_way(result, at, one)
         result.origins[at] = one
         result.files[at] = (content, seen.st_mode & 0o777, seen.st_gid if not seen.st_mode & 0o004 else -1)
+
+
+def _make_way(result: Composed, at: str, path: Path) -> None:
+    """Take away what a later layer hides by having a folder where there was a file, or a file for a folder."""
+    above = {str(folder) for folder in PurePosixPath(at).parents}
+    gone = [other for other in above if other in result.files]
+    if at in result.folders:
+        gone += [other for other in result.files if other.startswith(f"{at}/")]
+    for other in gone:
+        result.hidden.append((result.origins.pop(other, Path("plugins")), path))
+        del result.files[other]
+    result.folders |= above
 
 
 def _tree(result: Composed, source: Source, path: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
     """The files at and below a path, links followed; every folder on the way is looked at."""
     _look(result, path)
-    real = path.resolve()
+    real = Path(os.path.realpath(path))  # resolve() raises on a loop
     if source.inside is not None and not real.is_relative_to(source.inside.resolve()):
         raise BadLayer(path, 0, f"this link leads out of {source.inside}, to {real}", remedy="copy what it means")
     if real in above:
         raise BadLayer(path, 0, f"this link leads back to {real}", remedy="remove it")
     if path.is_dir():
         for below in _children(path):
-            if below.name not in LEFT_OUT:
+            if not (below.name in OTHER_TOOLS and below.is_dir()):
                 yield from _tree(result, source, below, (*above, real))
     elif path.is_file():
         yield path

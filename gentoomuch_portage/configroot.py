@@ -10,14 +10,16 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gentoomuch_portage import files
 from gentoomuch_portage.plan import File, Layer, Line, MakeProfile, Part
+
+if TYPE_CHECKING:
+    from gentoomuch_portage.compose import Composed
 
 _RACY = 2_000_000_000
 """Nanoseconds. A file changed so shortly before its signature was taken may change again unseen."""
@@ -131,7 +133,6 @@ def _absolute(root: Path, made: dict[str, str]) -> dict[str, str]:
 
 def _make(recipe: Recipe, cache: Path, remembered: Path) -> tuple[Path, dict[str, str]]:
     """Compose, write, and remember; the configroot's path and facts."""
-    from gentoomuch_portage import makeconf
     from gentoomuch_portage.compose import compose, signature, sources_of
     from gentoomuch_portage.errors import BadFile
     from gentoomuch_portage.portage_adapter import query
@@ -148,15 +149,11 @@ def _make(recipe: Recipe, cache: Path, remembered: Path) -> tuple[Path, dict[str
         shown = fresh / "etc/portage"
         for name, (content, mode, group) in sorted(composed.files.items()):
             _put(shown / name, content, mode, group)
-        joined = makeconf.joined(composed.pieces, query.incrementals())
-        _put(shown / "make.conf", joined.encode(), 0o644, -1)
+        _put_sums(shown, composed, frozenset())
         _link_profile(recipe, fresh, composed.inputs)
         loaded = query.load(fresh)
         _refuse_complaints(composed, fresh, loaded.complaints)
-        expanded = set(loaded.values["USE_EXPAND"].split()) - query.incrementals()
-        if any(name in expanded for piece in composed.pieces for name in piece.values):
-            joined = makeconf.joined(composed.pieces, query.incrementals(), expanded=expanded)
-            _put(shown / "make.conf", joined.encode(), 0o644, -1)
+        _put_sums(shown, composed, frozenset(loaded.values["USE_EXPAND"].split()))
         for path in loaded.read:
             composed.inputs[str(path)] = signature(path)
         identity = _digest(shown)
@@ -166,6 +163,20 @@ def _make(recipe: Recipe, cache: Path, remembered: Path) -> tuple[Path, dict[str
     kept = {"id": root.name, "inputs": composed.inputs, "made": made, "facts": facts, "written": written}
     files.write(remembered, json.dumps(kept))
     return root, facts
+
+
+def _put_sums(shown: Path, composed: "Composed", expanded: frozenset[str]) -> None:
+    """Write what is joined: make.conf, and make.defaults where a layer has one."""
+    from gentoomuch_portage import makeconf
+    from gentoomuch_portage.portage_adapter import query
+
+    added = query.incrementals()
+    joined = makeconf.joined(composed.pieces, added, expanded=expanded - added)
+    _put(shown / "make.conf", joined.encode(), 0o644, -1)
+    if composed.defaults:
+        _put(
+            shown / "profile/make.defaults", makeconf.defaults(composed.defaults, added | expanded).encode(), 0o644, -1
+        )
 
 
 def _put(path: Path, content: bytes, mode: int, group: int) -> None:
@@ -250,28 +261,30 @@ def _move(fresh: Path, stands: Path, identity: str) -> Path:
                 place = stands / f"{identity}-{os.getpid()}"
 
 
-def collect(cache: Path) -> list[Path]:
-    """Remove the configroots that no recipe means and nobody holds, and what killed runs left behind.
-
-    Returns:
-        What was removed.
-    """
-    gone = []
+def stale(cache: Path) -> list[Path]:
+    """The configroots that no recipe means, and what killed runs left behind; some may still be held by a run."""
     wanted = set()
     now = time.time()
     for remembered in (cache / "recipes").glob("*.json"):
         with contextlib.suppress(OSError, ValueError, KeyError):
-            if now - remembered.stat().st_mtime > _UNUSED:
-                remembered.unlink()
-            else:
+            if now - remembered.stat().st_mtime <= _UNUSED:
                 wanted.add(json.loads(remembered.read_text(encoding="utf-8"))["id"])
-    for folder in (cache / "configroots").glob("*"):
+    found = []
+    for folder in (*(cache / "configroots").glob("*"), *(cache / "configroots").glob(".*")):
         with contextlib.suppress(OSError):
-            if folder.name not in wanted and now - folder.stat().st_mtime > _YOUNG and files.remove_unheld(folder):
-                gone.append(folder)
-    for folder in (cache / "configroots").glob(".*"):
+            if folder.name not in wanted and now - folder.stat().st_mtime > _YOUNG:
+                found.append(folder)
+    return sorted(found)
+
+
+def collect(cache: Path) -> list[Path]:
+    """Remove what is stale and held by nobody.
+
+    Returns:
+        What was removed.
+    """
+    for remembered in (cache / "recipes").glob("*.json"):
         with contextlib.suppress(OSError):
-            if now - folder.stat().st_mtime > _YOUNG and files.remove_unheld(folder):
-                shutil.rmtree(folder, ignore_errors=True)
-                gone.append(folder)
-    return gone
+            if time.time() - remembered.stat().st_mtime > _UNUSED:
+                remembered.unlink()
+    return [folder for folder in stale(cache) if files.remove_unheld(folder)]
