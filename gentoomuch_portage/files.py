@@ -22,8 +22,9 @@ def write(path: Path, text: str, *, mode: int = 0o644) -> None:
     ensure(path.parent)
     try:
         number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except PermissionError as error:
-        raise NoPrivilege(f"{path.parent} cannot be written", remedy="run it as the owner of that folder") from error
+    except OSError as error:
+        told = f"{path.parent} cannot be written: {error.strerror}"
+        raise NoPrivilege(told, remedy="run it as the owner of that folder") from error
     fresh = Path(name)
     try:
         with os.fdopen(number, "w", encoding="utf-8") as out:
@@ -37,6 +38,25 @@ def write(path: Path, text: str, *, mode: int = 0o644) -> None:
         raise
 
 
+def append(path: Path, line: str) -> None:
+    """Add a line to a file; lines of runs that end together do not mix.
+
+    One write of a descriptor opened for appending is whole (Source: write(2), O_APPEND).
+
+    Raises:
+        NoPrivilege: it cannot be written.
+    """
+    ensure(path.parent)
+    try:
+        number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise NoPrivilege(f"{path} cannot be written: {error.strerror}", remedy="name another file") from error
+    try:
+        os.write(number, f"{line}\n".encode())
+    finally:
+        os.close(number)
+
+
 def ensure(folder: Path, *, mode: int = 0o755) -> Path:
     """Make a folder with its parents where it is missing, and return it.
 
@@ -45,10 +65,9 @@ def ensure(folder: Path, *, mode: int = 0o755) -> Path:
     """
     try:
         folder.mkdir(mode=mode, parents=True, exist_ok=True)
-    except PermissionError as error:
-        raise NoPrivilege(
-            f"{folder} cannot be made", remedy="run it as root, or name another place (gm-emerge --gm-help)"
-        ) from error
+    except OSError as error:
+        remedy = "run it as root, or name another place (gm-emerge --gm-help)"
+        raise NoPrivilege(f"{folder} cannot be made: {error.strerror}", remedy=remedy) from error
     return folder
 
 

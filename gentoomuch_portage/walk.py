@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from pluggy import PluginManager
@@ -16,8 +15,10 @@ from pluggy import PluginManager
 from gentoomuch_portage import __version__, configroot, console, files, manager, profiles
 from gentoomuch_portage.configroot import Recipe
 from gentoomuch_portage.errors import ProfileBeaten
+from gentoomuch_portage.events import Events
 from gentoomuch_portage.plan import WORDS, Layer, Plan, Request, make_plan
 from gentoomuch_portage.portage_adapter import front, held
+from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
 from gentoomuch_portage.requirement import machine_flags
 from gentoomuch_portage.settings import Settings
 
@@ -87,13 +88,27 @@ def _with(request: Request, settings: Settings, name: str, plugins: Iterable[tup
     folder = Path(plan.env["PORTAGE_TMPDIR"])
     files.own_folder(folder.parent)
     files.own_folder(folder)
-    begun = time.time()
-    status = 70
+    listeners = Events(Path(request.said["json"]).absolute() if "json" in request.said else None)
     try:
-        reject = partial(taking_part.hook.gm_reject_binpkg, plan=plan, settings=settings)
-        status = int(
-            taking_part.hook.gm_run_emerge(plan=plan, settings=settings, reject=lambda one: reject(binpkg=one))
-        )
+        return _carry_out(plan, taking_part, settings, listeners)
+    finally:
+        for lock in locks:
+            os.close(lock)
+
+
+def _carry_out(plan: Plan, taking_part: PluginManager, settings: Settings, listeners: Events) -> int:
+    """Run emerge, and tell who listens how it began and how it ended, however it ended."""
+    listeners.tell("begun", profile=plan.profile, configroot=plan.configroot, words=plan.words)
+    begun, status = time.time(), 70
+
+    def reject(binpkg: Binpkg) -> str | None:
+        reason: str | None = taking_part.hook.gm_reject_binpkg(binpkg=binpkg, plan=plan, settings=settings)
+        if reason:
+            listeners.tell("refused", binpkg=binpkg.name, where=str(binpkg.path or binpkg.url), reason=reason)
+        return reason
+
+    try:
+        status = int(taking_part.hook.gm_run_emerge(plan=plan, settings=settings, reject=reject))
         if any(front.tells(word) for word in plan.words) or "--info" in plan.words:
             _tell_more(plan.words, plan)
     except SystemExit as ended:
@@ -103,9 +118,9 @@ def _with(request: Request, settings: Settings, name: str, plugins: Iterable[tup
         status = 128 + getattr(signalled, "number", 2)
         raise
     finally:
-        _record(taking_part, plan, settings, status, time.time() - begun)
-        for lock in locks:
-            os.close(lock)
+        seconds = time.time() - begun
+        listeners.tell("ended", status=status, seconds=round(seconds, 3))
+        _record(taking_part, plan, settings, status, seconds)
     return status
 
 

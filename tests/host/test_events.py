@@ -1,0 +1,31 @@
+"""``--gm-json=FILE`` tells how a run went."""
+
+import json
+from pathlib import Path
+
+from gentoomuch_portage.embedded import Host
+
+
+def test_events_tell_how_a_run_began_what_was_refused_and_how_it_ended(host: Host, on, tmp_path: Path):
+    host.profile("new", 'cpu = "x86-64-v3"\n')
+    host.profile("old", 'cpu = "x86-64"\n')
+    listened = tmp_path / "events"
+    assert on("gm-emerge", "--gm-profile=new", "-q", "--buildpkgonly", "dev-demo/libgreet").status == 0
+
+    on("gm-emerge", "--gm-profile=old", f"--gm-json={listened}", "-pq", "dev-demo/libgreet")
+
+    events = [json.loads(line) for line in listened.read_text().splitlines()]
+    assert [event["event"] for event in events] == ["begun", "refused", "ended"]
+    assert events[1]["binpkg"] == "dev-demo/libgreet-1.0-1"
+    assert "avx2" in events[1]["reason"]
+    assert events[2]["status"] == 0
+
+
+def test_events_that_cannot_be_written_end_the_run_before_it_begins(host: Host, on):
+    host.profile("new", "")
+
+    ended = on("gm-emerge", "--gm-profile=new", "--gm-json=/proc/nothing/here", "-pq", "dev-demo/libgreet")
+
+    assert ended.status == 77
+    assert "/proc/nothing" in ended.err
+    assert ended.out == ""
