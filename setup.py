@@ -15,8 +15,10 @@ setup(
     long_description=(here / "README.md").read_text(encoding="utf-8") if (here / "README.md").exists() else "",
     long_description_content_type="text/markdown",
     license="GPL-2.0-or-later",
+    license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["gentoomuch_portage", "gentoomuch_portage.*"]),
+    package_data={"gentoomuch_portage.embedded": ["repository/**/*", "sources/**/*"]},
     install_requires=["portage>=3.0.83", "pkgcore>=0.12.30", "snakeoil>=0.11", "pluggy>=1.5", "zstandard>=0.21"],
     entry_points={
         "console_scripts": [
