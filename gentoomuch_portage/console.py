@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 def say(text: str = "") -> None:
     """Print what was asked for, to stdout."""
     sys.stdout.write(f"{text}\n")
+
+
+def say_each(lines: Iterable[str]) -> None:
+    """Print several lines of what was asked for; nothing where there are none."""
+    for line in lines:
+        say(line)
 
 
 def tell(text: str) -> None:
@@ -61,10 +67,13 @@ def shown(*, as_json: bool = False) -> Iterator[Shown]:
 
 
 def coloured(stream: Any) -> bool:
-    """Whether a stream wants colours. Source: NO_COLOR, and Portage's NOCOLOR."""
+    """Whether a stream wants colours. Source: NO_COLOR, FORCE_COLOR, and Portage's NOCOLOR."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
     return (
-        not os.environ.get("NO_COLOR")
-        and os.environ.get("NOCOLOR", "").lower() not in {"yes", "true", "1"}
+        os.environ.get("NOCOLOR", "").lower() not in {"yes", "true", "1"}
         and os.environ.get("TERM", "") not in {"", "dumb"}
         and stream.isatty()
     )

@@ -1,0 +1,161 @@
+"""What this host can do and what stands in its way, each with the command that mends it."""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gentoomuch_portage import configroot, make_profiles, manager, profiles
+from gentoomuch_portage.errors import GmError
+from gentoomuch_portage.portage_adapter import held
+from gentoomuch_portage.run import run, where
+from gentoomuch_portage.settings import Settings
+
+_COMPILERS = ("gcc", "cc", "clang")
+_STATES = frozenset({"good", "bad", "note"})
+_YOUNG = 600
+"""Seconds for which a file without its name is left alone: somebody may be writing it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A line of ``gentoomuch doctor``."""
+
+    name: str
+    state: str
+    """``good``; ``bad``: something does not work; ``note``: it works, and is worth knowing."""
+    text: str
+    remedy: str = ""
+
+
+def facts(settings: Settings, without: frozenset[str]) -> Iterator[Fact]:
+    """All facts about this host.
+
+    Args:
+        without: plugins that are not asked.
+    """
+    yield from _portage()
+    yield _reader()
+    yield _compiler()
+    yield _tar()
+    yield from _places(settings)
+    yield from _profiles(settings)
+    yield from _leftovers(settings)
+    yield from _plugins(settings, without)
+
+
+def _portage() -> Iterator[Fact]:
+    gone = list(held.moved())
+    if not gone:
+        yield Fact("portage", "good", f"{held.version()}, and all names that are held are where they were")
+    for one in gone:
+        told = f"{held.version()} has moved {one.module}.{one.name}; without it: {one.lost}"
+        yield Fact("portage", "bad", told, "emerge '=sys-apps/portage-3.0.83*'")
+
+
+def _reader() -> Fact:
+    by = make_profiles.reader()
+    told = f"profile ls --gentoo reads by {by.name}: {by.why}"
+    return Fact("pkgcore", "good" if by.config else "note", told, "" if by.config else "emerge -u app-shells/bash")
+
+
+def _compiler() -> Fact:
+    found = next(filter(None, map(where, _COMPILERS)), None)
+    if found is None:
+        return Fact("compiler", "bad", f"none of {', '.join(_COMPILERS)} is on PATH", "emerge sys-devel/gcc")
+    version = run([str(found), "--version"], keep=True, accept=()).out.partition("\n")[0]
+    return Fact("compiler", "good", f"{found}: {version}")
+
+
+def _tar() -> Fact:
+    """Portage calls GNU tar by the name gtar where it unpacks and packs. Source: portage 3.0.83, bin/."""
+    gnu = where("gtar")
+    if gnu is not None:
+        return Fact("tar", "good", f"gtar is {gnu}")
+    plain = where("tar")
+    remedy = f"ln -s {plain} /usr/local/bin/gtar" if plain else "emerge app-arch/tar"
+    return Fact("tar", "bad", "there is no GNU tar named gtar on PATH, and Portage calls it so", remedy)
+
+
+def _places(settings: Settings) -> Iterator[Fact]:
+    there = settings.config.is_dir()
+    yield Fact(
+        "configuration",
+        "good" if there else "note",
+        str(settings.config) if there else f"{settings.config} is not there yet",
+        "" if there else "gentoomuch profile add NAME",
+    )
+    for name, folder in (("state", settings.state), ("cache", settings.cache)):
+        nearest = next(one for one in (folder, *folder.parents) if one.exists())
+        if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
+            yield Fact(name, "good", str(folder))
+        else:
+            told = f"{folder} cannot be written by this user: {nearest}"
+            yield Fact(name, "bad", told, f"export GM_{name.upper()}=DIR, a folder of your own")
+    if not settings.host.is_dir():
+        yield Fact("host", "note", f"{settings.host} is not there", 'base = "none" in each profile')
+
+
+def _profiles(settings: Settings) -> Iterator[Fact]:
+    known = profiles.names(settings)
+    bad = 0
+    for name in known:
+        try:
+            profile = profiles.read(settings, name)
+            for layer in profile.layers:
+                profiles.layer_folder(settings, profile, layer)
+        except GmError as error:
+            bad += 1
+            yield Fact("profile", "bad", error.message, error.remedy or f"gentoomuch profile lint {name}")
+    if settings.chosen and settings.chosen not in known:
+        told = f"the profile that is set is not there: {settings.chosen!r}"
+        yield Fact("profile", "bad", told, "gentoomuch profile set --unset")
+    elif known and not bad:
+        yield Fact("profile", "good", f"{len(known)} can be read; set: {settings.chosen or 'none'}")
+
+
+def _leftovers(settings: Settings) -> Iterator[Fact]:
+    if old := configroot.stale(settings.cache):
+        told = f"{len(old)} configroots are in no profile's use"
+        yield Fact("cache", "note", told, "gentoomuch doctor --clean")
+    if half := half_written(settings):
+        told = f"{len(half)} files were left half written by runs that were killed, as {half[0]}"
+        yield Fact("cache", "note", told, "gentoomuch doctor --clean")
+
+
+def half_written(settings: Settings) -> list[Path]:
+    """Files that ``files.write`` had not given their name yet when its process was killed."""
+    folders = (settings.cache, *settings.cache.glob("[a-z]*"), settings.state, *settings.state.glob("[!.]*"))
+    found = [one for folder in folders for one in folder.glob(".*.????????") if one.is_file()]
+    return sorted(one for one in found if time.time() - one.stat().st_mtime > _YOUNG)
+
+
+def clean(settings: Settings) -> list[Path]:
+    """Remove the configroots in nobody's use and what killed runs left behind; what was removed."""
+    gone = configroot.collect(settings.cache)
+    for one in half_written(settings):
+        one.unlink(missing_ok=True)
+        gone.append(one)
+    return gone
+
+
+def _plugins(settings: Settings, without: frozenset[str]) -> Iterator[Fact]:
+    try:
+        joined = manager.make_manager(settings.cache, without=without)
+        for name, _ in manager.entry_points(settings.cache):
+            if name not in without and not joined.has_plugin(name):
+                yield Fact("plugins", "bad", f"{name!r} cannot be imported", f"gm-emerge --gm-no={name}, or mend it")
+        for plugin, told in manager.gather(joined, "gm_facts", settings=settings):
+            yield _of_plugin(plugin, dict(told))
+    except GmError as error:
+        yield Fact("plugins", "bad", error.message, error.remedy)
+
+
+def _of_plugin(plugin: str, told: dict[str, str]) -> Fact:
+    """A plugin's row; one that does not keep to the contract is bad itself."""
+    if not {"name", "state", "text"} <= told.keys() or told["state"] not in _STATES:
+        return Fact(
+            "plugins", "bad", f"{plugin!r} told something that is no fact: {told!r}", f"gm-emerge --gm-no={plugin}"
+        )
+    return Fact(str(told["name"]), told["state"], str(told["text"]), str(told.get("remedy", "")))

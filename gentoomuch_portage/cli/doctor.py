@@ -1,0 +1,47 @@
+"""``gentoomuch doctor``: what this host can do, and what mends what it cannot."""
+
+import argparse
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from gentoomuch_portage import console
+from gentoomuch_portage.cli import Command
+from gentoomuch_portage.cli.parser import Parser, listing
+from gentoomuch_portage.settings import Settings
+
+if TYPE_CHECKING:
+    from gentoomuch_portage import checkup
+
+
+def _add(parser: Parser) -> None:
+    listing(parser)
+    parser.add_argument("--clean", action="store_true", help="remove stale configroots and what killed runs left first")
+
+
+def _work(settings: Settings, args: argparse.Namespace) -> int:
+    from gentoomuch_portage import checkup
+    from gentoomuch_portage.plan import Request
+
+    if args.clean:
+        for gone in checkup.clean(settings):
+            if not args.quiet:
+                console.tell(f"removed {gone}")
+    found = list(checkup.facts(settings, Request.of((), os.environ).without))
+    if args.json:
+        console.say_json([asdict(one) for one in found])
+    else:
+        for one in found:
+            if one.state == "bad" or not args.quiet:
+                console.say(_line(one))
+    return int(any(one.state == "bad" for one in found))
+
+
+def _line(fact: "checkup.Fact") -> str:
+    """``good  portage        3.0.83, ...`` and the remedy below it."""
+    colour = {"good": console.good, "bad": console.bad, "note": console.faint}[fact.state]
+    remedy = f"\n{'':6}{'':15}try: {fact.remedy}" if fact.remedy else ""
+    return f"{colour(f'{fact.state:4}')}  {fact.name:14} {fact.text}{remedy}"
+
+
+COMMAND = Command("doctor", "tell what this host can do, with the command that mends what it cannot", _add, _work)
