@@ -170,10 +170,17 @@ def repositories(configroot: Path) -> dict[str, Path]:
 
 
 class _Told(dict[str, str]):
-    """A mapping with the one attribute that Portage's repository loader asks of a config."""
+    """A mapping with the attributes that Portage's repository loader asks of a config."""
 
     _tolerant = True
     local_config = True
+
+    @property
+    def global_config_path(self) -> str:
+        """Where repos.conf of the distribution lies. Source: LocationsManager.set_root_override."""
+        from portage.const import GLOBAL_CONFIG_PATH
+
+        return str(Path(self["EPREFIX"] or "/") / str(GLOBAL_CONFIG_PATH).lstrip("/"))
 
 
 def make_profiles(repository: Path) -> Iterator[tuple[str, str, str]]:
