@@ -106,6 +106,13 @@ def sifted(reject: Reject, heading: str) -> Iterator[None]:
         yield
 
 
+def active() -> bool:
+    """Whether somebody sifts already."""
+    from _emerge.depgraph import depgraph
+
+    return hasattr(depgraph._iter_match_pkgs_atom, "__wrapped__")
+
+
 def shown(pkg: Any) -> Binpkg:
     """A package of Portage's resolver as plain data."""
     tree = pkg.root_config.trees["bintree"]

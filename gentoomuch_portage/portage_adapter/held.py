@@ -26,6 +26,8 @@ class Held:
     lost: str
 
 
+_FILTER = "refusing binary packages that the CPU cannot run"
+_RECORD = "recording in each package what it needs"
 NAMES = (
     Held("_emerge.main", "emerge_main", ("args",), "gm-emerge itself"),
     Held("_emerge.main", "parse_opts", ("tmpcmdline", "silent"), "our lines behind --version and --help"),
@@ -42,6 +44,12 @@ NAMES = (
         ("self", "config_root", "target_root"),
         "governing what is installed for building (BDEPEND) from the profile",
     ),
+    Held("_emerge.depgraph", "depgraph._iter_match_pkgs_atom", ("self", "root_config", "pkg_type"), _FILTER),
+    Held("_emerge.depgraph", "depgraph._show_ignored_binaries", ("self",), _FILTER),
+    Held("_emerge.depgraph", "depgraph._show_merge_list", ("self",), _FILTER),
+    Held("_emerge.depgraph", "_get_masking_status", ("pkg",), _FILTER),
+    Held("portage.package.ebuild.getmaskingstatus", "_MaskReason", ("category", "message"), _FILTER),
+    Held("portage.package.ebuild.doebuild", "_post_src_install_write_metadata", ("settings",), _RECORD),
     Held("portage.util", "getconfig", ("mycfg", "allow_sourcing", "expand", "recursive"), "reading make.conf"),
     Held("portage.util", "_recursive_file_list", ("path",), "reading configuration directories in Portage's order"),
 )

@@ -18,7 +18,7 @@ class Loaded:
     values: Mapping[str, str]
     """PORTAGE_TMPDIR, PKGDIR, DISTDIR, CHOST, ARCH, CC, CFLAGS, USE_EXPAND."""
     read: tuple[Path, ...]
-    """Files outside of the configroot that these values came from: make.globals, make.defaults."""
+    """Files outside of the configroot that these values came from: make.globals, make.defaults, parent."""
     profile: Path | None
     """The directory that make.profile means; None where there is none."""
     complaints: str
@@ -128,7 +128,8 @@ def load(configroot: Path) -> Loaded:
         raise _bad(configroot, f"{heard.getvalue()}{error}") from error
     names = ("PORTAGE_TMPDIR", "PKGDIR", "DISTDIR", "CHOST", "ARCH", "CC", "CFLAGS", "USE_EXPAND")
     read = [Path(found.global_config_path) / "make.globals"]
-    read += [Path(node) / "make.defaults" for node in found.profiles if not node.startswith(str(configroot))]
+    nodes = [Path(node) for node in found.profiles if not node.startswith(str(configroot))]
+    read += [node / name for node in nodes for name in ("make.defaults", "parent")]
     profile = found.profile_path
     return Loaded(
         values={name: found.get(name, "") for name in names},
