@@ -140,8 +140,11 @@ def _look(result: Composed, path: Path) -> None:
 
 def _entries(result: Composed, source: Source) -> Iterator[tuple[Path, str]]:
     """The entries of a source, sorted, with their names below etc/portage; one level deeper in profile/."""
-    if source.inside is None and (old := source.folder.parent / "make.conf").exists():
-        yield old, "make.conf"  # Portage reads it before etc/portage/make.conf
+    if source.inside is None:
+        old = source.folder.parent / "make.conf"  # Portage reads it before etc/portage/make.conf
+        _look(result, old)
+        if old.exists():
+            yield old, "make.conf"
     for path in _children(source.folder):
         if path.name == "profile" and path.is_dir():
             _look(result, path)

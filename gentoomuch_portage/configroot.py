@@ -13,13 +13,10 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gentoomuch_portage import files
+from gentoomuch_portage import __version__, files
 from gentoomuch_portage.plan import File, Layer, Line, MakeProfile, Part
-
-if TYPE_CHECKING:
-    from gentoomuch_portage.compose import Composed
 
 _RACY = 2_000_000_000
 """Nanoseconds. A file changed so shortly before its signature was taken may change again unseen."""
@@ -59,7 +56,7 @@ class Recipe:
 
     @property
     def digest(self) -> str:
-        said = [self.base, str(self.host), str(self.config), str(self.building)]
+        said = [__version__, self.base, str(self.host), str(self.config), str(self.building)]
         said += [
             f"{type(part).__name__} {part}"
             for _, part in self.parts
@@ -81,11 +78,11 @@ def lay(recipe: Recipe, cache: Path) -> Laid:
     for _ in range(100):
         if laid := _found(remembered, cache):
             return laid
-        made = _make(recipe, cache, remembered)
-        lock = files.hold(made[0])
+        root, facts = _make(recipe, cache, remembered)
+        lock = files.hold(root)
         if lock is not None:
             collect(cache)
-            return Laid(made[0], made[1], True, lock)
+            return Laid(root, facts, True, lock)
     raise RuntimeError(f"{cache / 'configroots'} is emptied as fast as it is filled")
 
 
@@ -95,17 +92,18 @@ def _found(remembered: Path, cache: Path) -> Laid | None:
         with remembered.open(encoding="utf-8") as file:
             kept: dict[str, Any] = json.load(file)
             age = time.time() - os.fstat(file.fileno()).st_mtime
-    except (OSError, ValueError):
+        root = cache / "configroots" / kept["id"]
+        inputs, made, facts, written = kept["inputs"], kept["made"], kept["facts"], kept["written"]
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    root = cache / "configroots" / kept["id"]
     lock = files.hold(root)
     if lock is None:
         return None
-    if _same(kept["inputs"], kept["written"]) and _same(_absolute(root, kept["made"]), None):
+    if _same(inputs, written) and _same(_absolute(root, made), None):
         if age > 86_400:
             with contextlib.suppress(OSError):
                 os.utime(remembered)
-        return Laid(root, kept["facts"], False, lock)
+        return Laid(root, facts, False, lock)
     os.close(lock)
     return None
 
@@ -133,132 +131,32 @@ def _absolute(root: Path, made: dict[str, str]) -> dict[str, str]:
 
 def _make(recipe: Recipe, cache: Path, remembered: Path) -> tuple[Path, dict[str, str]]:
     """Compose, write, and remember; the configroot's path and facts."""
-    from gentoomuch_portage.compose import compose, signature, sources_of
-    from gentoomuch_portage.errors import BadFile
-    from gentoomuch_portage.portage_adapter import query
-
-    written = time.time_ns()
-    host = recipe.host if recipe.base == "host" or recipe.building else None
-    if host is not None and not host.is_dir() and recipe.base == "host":
-        raise BadFile(host, 0, "the host has no configuration to start from", remedy='base = "none" in the profile')
-    composed = compose(
-        sources_of(recipe.parts, host=host, config=recipe.config), recipe.parts, building=recipe.building
-    )
-    stands = cache / "configroots"
-    with files.fresh_folder(stands) as fresh:
-        shown = fresh / "etc/portage"
-        for name, (content, mode, group) in sorted(composed.files.items()):
-            _put(shown / name, content, mode, group)
-        _put_sums(shown, composed, frozenset())
-        _link_profile(recipe, fresh, composed.inputs)
-        loaded = query.load(fresh)
-        _refuse_complaints(composed, fresh, loaded.complaints)
-        _put_sums(shown, composed, frozenset(loaded.values["USE_EXPAND"].split()))
-        for path in loaded.read:
-            composed.inputs[str(path)] = signature(path)
-        identity = _digest(shown)
-        root = _move(fresh, stands, identity)
-    made = {"": signature(root), **{str(path.relative_to(root)): signature(path) for path in sorted(root.rglob("*"))}}
-    facts = {name: value for name, value in loaded.values.items() if not name.startswith("USE_")}
-    kept = {"id": root.name, "inputs": composed.inputs, "made": made, "facts": facts, "written": written}
-    files.write(remembered, json.dumps(kept))
-    return root, facts
-
-
-def _put_sums(shown: Path, composed: "Composed", expanded: frozenset[str]) -> None:
-    """Write what is joined: make.conf, and make.defaults where a layer has one."""
-    from gentoomuch_portage import makeconf
-    from gentoomuch_portage.portage_adapter import query
-
-    added = query.incrementals()
-    joined = makeconf.joined(composed.pieces, added, expanded=expanded - added)
-    _put(shown / "make.conf", joined.encode(), 0o644, -1)
-    if composed.defaults:
-        _put(
-            shown / "profile/make.defaults", makeconf.defaults(composed.defaults, added | expanded).encode(), 0o644, -1
-        )
-
-
-def _put(path: Path, content: bytes, mode: int, group: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    path.chmod(mode)
-    if group >= 0 and os.geteuid() == 0:
-        os.chown(path, -1, group)
-
-
-def _link_profile(recipe: Recipe, fresh: Path, inputs: dict[str, str]) -> None:
-    """make.profile: what the profile says, or the host's own; only the host's where it is for building."""
+    from gentoomuch_portage import composition
     from gentoomuch_portage.compose import signature
-    from gentoomuch_portage.errors import UnknownMakeProfile, nearest
-    from gentoomuch_portage.portage_adapter import query
 
-    asked = [part for _, part in recipe.parts if isinstance(part, MakeProfile)]
-    link = fresh / "etc/portage/make.profile"
-    if not asked or recipe.building:
-        target = recipe.host / "make.profile"
-        inputs[str(target)] = signature(target)
-        if target.is_dir() and (recipe.base == "host" or recipe.building):
-            link.symlink_to(target.resolve())
-        return
-    name, where = asked[-1].name, asked[-1].where
-    repositories = query.repositories(fresh)
-    repository, colon, path = name.rpartition(":")
-    places = (
-        [repositories[repository]]
-        if colon and repository in repositories
-        else []
-        if colon
-        else list(repositories.values())
-    )
-    for place in places:
-        folder = place / "profiles" / path
-        if path and folder.is_dir() and folder.resolve().is_relative_to(place.resolve()):
-            link.symlink_to(folder.resolve())
-            inputs[str(folder)] = signature(folder)
-            return
-    known = [
-        f"{repository}:{path}" if colon else path
-        for one in repositories.values()
-        for _, path, _ in query.make_profiles(one)
-    ]
-    raise UnknownMakeProfile(where, name, nearest(name, known))
+    begun = time.time_ns()
+    root, facts, inputs = composition.written(recipe, cache / "configroots")
+    below = {str(path.relative_to(root)): signature(path) for path in sorted(root.rglob("*"))}
+    made = {"": signature(root), **below}
+    kept = {"id": root.name, "inputs": dict(inputs), "made": made, "facts": dict(facts), "written": begun}
+    files.write(remembered, json.dumps(kept))
+    return root, dict(facts)
 
 
-def _refuse_complaints(composed: Any, fresh: Path, complaints: str) -> None:
-    """A make.profile that Portage cannot parse is an error; what it merely warns of, it will say again."""
-    from gentoomuch_portage.errors import BadFile
+def altered(root: Path) -> list[Path]:
+    """The files of a configroot that somebody has changed or added since it was made, sorted.
 
-    if "Unable to parse profile" in complaints:
-        told = " ".join(complaints.replace("!!!", " ").split())
-        raise BadFile(os.path.realpath(fresh / "etc/portage/make.profile"), 0, told)
-
-
-def _digest(shown: Path) -> str:
-    """The name of a configroot: over each path, mode and content, sorted."""
-    total = hashlib.sha256()
-    for path in sorted(shown.rglob("*")):
-        name = str(path.relative_to(shown))
-        if path.is_symlink():
-            total.update(f"{name}\0link\0{path.readlink()}\0".encode())
-        elif path.is_file():
-            content = path.read_bytes()
-            total.update(f"{name}\0{path.stat().st_mode & 0o777:o}\0{len(content)}\0".encode() + content)
-    return total.hexdigest()[:24]
-
-
-def _move(fresh: Path, stands: Path, identity: str) -> Path:
-    """Give a new configroot its name; one that is there already and unharmed is taken instead."""
-    place = stands / identity
-    while True:
-        try:
-            fresh.rename(place)
-            return place
-        except OSError:
-            if place.is_dir() and _digest(place / "etc/portage") == identity:
-                return place
-            if not files.remove_unheld(place):
-                place = stands / f"{identity}-{os.getpid()}"
+    What they hold is lost when it is made again, as it will be in the next run.
+    """
+    for recipe in (root.parent.parent / "recipes").glob("*.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            kept = json.loads(recipe.read_text(encoding="utf-8"))
+            if kept["id"] == root.name:
+                shown = {str(path.relative_to(root)): path for path in root.rglob("*") if path.is_file()}
+                return sorted(
+                    path for name, path in shown.items() if not _same({str(path): kept["made"].get(name)}, None)
+                )
+    return []
 
 
 def stale(cache: Path) -> list[Path]:
@@ -270,7 +168,7 @@ def stale(cache: Path) -> list[Path]:
             if now - remembered.stat().st_mtime <= _UNUSED:
                 wanted.add(json.loads(remembered.read_text(encoding="utf-8"))["id"])
     found = []
-    for folder in (*(cache / "configroots").glob("*"), *(cache / "configroots").glob(".*")):
+    for folder in (cache / "configroots").glob("*"):
         with contextlib.suppress(OSError):
             if folder.name not in wanted and now - folder.stat().st_mtime > _YOUNG:
                 found.append(folder)

@@ -88,9 +88,17 @@ def own_folder(folder: Path) -> Path:
 
 @contextmanager
 def fresh_folder(parent: Path, *, prefix: str = ".new-") -> Iterator[Path]:
-    """A new folder, locked as long as the block runs, and removed afterwards where it still stands there."""
+    """A new folder, locked as long as the block runs, and removed afterwards where it still stands there.
+
+    Raises:
+        NoPrivilege: the parent cannot be written.
+    """
     ensure(parent)
-    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    except OSError as error:
+        told = f"{parent} cannot be written: {error.strerror}"
+        raise NoPrivilege(told, remedy="run it as the owner of that folder") from error
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     fcntl.flock(number, fcntl.LOCK_EX)
     folder.chmod(0o755)
@@ -132,11 +140,15 @@ def remove_unheld(folder: Path) -> bool:
         return False
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        aside = folder.with_name(f".old-{folder.name.lstrip('.')}-{os.getpid()}")
+        if folder.stat().st_ino != os.fstat(number).st_ino:
+            return False  # another one has taken its place since, and may be held
+        aside = tempfile.mkdtemp(prefix=f".old-{folder.name.lstrip('.')}-", dir=folder.parent)
         folder.rename(aside)
         shutil.rmtree(aside, ignore_errors=True)
         return True
-    except (BlockingIOError, PermissionError, FileNotFoundError):
+    except FileNotFoundError:
+        return True
+    except (BlockingIOError, PermissionError):
         return False
     finally:
         os.close(number)
