@@ -125,6 +125,16 @@ class WordNeedsValue(UsageError):
         self.word = word
 
 
+class UnreadableWords(UsageError):
+    """A variable that holds words has a quote that is not closed."""
+
+    code = "unreadable-words"
+
+    def __init__(self, variable: str, why: str) -> None:
+        super().__init__(f"{variable} cannot be parted into words: {why}", remedy=f"unset {variable}, or quote it well")
+        self.variable = variable
+
+
 class ProfileBeaten(UsageError):
     """A word of emerge would take the configroot away from the profile."""
 

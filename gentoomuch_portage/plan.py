@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from gentoomuch_portage.errors import PartsConflict, UnknownWord, UnreadablePlan, WordNeedsValue
+from gentoomuch_portage.errors import PartsConflict, UnknownWord, UnreadablePlan, UnreadableWords, WordNeedsValue
 
 if TYPE_CHECKING:
     from gentoomuch_portage.profiles import Profile
@@ -46,6 +46,7 @@ class Request:
 
         Raises:
             UnknownWord, WordNeedsValue: a word of ours is wrong.
+            UnreadableWords: GM_DEFAULT_OPTS has an open quote.
         """
         said: dict[str, str] = {}
         if name := environ.get("GM_PROFILE"):
@@ -55,7 +56,7 @@ class Request:
             said["profile"] = machine
         ours: list[str] = []
         theirs: list[str] = []
-        rest = iter([*shlex.split(environ.get("GM_DEFAULT_OPTS", "")), *argv])
+        rest = iter([*_parted(environ, "GM_DEFAULT_OPTS"), *argv])
         for word in rest:
             if word == "--":
                 theirs += [word, *rest]
@@ -78,6 +79,13 @@ class Request:
     def without(self) -> frozenset[str]:
         """The plugins that this run leaves out."""
         return frozenset(name for name in self.said.get("no", "").split(",") if name)
+
+
+def _parted(environ: Mapping[str, str], variable: str) -> list[str]:
+    try:
+        return shlex.split(environ.get(variable, ""))
+    except ValueError as error:
+        raise UnreadableWords(variable, str(error).lower()) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,25 +218,38 @@ class Plan:
         """
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-            parts = []
-            for one in found["parts"]:
-                kind = KINDS[one["kind"]]
-                data = {key: str(value) for key, value in one["data"].items()}
-                if kind is Layer:
-                    parts.append((str(one["plugin"]), Layer(data["name"], Path(data["folder"]))))
-                else:
-                    parts.append((str(one["plugin"]), kind(**data)))
-            words = tuple(map(str, found["words"]))
-            env = {str(key): str(value) for key, value in found["env"].items()}
-            rest = {key: str(found[key]) for key in _TEXTS}
+            parts = tuple((_text(one["plugin"]), _part(one["kind"], one["data"])) for one in found["parts"])
+            words = tuple(_text(word) for word in _list(found["words"]))
+            env = {name: _text(value) for name, value in found["env"].items()}
+            rest = {key: _text(found[key]) for key in _TEXTS}
         except OSError as error:
             raise UnreadablePlan(path, error.strerror or "it cannot be read") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UnreadablePlan(path, f"{type(error).__name__}: {error}") from error
-        return cls(words=words, env=env, parts=tuple(parts), **rest)
+        return cls(words=words, env=env, parts=parts, **rest)
 
 
 _TEXTS = ("profile", "base", "root", "configroot", "build_configroot", "isolation", "cpu", "build_cpu", "unknown")
+
+
+def _text(found: object) -> str:
+    if not isinstance(found, str):
+        raise TypeError(f"{found!r} is no text")
+    return found
+
+
+def _list(found: object) -> list[object]:
+    if not isinstance(found, list):
+        raise TypeError(f"{found!r} is no list")
+    return found
+
+
+def _part(kind: str, data: Mapping[str, object]) -> Part:
+    texts: dict[str, Any] = {key: _text(value) for key, value in data.items()}
+    if KINDS[kind] is Layer:
+        texts["folder"] = Path(texts["folder"])
+    part: Part = KINDS[kind](**texts)
+    return part
 
 
 def make_plan(request: Request, profile: "Profile", parts: Iterable[tuple[str, Part]]) -> Plan:

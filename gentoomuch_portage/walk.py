@@ -49,6 +49,7 @@ def prepare(
     taking_part = manager.make_manager(settings.cache, without=request.without, strict=settings.strict, also=plugins)
     if "plan" in request.said:
         printed = Plan.from_json(Path(request.said["plan"]))
+        profiles.valid(printed.profile, "profile", request.said["plan"])
         return replace(printed, words=(*printed.words, *request.words)), taking_part
     profile = profiles.read(settings, name)
     if beaten := next((word for word in request.words if word.startswith("--config-root")), ""):
