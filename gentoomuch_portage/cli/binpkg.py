@@ -1,0 +1,147 @@
+"""``gentoomuch binpkg``: which binary package runs where, and why not."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from gentoomuch_portage import console, files, profiles
+from gentoomuch_portage.cli import Command
+from gentoomuch_portage.cli.columns import columns
+from gentoomuch_portage.cli.errors import NoProfileSet
+from gentoomuch_portage.cli.parser import Parser, group, listing
+from gentoomuch_portage.settings import Settings
+
+
+def _of_profile(parser: Parser) -> None:
+    parser.add_argument("--profile", metavar="NAME", help="the profile; the one that is set where left out")
+
+
+def _remotely(parser: Parser) -> None:
+    parser.add_argument("--remote", action="store_true", help="also what binhosts offer; fetches their indexes")
+
+
+def _profile(settings: Settings, args: argparse.Namespace) -> str:
+    name: str = args.profile or settings.chosen
+    if not name:
+        raise NoProfileSet(profiles.names(settings))
+    return name
+
+
+def _add_ls(parser: Parser) -> None:
+    listing(parser)
+    _remotely(parser)
+    parser.add_argument("--profile", metavar="NAME", help="of this profile alone; of all where left out")
+    parser.add_argument("atom", nargs="?", metavar="ATOM", help="only what matches; all where left out")
+
+
+def _ls(settings: Settings, args: argparse.Namespace) -> int:
+    names = (args.profile,) if args.profile else profiles.names(settings)
+    if not names:
+        raise NoProfileSet(names)
+    rows: dict[str, dict[str, Any]] = {}
+    for name in names:
+        for one in _judged(settings, name, args.atom, remote=args.remote):
+            offer = one.offer.binpkg
+            row = rows.setdefault(offer.name, {**_identity(one), "runs_on": [], "refused": {}})
+            if one.verdict.accept:
+                row["runs_on"].append(name)
+            else:
+                row["refused"][name] = one.verdict.reason
+    if args.json:
+        console.say_json(list(rows.values()))
+    elif rows:
+        cells = [(key, *(_mark(row, name) for name in names), row["flags"]) for key, row in sorted(rows.items())]
+        console.say(columns(("binary package", *names, "built with"), cells))
+    elif not args.quiet:
+        console.tell("no binary packages are on offer")
+    return 0
+
+
+def _mark(row: dict[str, Any], name: str) -> str:
+    return console.good("runs") if name in row["runs_on"] else console.bad("no") if name in row["refused"] else "-"
+
+
+def _identity(one: Any) -> dict[str, Any]:
+    """What names an instance, as every ``--json`` of this command does."""
+    offer = one.offer.binpkg
+    return {"cpv": offer.cpv, "build_id": offer.build_id, "where": str(offer.path or offer.url), "flags": one.flags}
+
+
+def _judged(settings: Settings, name: str, atom: str | None, *, remote: bool) -> list[Any]:
+    from gentoomuch_portage import shelf
+    from gentoomuch_portage.view import looked_at
+
+    with looked_at(settings, name) as view:
+        return shelf.judged(view.plan, settings, atom, remote=remote)
+
+
+def _add_why(parser: Parser) -> None:
+    listing(parser)
+    _remotely(parser)
+    _of_profile(parser)
+    parser.add_argument("atom", metavar="CPV", help="a package, with or without version and build-id")
+
+
+def _why(settings: Settings, args: argparse.Namespace) -> int:
+    name = _profile(settings, args)
+    found = _judged(settings, name, args.atom, remote=args.remote)
+    if args.json:
+        console.say_json([_row(one, name) for one in found])
+        return 0
+    for one in found:
+        verdict = console.bad("not taken") if one.reasons else console.good("may be taken")
+        console.say(f"{console.heading(one.offer.binpkg.name)}  {verdict}  {console.faint(_identity(one)['where'])}")
+        for code, text in one.reasons:
+            console.say(f"    {code}: {text}")
+    return 0
+
+
+def _row(one: Any, profile: str) -> dict[str, Any]:
+    code, reason = one.reasons[0] if one.reasons else ("runs", "")
+    return {
+        **_identity(one),
+        "cpu": profile,
+        "verdict": "reject" if one.reasons else "accept",
+        "code": code,
+        "reason": reason,
+        "missing": list(one.verdict.missing),
+        "reasons": [{"code": code, "reason": text} for code, text in one.reasons],
+    }
+
+
+def _add_mask(parser: Parser) -> None:
+    _of_profile(parser)
+    parser.add_argument("--write", metavar="FILE", type=Path, help="write them there instead of printing them")
+
+
+def _mask_lines(settings: Settings, args: argparse.Namespace) -> int:
+    from gentoomuch_portage import shelf
+
+    name = _profile(settings, args)
+    refused = shelf.refused(_judged(settings, name, None, remote=False))
+    masks = sorted((f"={one.offer.binpkg.name}", one.verdict.reason) for one in refused)
+    lines = [f"# Made by: gentoomuch binpkg mask --profile {name}"]
+    lines += [f"# {reason}\n{atom}" for atom, reason in masks]
+    if args.write is None:
+        console.say("\n\n".join(lines))
+        return 0
+    files.write(args.write.absolute(), "\n\n".join(lines) + "\n")
+    if not args.quiet:
+        console.tell(f"{len(masks)} masks in {args.write}")
+    return 0
+
+
+def command() -> Command:
+    """The command with its commands."""
+    return group(
+        "binpkg",
+        "say which binary package runs where, and why not",
+        (
+            Command("ls", "list binary packages, and which profiles run them", _add_ls, _ls),
+            Command("why", "say for each instance why it would not be taken", _add_why, _why),
+            Command("mask", "print masks that keep plain emerge from what a CPU cannot run", _add_mask, _mask_lines),
+        ),
+    )
+
+
+COMMAND = command()

@@ -1,0 +1,116 @@
+"""Binary packages on offer outside of a run, each with what Portage itself has against it."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from typing import Any
+from unittest.mock import patch
+
+from gentoomuch_portage.portage_adapter.binpkgs import Binpkg, shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """An instance, and why Portage would not take it."""
+
+    binpkg: Binpkg
+    against: tuple[tuple[str, str], ...]
+    """Code and reason: ``("keywords", "~amd64 keyword")``; codes are keywords, mask, use, deps, patches and others."""
+
+
+def offers(env: Mapping[str, str], asked: str | None, *, remote: bool) -> list[Offer]:
+    """The instances that match an atom, newest version and build first.
+
+    Args:
+        env: PORTAGE_CONFIGROOT and ROOT of the profile.
+        asked: an atom, with or without version and category; None for all.
+        remote: also what binhosts offer; their indexes are fetched.
+
+    Raises:
+        LookupError: the atom is none, or means packages of several categories; the message names them.
+    """
+    with patch.dict(os.environ, env), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        graph, config = _resolver(remote=remote)
+        return [
+            Offer(binpkg=shown(pkg), against=tuple(_against(graph, config, pkg)))
+            for atom in _atoms(config, asked)
+            for pkg in graph._iter_match_pkgs_atom(config, "binary", atom)
+        ]
+
+
+def _resolver(*, remote: bool) -> tuple[Any, Any]:
+    """A resolver that has looked at nothing yet, and the root that it is for."""
+    from _emerge.actions import load_emerge_config
+    from _emerge.create_depgraph_params import create_depgraph_params
+    from _emerge.depgraph import depgraph
+    from _emerge.stdout_spinner import stdout_spinner
+
+    words: dict[str, Any] = {"--usepkg": True, "--pretend": True, "--quiet": True}
+    if remote:
+        words["--getbinpkg"] = True
+    loaded = load_emerge_config(action=None, args=[], opts=words)
+    config = loaded.target_config
+    for trees in loaded.trees.values():
+        trees["bintree"].populate(getbinpkgs=remote)
+    parameters = create_depgraph_params(words, None)
+    return depgraph(config.settings, loaded.trees, words, parameters, stdout_spinner()), config
+
+
+def _atoms(config: Any, asked: str | None) -> Iterator[Any]:
+    from portage.dep import Atom
+    from portage.exception import AmbiguousPackageName, InvalidAtom
+
+    dbapi = config.trees["bintree"].dbapi
+    if asked is None:
+        yield from (Atom(cp) for cp in sorted(dbapi.cp_all()))
+        return
+    try:
+        found = _expanded(asked, dbapi, config.settings)
+    except AmbiguousPackageName as error:
+        raise LookupError(f"{asked!r} means {' and '.join(error.args[0])}") from error
+    except InvalidAtom as error:
+        raise LookupError(f"{asked!r} is no atom") from error
+    yield found
+
+
+def _expanded(asked: str, dbapi: Any, settings: Any) -> Any:
+    """The atom that a user means: ``pkg``, ``cat/pkg``, ``cat/pkg-1.0``, ``=cat/pkg-1.0-2``."""
+    from portage.dbapi.dep_expand import dep_expand
+    from portage.dep import Atom, isvalidatom
+    from portage.versions import catpkgsplit
+
+    text = asked
+    if asked[:1] not in "=<>~!" and (isvalidatom(f"={asked}") or catpkgsplit(f"null/{asked.rpartition('/')[2]}")):
+        text = f"={asked}"
+    expanded = dep_expand(text, mydb=dbapi, settings=settings)
+    return Atom(str(expanded), allow_build_id=True, allow_repo=True)
+
+
+def _against(graph: Any, config: Any, pkg: Any) -> Iterator[tuple[str, str]]:
+    """What the resolver would hold against a package, in its own terms."""
+    from _emerge.depgraph import _get_masking_status
+    from portage.exception import PackageNotFound
+
+    settings = graph._frozen_config.pkgsettings[pkg.root]
+    for reason in _get_masking_status(pkg, settings, config, use=pkg.use.enabled):
+        yield _CODES.get(reason.category, reason.category.lower()), reason.message
+    try:
+        ebuild = graph._pkg(pkg.cpv, "ebuild", config, myrepo=pkg.repo)
+    except PackageNotFound:
+        yield "ebuild", f"there is no ebuild of it in {pkg.repo}"
+        return
+    forced = {*ebuild.use.force, *ebuild.use.mask}
+    before, now = pkg.use.enabled, graph._pkg_use_enabled(ebuild)
+    if flags := graph._reinstall_for_flags(pkg, forced, before, pkg.iuse.all, now, ebuild.iuse.all):
+        yield "use", "it has " + " ".join(flag if flag in before else f"-{flag}" for flag in sorted(flags))
+    if graph._changed_deps(pkg):
+        yield "deps", "its ebuild has other dependencies now"
+    settings.setcpv(ebuild)
+    if pkg.user_patches != settings.userPatchDigest(pkg):
+        yield "patches", "it was built with other user patches"
+
+
+_CODES = {"KEYWORDS": "keywords", "package.mask": "mask", "LICENSE": "license", "CHOST": "abi", "EAPI": "eapi"}
+"""Categories of Portage's reasons that we name otherwise."""

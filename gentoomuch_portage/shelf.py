@@ -1,0 +1,71 @@
+"""Which binary packages run where: offers of the store, held against profiles."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gentoomuch_portage import offers
+from gentoomuch_portage.errors import RunError
+from gentoomuch_portage.plan import Plan
+from gentoomuch_portage.portage_adapter import apart, store
+from gentoomuch_portage.portage_adapter.store import Offer
+from gentoomuch_portage.requirement import Verdict
+from gentoomuch_portage.settings import Settings
+
+
+class UnknownBinpkg(RunError):
+    """No binary package on offer matches an atom."""
+
+    code = "unknown-binpkg"
+
+    def __init__(self, asked: str, why: str = "") -> None:
+        super().__init__(why or f"no binary package on offer matches {asked!r}", remedy="gentoomuch binpkg ls")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """An instance, and everything against it."""
+
+    offer: Offer
+    flags: str
+    """What it was built with, in words."""
+    verdict: Verdict
+    """Of the CPU alone."""
+
+    @property
+    def reasons(self) -> tuple[tuple[str, str], ...]:
+        """Code and text of all that stands against it, the CPU first; empty where it would be taken."""
+        cpu = () if self.verdict.accept else ((self.verdict.code, self.verdict.reason),)
+        return (*cpu, *self.offer.against)
+
+
+def judged(plan: Plan, settings: Settings, asked: str | None = None, *, remote: bool = False) -> list[Judged]:
+    """What a profile would make of the binary packages on offer, best first.
+
+    Args:
+        plan: laid.
+        asked: an atom; None for all.
+        remote: also what binhosts offer.
+
+    Raises:
+        UnknownBinpkg: the atom is none, or matches nothing.
+    """
+    env = {"PORTAGE_CONFIGROOT": plan.configroot, **plan.env}
+    state, cache = settings.state / plan.profile, settings.cache / "binhosts" / plan.profile
+    try:
+        with apart.apart(state=state, cache=cache, build_configroot=plan.build_configroot):
+            found = store.offers(env, asked, remote=remote)
+    except LookupError as error:
+        raise UnknownBinpkg(asked or "", str(error)) from error
+    if asked is not None and not found:
+        raise UnknownBinpkg(asked)
+    return sorted((_judge(one, plan, settings) for one in found), key=lambda one: bool(one.reasons))
+
+
+def refused(found: Iterable[Judged]) -> list[Judged]:
+    """Those that the CPU cannot run."""
+    return [one for one in found if not one.verdict.accept]
+
+
+def _judge(offer: Offer, plan: Plan, settings: Settings) -> Judged:
+    verdict = offers.verdict(offer.binpkg, plan, settings)
+    return Judged(offer=offer, flags=offers.needed_by(offer.binpkg, settings.cache).told, verdict=verdict)

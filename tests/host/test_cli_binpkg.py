@@ -1,0 +1,68 @@
+"""``gentoomuch binpkg``: which binary package runs where, and why not."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gentoomuch_portage.embedded import Host
+
+
+@pytest.fixture
+def shelf(host: Host, on) -> Host:
+    """Two profiles, and a package built for each: build 1 for x86-64-v3, build 2 for x86-64."""
+    host.profile("new", 'cpu = "x86-64-v3"\n')
+    host.profile("old", 'cpu = "x86-64"\n')
+    for name in ("new", "old"):
+        assert on("gm-emerge", f"--gm-profile={name}", "-q", "--buildpkgonly", "dev-demo/libgreet").status == 0
+    return host
+
+
+def test_ls_says_which_profile_runs_which_instance(shelf: Host, on):
+    found = json.loads(on("gentoomuch", "binpkg", "ls", "--json").out)
+
+    assert {(one["build_id"], *one["runs_on"]) for one in found} == {(1, "new"), (2, "new", "old")}
+
+
+def test_why_puts_what_may_be_taken_first(shelf: Host, on):
+    found = json.loads(on("gentoomuch", "binpkg", "why", "libgreet", "--profile", "old", "--json").out)
+
+    assert [(one["build_id"], one["verdict"], one["code"]) for one in found] == [
+        (2, "accept", "runs"),
+        (1, "reject", "cpu"),
+    ]
+    assert "avx2" in found[1]["missing"]
+
+
+def test_why_tells_other_use_flags(shelf: Host, on):
+    shelf.write("package.use/shout", "dev-demo/libgreet shout\n")
+
+    found = json.loads(on("gentoomuch", "binpkg", "why", "dev-demo/libgreet-1.0", "--profile", "new", "--json").out)
+
+    assert {one["code"] for one in found} == {"use"}
+
+
+def test_why_tells_a_mask(shelf: Host, on):
+    shelf.write("package.mask/some", "# broken here\ndev-demo/libgreet\n")
+
+    found = json.loads(on("gentoomuch", "binpkg", "why", "libgreet", "--profile", "new", "--json").out)
+
+    assert all("mask" in {reason["code"] for reason in one["reasons"]} for one in found)
+
+
+def test_why_of_what_is_not_there_is_one_error(shelf: Host, on):
+    ended = on("gentoomuch", "binpkg", "why", "dev-demo/nothing", "--profile", "new", "--json")
+
+    assert ended.status == 70
+    assert json.loads(ended.out)["error"] == "unknown-binpkg"
+
+
+def test_masks_keep_plain_emerge_from_what_the_cpu_cannot_run(shelf: Host, on):
+    target = shelf.etc / "package.mask/gentoomuch-cpu"
+    assert "-1.0-1" in on("emerge", "-pK", "=dev-demo/libgreet-1.0-1").out
+
+    assert on("gentoomuch", "binpkg", "mask", "--profile", "old", "--write", target).status == 0
+
+    assert "libgreet-1.0-2" in on("emerge", "-pK", "dev-demo/libgreet").out
+    assert on("emerge", "-pK", "=dev-demo/libgreet-1.0-1").status == 1
+    assert "# needs" in Path(target).read_text()
