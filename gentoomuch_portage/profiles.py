@@ -1,5 +1,6 @@
 """The profiles on disk: one TOML file a machine."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,10 +39,9 @@ class Profile:
     binpkg: Mapping[str, Any]
 
     def where(self, key: str, value: str = "") -> str:
-        """``FILE:LINE`` of the line that sets a key."""
-        text = self.file.read_text(encoding="utf-8")
-        line = tables.line_of(text, (), key, value)
-        return f"{self.file}:{line}" if line else str(self.file)
+        """``FILE:LINE`` of the line that sets a key, in the profile or in the defaults."""
+        path, line = _place(self.file, key, value)
+        return f"{path}:{line}" if line else str(path)
 
     @property
     def foreign(self) -> bool:
@@ -75,13 +75,11 @@ def read(settings: Settings, name: str) -> Profile:
     merged.pop("binhost", None)
     for key in ("layers", "patches", "emerge"):
         merged[key] = tuple(merged.get(key, ()))
-    merged["root"] = Path(merged.get("root", "/"))
-    profile = Profile(name=name, file=file, **merged)
-    if not profile.root.is_absolute():
-        raise BadSetting(
-            file, _line(file, "root"), f"root = {str(profile.root)!r} is no absolute path", remedy='root = "/..."'
-        )
-    return profile
+    root = str(merged.get("root", "/"))
+    if not root.startswith("/"):
+        raise BadSetting(*_place(file, "root"), f"root = {root!r} is no absolute path", remedy='root = "/..."')
+    merged["root"] = Path(f"/{os.path.normpath(root).lstrip('/')}")
+    return Profile(name=name, file=file, **merged)
 
 
 def layer_folder(settings: Settings, profile: Profile, name: str) -> Path:
@@ -91,34 +89,23 @@ def layer_folder(settings: Settings, profile: Profile, name: str) -> Path:
         BadName: the name would leave ``layers/``.
         BadLayer: it is missing, a broken link, or leads out of the configuration directory.
     """
-    line = _line(profile.file, "layers", name)
-    valid(name, "layer", f"{profile.file}:{line}")
+    if not _NAME.fullmatch(name):
+        raise BadName("layer", name, profile.where("layers", name))
     top = settings.config / "layers"
     folder = top / name
     if folder.is_symlink() and not folder.exists():
-        raise BadLayer(
-            profile.file,
-            line,
-            f"layer {name!r} is a broken link: {folder} -> {folder.readlink()}",
-            remedy=f"rm {folder}",
-        )
-    if not folder.is_dir():
+        told, remedy = f"layer {name!r} is a broken link: {folder} -> {folder.readlink()}", f"rm {folder}"
+    elif not folder.is_dir():
         known = sorted(one.name for one in top.iterdir() if one.is_dir()) if top.is_dir() else []
         near = nearest(name, known)
-        raise BadLayer(
-            profile.file,
-            line,
-            f"there is no layer {name!r} {listed(known)}",
-            remedy=f'"{near}" ?' if near else f"mkdir -p {folder}",
-        )
-    if not folder.resolve().is_relative_to(settings.config.resolve()):
-        raise BadLayer(
-            profile.file,
-            line,
-            f"layer {name!r} leads out of {settings.config}: {folder} -> {folder.resolve()}",
-            remedy="copy it into layers/; a configuration is one tree that can be moved and kept in git",
-        )
-    return folder
+        told = f"there is no layer {name!r} {listed(known)}"
+        remedy = f'"{near}" ?' if near else f"mkdir -p {folder}"
+    elif not folder.resolve().is_relative_to(settings.config.resolve()):
+        told = f"layer {name!r} leads out of {settings.config}: {folder} -> {folder.resolve()}"
+        remedy = "copy it into layers/; a configuration is one tree that can be moved and kept in git"
+    else:
+        return folder
+    raise BadLayer(*_place(profile.file, "layers", name), told, remedy=remedy)
 
 
 def valid(name: str, kind: str, where: str = "") -> str:
@@ -132,5 +119,9 @@ def valid(name: str, kind: str, where: str = "") -> str:
     return name
 
 
-def _line(file: Path, key: str, value: str = "") -> int:
-    return tables.line_of(file.read_text(encoding="utf-8"), (), key, value)
+def _place(file: Path, key: str, value: str = "") -> tuple[Path, int]:
+    """The file and line that set a key: the profile itself, or the defaults; line 0 where none does."""
+    for path in (file, file.parent.parent / "gentoomuch.toml"):
+        if path.is_file() and (line := tables.line_of(path.read_text(encoding="utf-8"), (), key, value)):
+            return path, line
+    return file, 0

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from gentoomuch_portage import tables
+from gentoomuch_portage.errors import BadFile, GmError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +48,10 @@ class Settings:
         strict = bool(top.pop("strict", False))
 
         def place(name: str, xdg: str, home: str, system: str) -> Path:
-            told = said.get(name) or environ.get(f"GM_{name.upper()}") or paths.get(name)
-            if told:
-                return (config / told).absolute()
+            if told := said.get(name) or environ.get(f"GM_{name.upper()}"):
+                return Path(told).absolute()
+            if name in paths:
+                return config / str(paths[name])
             return _ours(environ, prefix / system / "gentoomuch", xdg, home)
 
         return cls(
@@ -63,18 +65,22 @@ class Settings:
 
     @property
     def chosen(self) -> str:
-        """The profile that ``gentoomuch profile set`` wrote down, or an empty string."""
+        """The profile that ``gentoomuch profile set`` wrote down, or an empty string.
+
+        Raises:
+            BadFile: something else is written there.
+        """
         try:
             return (self.state / "profile").read_text(encoding="utf-8").strip()
         except OSError:
             return ""
+        except UnicodeDecodeError as error:
+            raise BadFile(self.state / "profile", 0, "this is no text", remedy="gentoomuch profile set NAME") from error
 
 
 def chosen(environ: Mapping[str, str], eprefix: str) -> str:
     """The profile that is set, or an empty string; for the way of a plain emerge, where a broken
     ``gentoomuch.toml`` must not stand."""
-    from gentoomuch_portage.errors import GmError
-
     try:
         return Settings.of(environ, eprefix=eprefix).chosen
     except GmError:

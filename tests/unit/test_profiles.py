@@ -1,0 +1,181 @@
+"""Profiles on disk: names, defaults, layers."""
+
+from pathlib import Path
+
+import pytest
+
+from gentoomuch_portage import profiles
+from gentoomuch_portage.errors import BadLayer, BadName, BadSetting, UnknownProfile
+from gentoomuch_portage.profiles import Profile
+from gentoomuch_portage.settings import Settings
+
+
+class Written:
+    """A configuration directory."""
+
+    def __init__(self, config: Path) -> None:
+        self.config = config
+        (config / "profiles").mkdir(parents=True)
+        (config / "layers/common").mkdir(parents=True)
+
+    def write(self, name: str, text: str) -> Path:
+        (self.config / name).write_text(text)
+        return self.config / name
+
+    @property
+    def settings(self) -> Settings:
+        return Settings.of({"GM_CONFIG": str(self.config)})
+
+    def read(self, text: str = "", name: str = "a") -> Profile:
+        self.write(f"profiles/{name}.toml", text)
+        return profiles.read(self.settings, name)
+
+    def folder(self, text: str, layer: str) -> Path:
+        return profiles.layer_folder(self.settings, self.read(text), layer)
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Written:
+    """A configuration directory with one layer ``common`` and no profile."""
+    return Written(tmp_path / "config")
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", ".x", "-x", "", "a/b", "a b", "a\nb", "ä", "+x"])
+def test_a_name_that_could_leave_its_folder_is_none(written: Written, name: str):
+    with pytest.raises(BadName) as caught:
+        profiles.read(written.settings, name)
+
+    assert caught.value.status == 78
+
+
+@pytest.mark.parametrize("name", ["a", "router-2", "x86_64.musl", "c++", "9"])
+def test_names_as_gentoo_has_them_are_names(written: Written, name: str):
+    assert written.read(name=name).name == name
+
+
+def test_an_unknown_profile_names_those_that_there_are_and_the_nearest(written: Written):
+    written.read(name="laptop")
+
+    with pytest.raises(UnknownProfile, match=r"'laptpo' \(there are: laptop\)") as caught:
+        profiles.read(written.settings, "laptpo")
+
+    assert caught.value.remedy == "gentoomuch profile show laptop"
+
+
+def test_only_files_that_can_be_profiles_are_listed(written: Written):
+    for name in ("b.toml", "a.toml", ".hidden.toml", "notes.txt", "c.toml~"):
+        written.write(f"profiles/{name}", "")
+
+    assert profiles.names(written.settings) == ("a", "b")
+
+
+def test_a_profile_that_says_nothing_is_the_host(written: Written):
+    found = written.read()
+
+    assert (found.base, found.root, found.layers, found.foreign) == ("host", Path("/"), (), False)
+    assert found.unmask == {"keywords": True, "live": False, "use": True, "license": False, "mask": False}
+    assert found.binpkg["unknown"] == "reject"
+
+
+def test_defaults_hold_until_the_profile_says_otherwise(written: Written):
+    written.write("gentoomuch.toml", "cpu = 'x86-64'\nlayers = ['common']\n[unmask]\nlive = true\nuse = false\n")
+
+    found = written.read("cpu = 'native'\n[unmask]\nuse = ['a/b']\n")
+
+    assert (found.cpu, found.layers) == ("native", ("common",))
+    assert found.unmask == {"keywords": True, "live": True, "use": ["a/b"], "license": False, "mask": False}
+
+
+def test_what_a_binhost_has_is_no_key_of_a_profile(written: Written):
+    written.write("gentoomuch.toml", "[binhost.a]\ncpu = 'x86-64'\n")
+
+    assert written.read().name == "a"
+
+
+@pytest.mark.parametrize("text", ["root = 'x'\n", "root = ''\n", "root = './x'\n"])
+def test_a_root_that_is_no_absolute_path_is_refused(written: Written, text: str):
+    with pytest.raises(BadSetting, match="no absolute path") as caught:
+        written.read(f"\n{text}")
+
+    assert caught.value.line == 2
+
+
+@pytest.mark.parametrize("root", ["/", "//", "/.", "/x/.."])
+def test_every_way_to_write_this_machines_root_means_it(written: Written, root: str):
+    assert not written.read(f"root = '{root}'").foreign
+
+
+def test_an_error_in_what_the_defaults_say_is_told_where_they_say_it(written: Written):
+    defaults = written.write("gentoomuch.toml", "# ours\nroot = 'x'\nlayers = ['common', 'comon']\ncpu = 'i1'\n")
+
+    with pytest.raises(BadSetting) as caught:
+        written.read()
+
+    assert (caught.value.path, caught.value.line) == (str(defaults), 2)
+    defaults.write_text(defaults.read_text().replace("'x'", "'/x'"))
+    assert written.read().where("cpu") == f"{defaults}:4"
+    with pytest.raises(BadLayer, match=rf"{defaults}:3: there is no layer 'comon'"):
+        written.folder("", "comon")
+
+
+def test_a_place_is_the_line_of_the_key(written: Written):
+    found = written.read("# cpu\n\ncpu = 'x'\nlayers = [\n'a',\n'b']\n")
+
+    assert found.where("cpu") == f"{found.file}:3"
+    assert found.where("layers", "b") == f"{found.file}:6"
+    assert found.where("root") == str(found.file)
+
+
+def test_a_missing_layer_is_told_with_its_line_and_the_nearest(written: Written):
+    with pytest.raises(BadLayer, match=r"a\.toml:2: there is no layer 'comon' \(there are: common\)") as caught:
+        written.folder("layers = ['common',\n'comon']\n", "comon")
+
+    assert (caught.value.status, caught.value.remedy) == (78, '"common" ?')
+
+
+def test_a_layer_that_is_a_broken_link_is_told_with_its_target(written: Written):
+    (written.config / "layers/b").symlink_to("nowhere")
+
+    with pytest.raises(BadLayer, match=r"a\.toml:1: layer 'b' is a broken link: .*/layers/b -> nowhere"):
+        written.folder("layers = ['b']\n", "b")
+
+
+def test_a_layer_that_is_a_loop_of_links_is_told(written: Written):
+    (written.config / "layers/b").symlink_to("b")
+
+    with pytest.raises(BadLayer, match="broken link"):
+        written.folder("layers = ['b']\n", "b")
+
+
+def test_a_layer_that_is_a_link_out_of_the_configuration_is_told(written: Written, tmp_path: Path):
+    (tmp_path / "elsewhere").mkdir()
+    (written.config / "layers/b").symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(BadLayer, match=r"a\.toml:1: layer 'b' leads out of"):
+        written.folder("layers = ['b']\n", "b")
+
+
+def test_a_layer_that_is_a_link_within_the_configuration_is_one(written: Written):
+    (written.config / "layers/b").symlink_to("common")
+
+    assert written.folder("layers = ['b']\n", "b") == written.config / "layers/b"
+
+
+def test_a_configuration_that_is_a_link_itself_is_no_reason(written: Written, tmp_path: Path):
+    (tmp_path / "linked").symlink_to(written.config)
+    through = Written.__new__(Written)
+    through.config = tmp_path / "linked"
+
+    assert through.folder("layers = ['common']\n", "common") == tmp_path / "linked/layers/common"
+
+
+def test_a_layer_that_is_a_file_is_none(written: Written):
+    written.write("layers/b", "")
+
+    with pytest.raises(BadLayer, match="there is no layer 'b'"):
+        written.folder("layers = ['b']\n", "b")
+
+
+def test_the_name_of_a_layer_cannot_lead_out(written: Written):
+    with pytest.raises(BadName, match=r"a\.toml:2: '\.\./x' is no name for a layer"):
+        written.folder("layers = [\n'../x']\n", "../x")
