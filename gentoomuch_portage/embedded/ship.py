@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from gentoomuch_portage.embedded.host import Host, arch, write
+from gentoomuch_portage.embedded.host import ARCHES, Host, arch, write
 
 
 def digest() -> str:
@@ -69,7 +69,7 @@ def manifest(package: Path, archives: Iterable[Path]) -> None:
 def _make_profile(profiles: Path) -> None:
     """The one make_profile of the repository, for this machine's architecture."""
     name, chost, libdir = arch()
-    write(profiles / "arch.list", f"{name}\n")
+    write(profiles / "arch.list", "".join(f"{known}\n" for known, _, _ in sorted(ARCHES.values())))
     write(profiles / "profiles.desc", f"{name} machine stable\n")
     write(
         profiles / "machine/make.defaults",

@@ -9,7 +9,7 @@ SRC_URI="${P}.tar.gz"
 
 LICENSE="GPL-2+"
 SLOT="0"
-KEYWORDS="amd64 arm64 ppc64 riscv x86"
+KEYWORDS="amd64 arm64 ppc64 riscv"
 IUSE="shout"
 
 DEPEND="dev-demo/libgreet:="

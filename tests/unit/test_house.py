@@ -1,0 +1,146 @@
+"""The house rules of CONTRIBUTING.md, held by tests, linters among them: one runner, one summary."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+TOP = Path(__file__).parents[2]
+PACKAGE = TOP / "gentoomuch_portage"
+BIN = Path(sys.executable).parent
+PYTHON = "python"
+SHELL = "sh|bash|dash"
+
+
+def tracked() -> list[Path]:
+    """The files of the project: what git knows, or would know; of an unpacked sdist, all."""
+    words = ["git", "-C", str(TOP), "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(words, capture_output=True, text=True, check=False) if shutil.which("git") else None
+    if listed and listed.returncode == 0:
+        return [path for name in listed.stdout.splitlines() if (path := TOP / name).is_file()]
+    return [path for path in TOP.rglob("*") if path.is_file() and not path.relative_to(TOP).parts[0].startswith(".")]
+
+
+def written_in(language: str) -> list[Path]:
+    """The files in a language, by their first line or their suffix."""
+    suffix = ".py" if language == PYTHON else ".sh"
+    begins = re.compile(rf"#!.*\b({language})\d*\s*$")
+    return [path for path in tracked() if path.suffix == suffix or begins.match(_first_line(path))]
+
+
+def _first_line(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.readline(200).decode("utf-8", "replace").rstrip("\n")
+
+
+def breaches(breaks: Callable[[ast.AST], bool], allowed: Callable[[Path], bool]) -> Iterator[str]:
+    """``FILE:LINE`` of each node that breaks a law, in the rooms that must keep it."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if not allowed(path.relative_to(PACKAGE)):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if breaks(node):
+                    yield f"{path.relative_to(TOP)}:{getattr(node, 'lineno', 0)}"
+
+
+def imports(*packages: str) -> Callable[[ast.AST], bool]:
+    """Whether a node imports one of these packages or a part of one."""
+
+    def breaks(node: ast.AST) -> bool:
+        match node:
+            case ast.Import(names):
+                return any(alias.name.partition(".")[0] in packages for alias in names)
+            case ast.ImportFrom(module=str(module), level=0):
+                return module.partition(".")[0] in packages
+        return False
+
+    return breaks
+
+
+def prints(node: ast.AST) -> bool:
+    """Whether a node prints, or writes to a standard stream."""
+    match node:
+        case ast.Call(func=ast.Name("print")):
+            return True
+        case ast.Call(func=ast.Attribute(ast.Attribute(ast.Name("sys"), "stdout" | "stderr"), "write" | "writelines")):
+            return True
+    return False
+
+
+def linted(*words: str | Path) -> None:
+    """Run a linter over the project; what it says is the failure."""
+    argv = [str(BIN / words[0]), *map(str, words[1:])]
+    ended = subprocess.run(argv, cwd=TOP, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_no_python_file_is_longer_than_300_lines():
+    long = [f"{path.relative_to(TOP)}" for path in written_in(PYTHON) if len(path.read_bytes().splitlines()) > 300]
+
+    assert long == []
+
+
+def test_every_module_says_what_it_is_about():
+    silent = [path.name for path in written_in(PYTHON) if not ast.get_docstring(ast.parse(path.read_bytes()))]
+
+    assert silent == []
+
+
+def test_only_the_adapter_imports_portage():
+    law = breaches(imports("portage", "_emerge"), lambda path: path.parts[0] == "portage_adapter")
+
+    assert list(law) == []
+
+
+def test_only_run_starts_programs():
+    law = breaches(imports("subprocess", "pty"), lambda path: path.parts == ("run.py",))
+
+    assert list(law) == []
+
+
+def test_only_the_console_speaks():
+    emerges_own_words = ("portage_adapter", "front.py")
+    law = breaches(prints, lambda path: path.parts in {("console.py",), emerges_own_words})
+
+    assert list(law) == []
+
+
+def test_every_package_that_is_needed_is_pinned():
+    setup = (TOP / "setup.py").read_text(encoding="utf-8")
+    needed = re.search(r"install_requires=\[(.*?)\]", setup, re.S)
+    pinned = {line.partition("==")[0] for line in (TOP / "requirements/run.txt").read_text().splitlines()}
+
+    assert needed
+    assert set(re.findall(r'"([a-z0-9-]+)', needed[1])) <= pinned
+
+
+def test_ruff_finds_nothing():
+    linted("ruff", "check", ".")
+
+
+def test_ruff_would_format_nothing():
+    linted("ruff", "format", "--check", ".")
+
+
+def test_types_are_right():
+    linted("mypy")
+
+
+def test_no_room_imports_from_a_higher_floor():
+    linted("lint-imports", "--no-cache")
+
+
+def test_shell_scripts_pass_shellcheck():
+    scripts = written_in(SHELL)
+
+    assert TOP / "tools/setup" in scripts
+    linted("shellcheck", *scripts)
+
+
+def test_no_file_names_a_package_index():
+    index = re.compile(r"pythonhosted|index[-_]url|https?://[^/\s]*pypi")
+    naming = [path.name for path in tracked() if index.search(path.read_text(encoding="utf-8", errors="replace"))]
+
+    assert [name for name in naming if name != Path(__file__).name] == []
