@@ -8,6 +8,13 @@ here = Path(__file__).parent
 about: dict[str, str] = {}
 exec((here / "gentoomuch_portage/__init__.py").read_text(encoding="utf-8"), about)
 
+
+def pages() -> list[tuple[str, list[str]]]:
+    """Man pages and completion, to where man and the shells look for them; see gentoomuch_portage/cli/pages."""
+    found = sorted(path.relative_to(here) for path in (here / "share").rglob("*") if path.is_file())
+    return [(str(path.parent), [str(path)]) for path in found]
+
+
 setup(
     name="gentoomuch-portage",
     version=about["__version__"],
@@ -19,6 +26,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["gentoomuch_portage", "gentoomuch_portage.*"]),
     package_data={"gentoomuch_portage.embedded": ["repository/**/*", "sources/**/*"]},
+    data_files=pages(),
     install_requires=["portage>=3.0.83", "pkgcore>=0.12.30", "snakeoil>=0.11", "pluggy>=1.5", "zstandard>=0.21"],
     entry_points={
         "console_scripts": [

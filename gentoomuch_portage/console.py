@@ -103,7 +103,7 @@ def faint(text: str) -> str:
     return _colour("2", text, sys.stdout)
 
 
-_MEANING = {
+MEANING = {
     "--gm-profile": "build for this machine (also GM_PROFILE, or as NAME-emerge)",
     "--gm-config": "configuration instead of /etc/gentoomuch (also GM_CONFIG)",
     "--gm-state": "state instead of /var/lib/gentoomuch (also GM_STATE)",
@@ -123,7 +123,7 @@ def our_words(words: Mapping[str, str]) -> str:
     lines = []
     for word, shape in words.items():
         value = f"[={shape[1:-1]}]" if shape.startswith("[") else f"={shape}" if shape else ""
-        lines.append(f"   {word + value:<36} {_MEANING[word]}")
+        lines.append(f"   {word + value:<36} {MEANING[word]}")
     return "\n".join([heading("gentoomuch's own words:"), *lines])
 
 

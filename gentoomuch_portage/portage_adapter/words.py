@@ -1,6 +1,7 @@
 """Emerge's own options, taken from its parser; for completion alone, never for a run."""
 
 import argparse
+import contextlib
 from dataclasses import dataclass
 from typing import Any, NoReturn
 from unittest.mock import patch
@@ -36,12 +37,13 @@ def emerge_options() -> list[EmergeOption]:
         held.append(parser)
         raise _Built
 
-    caught = {"parse_args": stop, "parse_known_args": stop, "parse_intermixed_args": stop}
-    with patch.multiple(argparse.ArgumentParser, **caught):
-        try:
-            main.parse_opts([])
-        except _Built:
-            pass
+    parser = argparse.ArgumentParser
+    with (
+        patch.object(parser, "parse_intermixed_args", stop),
+        patch.object(parser, "parse_args", stop),
+        contextlib.suppress(_Built),
+    ):
+        main.parse_opts([])
     return sorted(_gathered(held[0]), key=lambda one: one.names)
 
 
@@ -53,7 +55,9 @@ def _gathered(parser: argparse.ArgumentParser) -> list[EmergeOption]:
             meant.setdefault(action.dest, []).append(action)
     return [
         EmergeOption(
-            names=tuple(sorted((name for one in actions for name in one.option_strings), key=lambda name: (-len(name), name))),
+            names=tuple(
+                sorted((name for one in actions for name in one.option_strings), key=lambda name: (-len(name), name))
+            ),
             takes=any(one.nargs != 0 for one in actions),
             choices=tuple(str(one) for action in actions for one in action.choices or () if one != "True"),
         )
