@@ -15,8 +15,11 @@ from gentoomuch_portage.embedded import Host, programs, story
 from gentoomuch_portage.errors import MissingProgram, NoPrivilege, RunError
 
 MAKE = "import sys, pathlib; from gentoomuch_portage import embedded; embedded.make(pathlib.Path(sys.argv[1]))"
-KILLED_IN = "import os, pathlib, signal, sys; from gentoomuch_portage import embedded; from gentoomuch_portage.embedded import {room}"
-KILL = "{room}.{name} = lambda *told, **named: os.kill(os.getpid(), signal.SIGKILL)"
+KILLED_IN = """
+import os, signal
+from gentoomuch_portage.embedded import {room}
+{room}.{name} = lambda *told, **named: os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 @pytest.fixture
@@ -58,7 +61,7 @@ def test_a_making_that_was_killed_is_finished_by_the_next(tmp_path: Path, room: 
     embedded.make(folder)
     whole = content(folder)
     shutil.rmtree(folder)
-    code = f"{KILLED_IN.format(room=room)}\n{KILL.format(room=room, name=name)}\n{MAKE}"
+    code = KILLED_IN.format(room=room, name=name) + MAKE
     killed = subprocess.run([sys.executable, "-c", code, folder], check=False)
     assert killed.returncode == -signal.SIGKILL
 
@@ -211,7 +214,7 @@ def test_a_quiet_story_says_nothing(host: Host, capsys: pytest.CaptureFixture[st
 
 def test_a_program_that_was_built_for_another_machine_ends_the_story(host: Host, monkeypatch: pytest.MonkeyPatch):
     def build(host: Host, machine: story.Machine, told: story.Told) -> int:
-        program = host.folder / machine.name / "usr/bin/gm-hello"
+        program = (host.folder / machine.name).resolve() / "usr/bin/gm-hello"
         program.parent.mkdir(parents=True)
         program.write_text("#!/bin/sh\necho 'HELLO! built with -O2 -march=z80'\n")
         program.chmod(0o755)
