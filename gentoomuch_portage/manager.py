@@ -4,6 +4,8 @@ import contextlib
 import json
 import os
 import sys
+import time
+import traceback
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 
 import pluggy
 
-from gentoomuch_portage import hookspec
+from gentoomuch_portage import console, hookspec
 from gentoomuch_portage.errors import GmError, PluginFailed, UnknownPlugin
 from gentoomuch_portage.plan import KINDS, Part
 
@@ -19,6 +21,8 @@ BUILT_IN = ("profile", "cpu", "binpkg", "journal", "runner")
 """Ours, each a module of ``gentoomuch_portage.plugins``."""
 _NEEDED = frozenset({"profile", "runner"})
 """Without these there is no run for a profile."""
+_RACY = 2_000_000_000
+"""Nanoseconds. A folder changed so shortly before it was searched may change again unseen."""
 _TYPES = tuple(KINDS.values())
 
 
@@ -62,10 +66,13 @@ def _join(manager: pluggy.PluginManager, name: str, place: str, *, strict: bool)
         module, _, attribute = place.partition(":")
         plugin: Any = import_module(module)
         manager.register(getattr(plugin, attribute) if attribute else plugin, name)
-    except Exception as error:  # whatever a stranger's import raises
+    except (Exception, SystemExit) as error:  # whatever a stranger's import raises
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        if isinstance(error, pluggy.PluginValidationError) and manager.has_plugin(name):
+            manager.unregister(name=name)  # before pluggy 1.7 some of its hooks are in by now
         if strict:
-            raise PluginFailed(name, "import", f"{type(error).__name__}: {error}") from error
-        sys.stderr.write(f"gentoomuch: plugin {name!r} is left out: {type(error).__name__}: {error}\n")
+            raise PluginFailed(name, "import", told) from error
+        console.warn(f"plugin {name!r} is left out: {told}")
 
 
 def gather(manager: pluggy.PluginManager, hook: str, **asked: Any) -> Iterator[tuple[str, Any]]:
@@ -91,6 +98,26 @@ def gather(manager: pluggy.PluginManager, hook: str, **asked: Any) -> Iterator[t
             raise PluginFailed(implementation.plugin_name, hook, f"{type(error).__name__}: {error}") from error
 
 
+def first(manager: pluggy.PluginManager, hook: str, **asked: Any) -> Any:
+    """The first answer to a hook that wants one.
+
+    Raises:
+        PluginFailed: a plugin of another distribution raised something of its own.
+    """
+    caller = getattr(manager.hook, hook)
+    try:
+        return caller(**asked)
+    except GmError:
+        raise
+    except Exception as error:
+        codes = {getattr(one.function, "__code__", None): one.plugin_name for one in caller.get_hookimpls()}
+        frames = (frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__))
+        name = [codes[code] for code in frames if code in codes][-1:]
+        if not name or name[0] in BUILT_IN:
+            raise
+        raise PluginFailed(name[0], hook, f"{type(error).__name__}: {error}") from error
+
+
 def parts(manager: pluggy.PluginManager, **asked: Any) -> tuple[tuple[str, Part], ...]:
     """All parts of a run."""
     return tuple(gather(manager, "gm_parts", **asked))
@@ -114,9 +141,11 @@ def entry_points(cache: Path) -> list[tuple[str, str]]:
 
     from gentoomuch_portage import files
 
+    looked_at = time.time_ns()
     plugins = sorted({(one.name, one.value) for one in scan(group=hookspec.GROUP)})
-    with contextlib.suppress(OSError, GmError):  # a cache that cannot be written costs time, nothing else
-        files.write(kept, json.dumps({"key": key, "plugins": plugins}))
+    if all(_stamp(one) < looked_at - _RACY for one in sys.path if one):
+        with contextlib.suppress(OSError, GmError):  # a cache that cannot be written costs time, nothing else
+            files.write(kept, json.dumps({"key": key, "plugins": plugins}))
     return plugins
 
 

@@ -103,13 +103,13 @@ def _carry_out(plan: Plan, taking_part: PluginManager, settings: Settings, liste
     begun, status = time.time(), 70
 
     def reject(binpkg: Binpkg) -> str | None:
-        reason: str | None = taking_part.hook.gm_reject_binpkg(binpkg=binpkg, plan=plan, settings=settings)
+        reason: str | None = manager.first(taking_part, "gm_reject_binpkg", binpkg=binpkg, plan=plan, settings=settings)
         if reason:
             listeners.tell("refused", binpkg=binpkg.name, where=str(binpkg.path or binpkg.url), reason=reason)
         return reason
 
     try:
-        status = int(taking_part.hook.gm_run_emerge(plan=plan, settings=settings, reject=reject))
+        status = int(manager.first(taking_part, "gm_run_emerge", plan=plan, settings=settings, reject=reject))
         if any(front.tells(word) for word in plan.words) or "--info" in plan.words:
             _tell_more(plan.words, plan)
     except SystemExit as ended:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import NoReturn
 
+from gentoomuch_portage.errors import GmError
+
 
 class _Interrupted(KeyboardInterrupt):
     """A signal, as a KeyboardInterrupt so that asyncio shows no traceback."""
@@ -96,6 +98,8 @@ def emerge(words: Sequence[str], around: AbstractContextManager[object] | None =
     except ParseError as error:
         sys.stderr.write(f"{error!s}\n")
         raise SystemExit(1) from error
+    except GmError:
+        raise
     except Exception:
         import traceback
 

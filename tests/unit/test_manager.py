@@ -1,0 +1,265 @@
+"""Who takes part, in which order, and what becomes of a plugin that is broken."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gentoomuch_portage import manager
+from gentoomuch_portage.errors import BadFile, PluginFailed, UnknownPlugin
+from gentoomuch_portage.hookspec import hookimpl
+from gentoomuch_portage.plan import Word
+
+HEAD = "from gentoomuch_portage.hookspec import hookimpl\nfrom gentoomuch_portage.plan import Word\n"
+GOOD = f"{HEAD}@hookimpl\ndef gm_parts():\n    return [Word('-x')]\n"
+
+Install = Callable[..., Path]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Put a plugin where Python finds it, as an installer would: ``install("lamp", TEXT)``."""
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(site)
+    before = set(sys.modules)
+
+    def installed(name: str, text: str, *, module: str = "", place: str = "") -> Path:
+        module = module or f"gm_{name}"
+        (site / f"{module}.py").write_text(text)
+        info = site / f"{module}-1.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1\n")
+        (info / "entry_points.txt").write_text(f"[gentoomuch_portage]\n{name} = {place or module}\n")
+        return site
+
+    yield installed
+    for name in set(sys.modules) - before:
+        if name.startswith("gm_"):
+            del sys.modules[name]
+
+
+def names(cache: Path, **told: object) -> list[str]:
+    """Who takes part."""
+    joined = manager.make_manager(cache, **told)
+    return [name for name, plugin in joined.list_name_plugin() if plugin is not None]
+
+
+def words(cache: Path, **told: object) -> list[tuple[str, str]]:
+    """What the plugins that need no request give."""
+    joined = manager.make_manager(cache, without=frozenset({"cpu", "binpkg"}), **told)
+    joined.unregister(name="profile")
+    return [(name, part.text) for name, part in manager.parts(joined)]
+
+
+def test_ours_join_first_then_those_of_others_then_those_given(tmp_path: Path, install: Install):
+    install("b", GOOD)
+    install("a", GOOD)
+
+    assert names(tmp_path, also=[("given", object())]) == [*manager.BUILT_IN, "a", "b", "given"]
+
+
+def test_a_plugin_left_out_is_not_even_imported(tmp_path: Path, install: Install):
+    install("lamp", "raise ImportError('it was imported')")
+
+    assert "lamp" not in names(tmp_path, without=frozenset({"lamp", "cpu"}), strict=True)
+    assert "cpu" not in names(tmp_path, without=frozenset({"lamp", "cpu"}))
+
+
+@pytest.mark.parametrize("name", ["nobody", "profile", "runner"])
+def test_what_cannot_be_left_out_is_told_with_what_can(tmp_path: Path, install: Install, name: str):
+    install("lamp", GOOD)
+
+    with pytest.raises(UnknownPlugin, match=rf"'{name}' \(there are: binpkg, cpu, journal, lamp\)") as caught:
+        manager.make_manager(tmp_path, without=frozenset({name}))
+
+    assert caught.value.status == 64
+
+
+BROKEN = {
+    "an import that is missing": "import there_is_no_such_module",
+    "an import that ends the program": "raise SystemExit('too old')",
+    "a syntax error": "def (",
+    "an argument that no hook has": f"{HEAD}@hookimpl\ndef gm_parts(nonsense):\n    return ()\n",
+}
+
+
+@pytest.mark.parametrize("why", BROKEN)
+def test_a_plugin_that_cannot_join_is_named_and_left_out(
+    tmp_path: Path, install: Install, capsys: pytest.CaptureFixture[str], why: str
+):
+    install("lamp", BROKEN[why])
+
+    assert "lamp" not in names(tmp_path)
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("gentoomuch: plugin 'lamp' is left out: ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("why", BROKEN)
+def test_a_plugin_that_cannot_join_ends_a_strict_run(tmp_path: Path, install: Install, why: str):
+    install("lamp", BROKEN[why])
+
+    with pytest.raises(PluginFailed, match="'lamp' failed in import") as caught:
+        manager.make_manager(tmp_path, strict=True)
+
+    assert (caught.value.status, caught.value.remedy) == (70, "--gm-no=lamp leaves it out")
+
+
+def test_a_plugin_half_of_which_is_broken_is_left_out_as_a_whole(tmp_path: Path, install: Install):
+    good = "@hookimpl\ndef gm_facts():\n    return [{}]\n"
+    install("lamp", f"{HEAD}{good}@hookimpl\ndef gm_parts(nonsense):\n    return ()\n")
+
+    joined = manager.make_manager(tmp_path)
+
+    assert joined.get_plugin("lamp") is None
+    assert [one.plugin_name for one in joined.hook.gm_facts.get_hookimpls()] == []
+
+
+def test_a_plugin_that_takes_the_name_of_one_of_ours_is_left_out(tmp_path: Path, install: Install, capsys):
+    install("cpu", GOOD)
+
+    joined = manager.make_manager(tmp_path)
+
+    assert joined.get_plugin("cpu").__name__ == "gentoomuch_portage.plugins.cpu"
+    assert "plugin 'cpu' is left out" in capsys.readouterr().err
+
+
+def test_a_misspelt_hook_is_an_error_that_names_it(tmp_path: Path, install: Install):
+    install("lamp", f"{HEAD}@hookimpl\ndef gm_part():\n    return ()\n")
+
+    with pytest.raises(PluginFailed, match=r"(?s)'lamp'.*gm_part"):
+        manager.make_manager(tmp_path)
+
+
+def test_a_plugin_may_be_an_attribute_of_a_module(tmp_path: Path, install: Install):
+    text = f"{HEAD}class Lamp:\n    @hookimpl\n    def gm_parts(self):\n        return [Word('-l')]\nlamp = Lamp()\n"
+    install("lamp", text, place="gm_lamp:lamp")
+
+    assert words(tmp_path) == [("lamp", "-l")]
+
+
+def test_answers_are_gathered_by_name(tmp_path: Path, install: Install):
+    for name in ("c", "a", "b"):
+        install(name, GOOD)
+
+    assert [name for name, _ in words(tmp_path)] == ["a", "b", "c"]
+
+
+def test_an_installed_plugin_is_seen_at_once_and_a_removed_one_no_more(tmp_path: Path, install: Install):
+    assert "lamp" not in names(tmp_path)
+
+    site = install("lamp", GOOD)
+    assert "lamp" in names(tmp_path)
+
+    for file in (site / "gm_lamp-1.dist-info").iterdir():
+        file.unlink()
+    (site / "gm_lamp-1.dist-info").rmdir()
+    assert "lamp" not in names(tmp_path)
+
+
+def settled(*folders: str) -> None:
+    """Make folders look as if nobody had changed them for a while."""
+    for folder in folders:
+        if folder and Path(folder).is_dir() and os.access(folder, os.W_OK):
+            os.utime(folder, (1_000_000_000, 1_000_000_000))
+
+
+def test_what_was_found_is_kept_while_no_folder_changed(tmp_path: Path, install: Install, monkeypatch):
+    site = install("lamp", GOOD)
+    settled(str(site))
+    first = manager.entry_points(tmp_path)
+    kept = json.loads((tmp_path / "plugins.json").read_text())
+
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: pytest.fail("it was searched again"))
+
+    assert manager.entry_points(tmp_path) == first
+    assert ["lamp", "gm_lamp"] in kept["plugins"]
+
+
+def test_what_was_found_in_a_folder_that_just_changed_is_not_kept(tmp_path: Path, install: Install):
+    install("lamp", GOOD)
+
+    manager.entry_points(tmp_path)
+
+    assert not (tmp_path / "plugins.json").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"key": 1}'])
+def test_a_broken_cache_is_made_again(tmp_path: Path, install: Install, text: str):
+    install("lamp", GOOD)
+    (tmp_path / "plugins.json").write_text(text)
+
+    assert ("lamp", "gm_lamp") in manager.entry_points(tmp_path)
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path, install: Install):
+    settled(str(install("lamp", GOOD)))
+    (tmp_path / "file").write_text("")
+
+    assert ("lamp", "gm_lamp") in manager.entry_points(tmp_path / "file/below")
+
+
+class Raising:
+    """A plugin whose hooks raise what it is given."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    @hookimpl
+    def gm_parts(self) -> list[Word]:
+        raise self.error
+
+    @hookimpl
+    def gm_run_emerge(self) -> int:
+        raise self.error
+
+
+def test_a_hook_that_raises_names_its_plugin(tmp_path: Path):
+    with pytest.raises(PluginFailed, match="'lamp' failed in gm_parts: KeyError: 'x'") as caught:
+        words(tmp_path, also=[("lamp", Raising(KeyError("x")))])
+
+    assert caught.value.status == 70
+
+
+def test_our_own_error_out_of_a_plugin_stays_what_it_is(tmp_path: Path):
+    with pytest.raises(BadFile):
+        words(tmp_path, also=[("lamp", Raising(BadFile("a", 1, "x")))])
+
+
+def test_an_answer_that_is_no_part_names_its_plugin(tmp_path: Path):
+    class Odd:
+        @hookimpl
+        def gm_parts(self) -> list[str]:
+            return ["-x"]
+
+    with pytest.raises(PluginFailed, match="'lamp' failed in gm_parts: '-x' is no part"):
+        words(tmp_path, also=[("lamp", Odd())])
+
+
+def test_no_answer_at_all_is_an_empty_answer(tmp_path: Path):
+    class Silent:
+        @hookimpl
+        def gm_parts(self) -> None:
+            return None
+
+    assert words(tmp_path, also=[("lamp", Silent())]) == []
+
+
+def test_the_one_that_raises_among_those_who_run_is_named(tmp_path: Path):
+    joined = manager.make_manager(tmp_path, also=[("lamp", Raising(ValueError("x")))])
+
+    with pytest.raises(PluginFailed, match="'lamp' failed in gm_run_emerge: ValueError: x"):
+        manager.first(joined, "gm_run_emerge", plan=None, settings=None, reject=None)
+
+
+def test_an_error_of_ours_among_those_who_run_keeps_its_traceback(tmp_path: Path):
+    joined = manager.make_manager(tmp_path)
+
+    with pytest.raises(AttributeError):
+        manager.first(joined, "gm_run_emerge", plan=None, settings=None, reject=None)
