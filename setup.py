@@ -27,7 +27,14 @@ setup(
     packages=find_packages(include=["gentoomuch_portage", "gentoomuch_portage.*"]),
     package_data={"gentoomuch_portage.embedded": ["repository/**/*", "sources/**/*"]},
     data_files=pages(),
-    install_requires=["portage>=3.0.83", "pkgcore>=0.12.30", "snakeoil>=0.11", "pluggy>=1.5", "zstandard>=0.21"],
+    install_requires=[
+        "portage>=3.0.83",
+        "pkgcore>=0.12.30",
+        "snakeoil>=0.11",
+        "pluggy>=1.5",
+        "urllib3>=2.2",
+        "backports-zstd>=1.0; python_version < '3.14'",
+    ],
     entry_points={
         "console_scripts": [
             "gm-emerge = gentoomuch_portage.emerge:main",

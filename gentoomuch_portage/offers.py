@@ -1,41 +1,105 @@
 """Binary packages on offer, held against a profile's CPU."""
 
 import functools
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
+from urllib.parse import urlsplit
 
-from gentoomuch_portage import binpkg_file, compiler, needs, requirement
-from gentoomuch_portage.errors import GmError
+from gentoomuch_portage import compiler, isa, needs, requirement
+from gentoomuch_portage.binpkgs.pools import Pools, Unread, proxy_of_environment
+from gentoomuch_portage.binpkgs.reader import Reader
+from gentoomuch_portage.binpkgs.source import BadBinpkg
 from gentoomuch_portage.plan import Plan
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
 from gentoomuch_portage.requirement import Requirement, Verdict
 from gentoomuch_portage.settings import Settings
 
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
 
 def verdict(binpkg: Binpkg, plan: Plan, settings: Settings) -> Verdict:
     """Whether a binary package may be used for a plan's profile, and why not."""
-    needed = needed_by(binpkg, settings.cache)
+    needed = needed_by(binpkg, settings.cache, settings.binhosts)
     cpu = plan.build_cpu if plan.root != "/" and binpkg.root == "/" else plan.cpu
     return requirement.judge(needed, offered_by(cpu, settings.cache), unknown=plan.unknown)
 
 
-def needed_by(binpkg: Binpkg, cache: Path) -> Requirement:
-    """What a binary package needs: what it recorded, or what its flags mean."""
-    if binpkg.path is None:
-        return requirement.UNKNOWN
-    try:
-        found = binpkg_file.read(binpkg.path, {requirement.RECORDED, *needs.VARIABLES})
-    except GmError as error:
-        return Requirement(features=frozenset(), abi=frozenset(), told=error.message, known=False)
+def needed_by(binpkg: Binpkg, cache: Path, declared: Mapping[str, str] = _NOTHING) -> Requirement:
+    """What a binary package needs: what it recorded, or what its flags mean, or what its binhost is declared to be.
+
+    Args:
+        declared: URL of a binhost -> the CPU that all its packages were built for; nothing of them is read.
+    """
+    reader = _reader(cache, os.getpid())
     use = binpkg.use & binpkg.iuse
+    try:
+        below = _declared(binpkg.url, declared)
+        found = reader.remembered(binpkg) if below else reader.read(binpkg)
+    except (BadBinpkg, Unread) as error:
+        return _unknown(error.why)
+    if below and not _tells(found or {}):
+        return _of_declared(below, declared[below], use, cache)
+    return _of_told(found or {}, use, cache)
+
+
+def _tells(found: Mapping[str, str]) -> bool:
+    return bool({requirement.RECORDED, "CFLAGS", "CXXFLAGS"} & found.keys())
+
+
+def _of_told(found: Mapping[str, str], use: Iterable[str], cache: Path) -> Requirement:
     if requirement.RECORDED in found:
         return requirement.of_text(found[requirement.RECORDED])
-    if not any(name in found for name in ("CFLAGS", "CXXFLAGS")):
+    if not _tells(found):
         return requirement.UNKNOWN
-    if any(
-        "native" in word for name in ("CFLAGS", "CXXFLAGS") for word in requirement.machine_flags(found.get(name, ""))
-    ):
-        return Requirement(features=frozenset(), abi=frozenset(), told="it was built with -march=native", known=False)
-    return needs.of_variables(found, use, needs.asking(cache))
+    plain = needs.asking(cache)
+
+    def ask(flags: tuple[str, ...]) -> Requirement:
+        """``native`` was answered where it was built; nobody can ask there now."""
+        native = next((flag for flag in flags if flag.endswith("=native")), "")
+        return _unknown(f"it was built with {native} and does not record what that was") if native else plain(flags)
+
+    return needs.of_variables(found, use, ask)
+
+
+def _of_declared(url: str, cpu: str, use: Iterable[str], cache: Path) -> Requirement:
+    """What the packages of a binhost need that ``gentoomuch.toml`` tells of."""
+    if cpu == "native":
+        return _unknown(f'native says nothing about the packages of {url}; name its cpu in [binhost."{url}"]')
+    found = compiler.find()
+    plain = compiler.macros(found, (), cache) or frozenset()
+    level = compiler.requirement(found, (f"{isa.flag_name(plain)}={cpu}",), cache)
+    if not level.known:
+        return _unknown(f'the compiler knows no cpu {cpu!r}, which [binhost."{url}"] names')
+    flags = isa.features_of_flags(use)
+    return replace(level, features=level.features | flags, told=f"{cpu}, declared for {url}")
+
+
+def _declared(url: str, declared: Mapping[str, str]) -> str:
+    """The most telling of the declared binhosts that a URL lies below; empty where it lies below none."""
+    if not url or ".." in urlsplit(url).path.split("/"):
+        return ""
+    below = (one for one in declared if _plain(url).startswith(f"{_plain(one).rstrip('/')}/"))
+    return max(below, key=len, default="")
+
+
+def _plain(url: str) -> str:
+    """A URL as two of them can be compared: without name and password, scheme and host in lower case."""
+    parts = urlsplit(url)
+    netloc = parts.netloc.rpartition("@")[2].lower()
+    return parts._replace(scheme=parts.scheme.lower(), netloc=netloc).geturl()
+
+
+def _unknown(told: str) -> Requirement:
+    return replace(requirement.UNKNOWN, told=told)
+
+
+@functools.lru_cache(maxsize=1)
+def _reader(cache: Path, process: int) -> Reader:
+    """One reader for all packages of a run; a process that Portage forks must not share its connections."""
+    return Reader(cache, {requirement.RECORDED, *needs.VARIABLES}, Pools(proxy_of_environment))
 
 
 @functools.lru_cache(maxsize=8)

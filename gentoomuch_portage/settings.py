@@ -64,6 +64,11 @@ class Settings:
         )
 
     @property
+    def binhosts(self) -> Mapping[str, str]:
+        """URL of a binhost -> the CPU that all its packages were built for, as ``[binhost."URL"]`` declares it."""
+        return {url: told["cpu"] for url, told in self.defaults.get("binhost", {}).items() if "cpu" in told}
+
+    @property
     def chosen(self) -> str:
         """The profile that ``gentoomuch profile set`` wrote down, or an empty string.
 

@@ -14,6 +14,17 @@ from typing import Any
 from unittest.mock import patch
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file of a binhost, as its index tells of it."""
+
+    url: str
+    size: int
+    """Bytes; 0 where the index does not tell."""
+    digests: tuple[tuple[str, str], ...]
+    """``("SHA512", "...")``, the strongest first."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binpkg:
     """One instance of a binary package."""
@@ -37,7 +48,14 @@ class Binpkg:
     size: int
     """Bytes; 0 where the index does not tell."""
     digests: tuple[tuple[str, str], ...]
-    """``("SHA512", "...")``, as the index tells them."""
+    """``("SHA512", "...")``, as the index tells them, the strongest first."""
+    others: tuple[Place, ...] = ()
+    """All instances of the same package that have to be fetched, in the order in which the resolver asks."""
+
+    @property
+    def place(self) -> Place:
+        """Where it can be fetched."""
+        return Place(self.url, self.size, self.digests)
 
     @property
     def name(self) -> str:
@@ -118,8 +136,7 @@ def shown(pkg: Any) -> Binpkg:
     tree = pkg.root_config.trees["bintree"]
     cpv = pkg.cpv
     remote = tree.isremote(cpv)
-    entry = tree._remotepkgs[tree.dbapi._instance_key(cpv)] if remote else {}
-    base, path = entry.get("BASE_URI", ""), entry.get("PATH") or f"{cpv}.tbz2"
+    place = _place(tree, cpv) if remote else Place("", int(cpv.file_size or 0), ())
     return Binpkg(
         cpv=str(cpv),
         root=pkg.root_config.settings["ROOT"],
@@ -129,10 +146,24 @@ def shown(pkg: Any) -> Binpkg:
         iuse=frozenset(pkg.iuse.all),
         chost=pkg._metadata.get("CHOST") or "",
         path=None if remote else Path(tree.getname(cpv)),
-        url=f"{base.rstrip('/')}/{path}" if remote else "",
-        size=int(entry.get("SIZE") or cpv.file_size or 0),
-        digests=tuple((kind, entry[kind]) for kind in ("SHA512", "SHA256", "SHA1", "MD5") if entry.get(kind)),
+        url=place.url,
+        size=place.size,
+        digests=place.digests,
+        others=_others(tree, cpv.cp) if remote else (),
     )
+
+
+def _place(tree: Any, cpv: Any) -> Place:
+    entry = tree._remotepkgs[tree.dbapi._instance_key(cpv)]
+    base, path = entry.get("BASE_URI", ""), entry.get("PATH") or f"{cpv}.tbz2"
+    size = str(entry.get("SIZE") or cpv.file_size or 0)
+    digests = tuple((kind, entry[kind]) for kind in ("SHA512", "SHA256", "SHA1", "MD5") if entry.get(kind))
+    return Place(f"{base.rstrip('/')}/{path}", int(size) if size.isdigit() else 0, digests)
+
+
+def _others(tree: Any, cp: str) -> tuple[Place, ...]:
+    """The instances that lie on binhosts, newest first."""
+    return tuple(_place(tree, cpv) for cpv in reversed(tree.dbapi.cp_list(cp)) if tree.isremote(cpv))
 
 
 def _tell(graph: Any, heading: str) -> None:

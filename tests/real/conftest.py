@@ -1,17 +1,14 @@
 """Two machines on one host, each with a root of its own, and upstream's programs built for both."""
 
-import io
 import json
 import platform
 import shutil
 import subprocess
 import sys
-import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from zstandard import ZstdDecompressor
 
 from gentoomuch_portage import embedded, isa
 from gentoomuch_portage.embedded import Host
@@ -128,17 +125,3 @@ def machines(sources: Sources, host: Host, tmp_path_factory: pytest.TempPathFact
 def machine(request: pytest.FixtureRequest, machines: dict[str, Machine]) -> Machine:
     """Each of the two."""
     return machines[request.param]
-
-
-@pytest.fixture(scope="session")
-def told_by():
-    """What a binary package says of its building: ``told_by(gpkg, "CFLAGS")``. Source: GLEP 78."""
-
-    def told(package: Path, key: str) -> str:
-        with tarfile.open(package) as outer:
-            name = next(name for name in outer.getnames() if "/metadata.tar" in name)
-            plain = ZstdDecompressor().stream_reader(outer.extractfile(name)).read()
-        with tarfile.open(fileobj=io.BytesIO(plain)) as inner:
-            return inner.extractfile(f"metadata/{key}").read().decode().strip()
-
-    return told

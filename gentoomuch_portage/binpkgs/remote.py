@@ -1,0 +1,160 @@
+"""A file on a binhost, read by HTTP ranges: no more bytes than asked for, no longer than one has patience.
+
+Source: RFC 9110, "Range Requests".
+"""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urljoin, urlsplit
+
+from gentoomuch_portage.binpkgs.pools import Pools, Unread, bare, origin, told
+from gentoomuch_portage.binpkgs.source import Source
+
+if TYPE_CHECKING:
+    import urllib3
+
+MOST_WHOLE = 4 << 20
+"""Bytes of a file that is read from its beginning where the server gives no parts."""
+_REDIRECTS = 5
+_CHUNK = 64 << 10
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+
+
+def source(pools: Pools, url: str, size: int) -> Source:
+    """A file of a binhost to read by parts.
+
+    Args:
+        size: bytes, as the index tells; 0 where it does not.
+
+    Raises:
+        Unread: its size had to be asked for, and that failed.
+    """
+    file = _File(pools, url, size)
+    return Source(urlsplit(url).path, file.size or file.asked_size(), file.read_at, seconds=pools.patience.total)
+
+
+class _File:
+    """One file of a binhost."""
+
+    def __init__(self, pools: Pools, url: str, size: int) -> None:
+        self.size = size
+        self._pools, self._url, self._told = pools, url, url
+        self._ends = time.monotonic() + pools.patience.total
+        self._whole: Iterator[bytes] | None = None
+        self._seen = b""
+
+    def asked_size(self) -> int:
+        """The size that the server tells.
+
+        Raises:
+            Unread: it tells none.
+        """
+        self.read_at(0, 1)
+        if not self.size:
+            raise self._unread("neither its index nor its binhost tells its size")
+        return self.size
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """The bytes there; fewer only where the server has no more.
+
+        Raises:
+            Unread: the server does not give them.
+        """
+        with self._failing():
+            if self._whole is None:
+                answer = self._answer(offset, length)
+                if answer.status == 206:
+                    self._check(answer, offset, length)
+                    return self._part(answer, length)
+                self._whole = self._body(answer)
+                self.size = self.size or int(answer.headers.get("Content-Length") or 0)
+            if offset + length > MOST_WHOLE:
+                raise self._unread("its binhost gives no parts of files, and it is too long to be read whole")
+            while len(self._seen) < offset + length and (more := next(self._whole, b"")):
+                self._seen += more
+            return self._seen[offset : offset + length]
+
+    def _answer(self, offset: int, length: int) -> "urllib3.BaseHTTPResponse":
+        """The first answer that is no redirect."""
+        asked = {"Range": f"bytes={offset}-{offset + length - 1}", "Accept-Encoding": "identity"}
+        url = self._url
+        for _ in range(_REDIRECTS + 1):
+            answer = self._pools.ask(bare(url), asked | self._login(url) | {"User-Agent": "gentoomuch-portage"})
+            if answer.status not in {301, 302, 303, 307, 308}:
+                self._url = url
+                return self._decent(answer)
+            answer.close()
+            url = self._next(url, answer.headers.get("Location", ""))
+        raise self._unread("its binhost redirects without end")
+
+    def _next(self, url: str, location: str) -> str:
+        target = urljoin(url, location)
+        allowed = {"https"} if urlsplit(url).scheme == "https" else {"http", "https"}
+        if urlsplit(target).scheme not in allowed:
+            raise self._unread(f"its binhost redirects to {origin(target)[:80]}")
+        return target
+
+    def _login(self, url: str) -> dict[str, str]:
+        """Name and password that stand in the URL; only a redirect within one origin keeps them."""
+        from urllib3.util import make_headers
+
+        parts = urlsplit(self._told)
+        if not parts.username or origin(url) != origin(self._told):
+            return {}
+        return make_headers(basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}")
+
+    def _decent(self, answer: "urllib3.BaseHTTPResponse") -> "urllib3.BaseHTTPResponse":
+        if answer.status not in {200, 206}:
+            answer.close()
+            raise self._unread(f"its binhost answers {answer.status}")
+        if answer.headers.get("Content-Encoding", "identity") != "identity":
+            answer.close()
+            raise self._unread("its binhost compresses what it sends though it was told not to")
+        return answer
+
+    def _check(self, answer: "urllib3.BaseHTTPResponse", offset: int, length: int) -> None:
+        """Hold what a server says that it sends against what was asked for."""
+        part = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+        if not part or int(part[1]) != offset or int(part[2]) >= offset + length:
+            answer.close()
+            raise self._unread("its binhost sends another part than the one it was asked for")
+        if part[3] != "*" and int(part[3]) != self.size:
+            if self.size:
+                answer.close()
+                raise self._unread(f"it has {part[3]} bytes, and its index says {self.size}")
+            self.size = int(part[3])
+
+    def _part(self, answer: "urllib3.BaseHTTPResponse", length: int) -> bytes:
+        found = b""
+        for more in self._body(answer):
+            found += more
+            if len(found) >= length:
+                break
+        if len(found) == length:
+            answer.release_conn()
+        else:
+            answer.close()
+        return found[:length]
+
+    def _body(self, answer: "urllib3.BaseHTTPResponse") -> Iterator[bytes]:
+        while more := answer.read1(_CHUNK):
+            if time.monotonic() > self._ends:
+                raise self._unread("its binhost is too slow", dead=True)
+            yield more
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Give every failure of the network one name."""
+        from urllib3 import exceptions
+
+        lost = (exceptions.TimeoutError, exceptions.NewConnectionError, exceptions.SSLError, exceptions.ProxyError)
+        try:
+            yield
+        except (exceptions.HTTPError, OSError, ValueError) as error:
+            raise self._unread(told(error), dead=isinstance(error, lost)) from error
+
+    def _unread(self, why: str, *, dead: bool = False) -> Unread:
+        return Unread(bare(self._told), why, dead=dead)
