@@ -8,13 +8,22 @@ from pathlib import Path
 
 from gentoomuch_portage import files
 from gentoomuch_portage.errors import MissingProgram
-from gentoomuch_portage.requirement import Requirement, of_macros
+from gentoomuch_portage.macros import parsed
+from gentoomuch_portage.requirement import Requirement, of_macros, untold
 from gentoomuch_portage.run import run, where
 
-_MACRO = re.compile(r"#define __(\w+?)(?:__)? ")
 _COMPILERS = ("gcc", "cc", "clang")
-_OLDEST = {"x86_64": "-march=x86-64", "i386": "-march=i686", "aarch64": "-march=armv8-a"}
-"""The oldest CPU of an ABI; elsewhere the compiler's own default stands for it."""
+_OLDEST = (
+    ("x86_64", ("-march=x86-64",)),
+    ("i386", ("-march=i386",)),
+    ("aarch64", ("-march=armv8-a",)),
+    ("arm", ("-march=armv5te", "-mfloat-abi=soft")),
+    ("CALL_ELF=2", ("-mcpu=power8",)),
+    ("powerpc64", ("-mcpu=powerpc64",)),
+    ("riscv_xlen=64", ("-march=rv64i", "-mabi=lp64")),
+)
+"""A macro of an architecture -> the flags of its oldest CPU; elsewhere the compiler's own default stands for it."""
+_ABI = re.compile(r"-m(32|64|x32|abi=.*)")
 
 
 def find(told: str = "") -> Path:
@@ -30,14 +39,14 @@ def find(told: str = "") -> Path:
 
 
 def macros(compiler: Path, flags: Iterable[str], cache: Path) -> frozenset[str] | None:
-    """What a compiler predefines for machine flags, without the underscores; None where it refuses them.
+    """What a compiler predefines for machine flags, as ``macros`` reads it; None where it refuses them.
 
     ``native`` is answered for this machine, so its answer is kept for this machine alone.
     """
     flags = tuple(flags)
     seen = compiler.stat()
     machine = _machine() if any("native" in flag for flag in flags) else ""
-    key = "\0".join([str(compiler), str(seen.st_mtime_ns), str(seen.st_size), machine, *flags])
+    key = "\0".join(["2", str(compiler), str(seen.st_mtime_ns), str(seen.st_size), machine, *flags])
     kept = cache / "isa" / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
     try:
         found = json.loads(kept.read_text(encoding="utf-8"))
@@ -45,7 +54,7 @@ def macros(compiler: Path, flags: Iterable[str], cache: Path) -> frozenset[str] 
     except (OSError, ValueError):
         pass
     ran = run([str(compiler), *flags, "-dM", "-E", "-x", "c", "/dev/null"], keep=True, accept=())
-    answer = frozenset(_MACRO.findall(ran.out)) if ran.status == 0 else None
+    answer = parsed(ran.out) if ran.status == 0 else None
     files.write(kept, json.dumps(answer if answer is None else sorted(answer)))
     return answer
 
@@ -55,13 +64,15 @@ def requirement(compiler: Path, flags: tuple[str, ...], cache: Path) -> Requirem
     told = " ".join(flags) or "no -march"
     found = macros(compiler, flags, cache)
     if found is None:
-        return Requirement(
-            features=frozenset(), abi=frozenset(), told=f"{compiler.name} does not take {told}", known=False
-        )
-    abi = [flag for flag in flags if re.fullmatch(r"-m(32|64|x32|abi=.*|float-abi=.*)", flag)]
-    oldest = next((flag for name, flag in _OLDEST.items() if name in found), None)
-    base = macros(compiler, [*abi, *([oldest] if oldest else [])], cache)
+        return untold(f"{compiler.name} does not take {told}")
+    abi = [flag for flag in flags if _ABI.fullmatch(flag)]
+    base = macros(compiler, [*abi, *oldest(found)], cache)
     return of_macros(found, base or frozenset(), told)
+
+
+def oldest(found: frozenset[str]) -> tuple[str, ...]:
+    """The flags of the oldest CPU of an architecture, told by its macros; none where there is no name for it."""
+    return next((flags for macro, flags in _OLDEST if macro in found), ())
 
 
 def known_names(compiler: Path) -> tuple[str, ...]:

@@ -9,46 +9,41 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from gentoomuch_portage.macros import abi, features
+
 RECORDED = "GM_REQUIRES"
 """The file of build-info, and so of a binary package's metadata, that holds a requirement."""
 
 SILENT: Mapping[str, str] = {
-    "ABM": "another name for LZCNT with POPCNT",
-    "CLDEMOTE": "a hint, a no-op elsewhere",
-    "CLZERO": "only where it is written by hand",
-    "ENQCMD": "needs the kernel's leave for each process",
-    "EVEX256": "a width of AVX-512, no instruction set",
-    "EVEX512": "a width of AVX-512, no instruction set",
-    "FXSR": "of every x86-64",
+    "ABM": "gcc's other name for LZCNT with POPCNT, which have macros of their own",
+    "CLDEMOTE": "of the hint space 0F 1C: a no-op on CPUs without it",
+    "ENQCMD": "#GP until the kernel gave the process a PASID, so only behind a driver's leave",
+    "EVEX256": "a width of AVX-512, which has macros of its own",
+    "EVEX512": "a width of AVX-512, which has macros of its own",
+    "FXSR": "fxsave, only by its builtin: of every CPU with SSE, and so of every x86-64",
     "HRESET": "privileged",
     "INVPCID": "privileged",
-    "KL": "needs the kernel to load a key",
-    "MWAIT": "privileged",
-    "MWAITX": "only where it is written by hand",
+    "KL": "#UD until the kernel sets CR4.KL and loads a key, which Linux does not",
+    "LAHF_SAHF": "sahf after x87 compares where there is no cmov, so never in 64-bit mode; always there in 32-bit mode",
+    "MWAIT": "monitor and mwait are privileged",
     "PCONFIG": "privileged",
-    "PKU": "needs the kernel's leave; often off in virtual machines",
-    "PREFETCHI": "a hint, a no-op elsewhere",
-    "PREFETCHWT1": "a hint, a no-op elsewhere",
-    "SGX": "needs the firmware's leave; gone from newer CPUs of the same line",
-    "SHSTK": "a no-op elsewhere",
-    "UINTR": "needs the kernel's leave for each process",
+    "PKU": "#UD until the kernel sets CR4.PKE, so only after pkey_alloc(2); off in many virtual machines",
+    "PREFETCHI": "of the hint space 0F 18: a no-op on CPUs without it",
+    "SGX": "enclu needs an enclave that the kernel's driver made; gone from newer CPUs of the same line",
+    "SHSTK": "rdssp is a no-op elsewhere, and incssp is reached only where rdssp told of a shadow stack",
+    "UINTR": "#UD until the kernel sets CR4.UINTR, which Linux does not",
+    "USER_MSR": "#GP until the kernel sets up its bitmap",
     "WBNOINVD": "privileged",
-    "WIDEKL": "needs the kernel to load a key",
+    "WIDEKL": "as KL",
     "XSAVES": "privileged",
 }
 """Features that no compiler emits by itself, each with the reason why none is missed in user code. Without this
 list even -march=skylake would be refused on machines that run it. Every other feature counts, also those
-that only builtins use: a program may use them wherever the macro is defined.
-Source: Intel SDM volume 2 and AMD APM volume 3 (privilege, no-ops); gcc/config/i386/i386.md (what is emitted)."""
+that only builtins use (clzero, mwaitx, rdpru): a program may use them wherever the macro is defined.
+Source: Intel SDM volume 2 (the instruction's own page: privilege, #UD conditions, "treated as NOP") and AMD APM
+volumes 2 and 3; gcc/config/i386/i386.md and i386-expand.cc (what is emitted without a builtin)."""
 
-_NO_FEATURE = re.compile(r"[a-z]|SSE2?_MATH$|FP_FAST|SIZEOF|GCC_|I?LP(32|64)$|OPTIMIZE|CET$|PI[CE]$")
 _TELLING = ("avx512f", "avx512vl", "avx2", "bmi2", "fma", "avx", "sse4_2", "ssse3", "sve2", "sve")
-_ABI = (
-    "x86_64", "i386", "LP64", "ILP32", "SOFT_FP", "NO_80387", "aarch64", "arm", "ARM_PCS_VFP", "AARCH64EB", "ARMEB",
-    "powerpc64", "powerpc", "LITTLE_ENDIAN", "CALL_ELF", "riscv_float_abi_double", "riscv_float_abi_single",
-    "riscv_float_abi_soft", "riscv_xlen", "mips64", "mips_hard_float", "loongarch_lp64", "s390x",
-)  # fmt: skip
-"""Macros that tell which code can be linked and run together at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +96,7 @@ def judge(needs: Requirement, has: Requirement, *, unknown: str = "reject") -> V
         return Verdict(accept=False, code="abi", reason=f"is of another ABI ({only})")
     if lacking := sorted(feature.lower() for feature in needs.features - has.features if feature not in SILENT):
         return Verdict(
-            accept=False, code="cpu", missing=tuple(lacking), reason=f"needs {', '.join(lacking)} ({needs.told})"
+            accept=False, code="cpu", missing=tuple(lacking), reason=f"needs {_short(lacking)} ({needs.told})"
         )
     return Verdict(accept=True, code="runs")
 
@@ -122,11 +117,8 @@ def of_macros(macros: Iterable[str], base: Iterable[str], told: str) -> Requirem
         told: the flags in words.
     """
     macros = frozenset(macros)
-    extra = macros - frozenset(base)
-    features = {name for name in extra if not _NO_FEATURE.match(name)}
-    if "GCC_HAVE_SYNC_COMPARE_AND_SWAP_16" in extra and "x86_64" in macros:
-        features.add("CX16")
-    return Requirement(features=frozenset(features), abi=macros & frozenset(_ABI), told=told)
+    found = features(macros) - features(base)
+    return Requirement(features=found, abi=abi(macros), told=told)
 
 
 def of_text(text: str) -> Requirement:
@@ -134,11 +126,11 @@ def of_text(text: str) -> Requirement:
     try:
         found = json.loads(text)
         if found["v"] != 1:
-            return _unknown(f"its requirement is of version {found['v']}")
+            return untold(f"its requirement is of version {found['v']}")
         features, abi = frozenset(_words(found["features"])), frozenset(_words(found["abi"]))
         return Requirement(features=features, abi=abi, told=str(found["told"])[:200], known=found["known"] is True)
     except (ValueError, KeyError, TypeError) as error:
-        return _unknown(f"its requirement cannot be read: {type(error).__name__}")
+        return untold(f"its requirement cannot be read: {type(error).__name__}")
 
 
 def _words(found: object) -> list[str]:
@@ -147,7 +139,8 @@ def _words(found: object) -> list[str]:
     raise ValueError("not a list of words")
 
 
-def _unknown(why: str) -> Requirement:
+def untold(why: str) -> Requirement:
+    """The requirement of what nobody can tell, and why."""
     return Requirement(features=frozenset(), abi=frozenset(), told=why, known=False)
 
 
