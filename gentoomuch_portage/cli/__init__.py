@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gentoomuch_portage import __version__
+from gentoomuch_portage import __version__, console
 
 if TYPE_CHECKING:
     import argparse
@@ -37,7 +37,7 @@ def main() -> int:
     # A reader that went away ends us quietly, and a program that we become starts with what it expects.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if sys.argv[1:] == ["--version"]:
-        sys.stdout.write(f"gentoomuch-portage {__version__}\n")
+        console.say(f"gentoomuch-portage {__version__}")
         return 0
     try:
         from gentoomuch_portage.portage_adapter import front

@@ -1,0 +1,197 @@
+"""``gentoomuch plugins``, ``doctor``, ``demo`` and the door, on a host with real Portage."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from gentoomuch_portage import __version__
+from gentoomuch_portage.embedded import Host
+
+_PLUGIN = """
+from gentoomuch_portage.cli import Command
+from gentoomuch_portage.hookspec import hookimpl
+
+
+@hookimpl
+def gm_commands():
+    yield Command("greet", "say hello", lambda parser: None, work)
+
+
+def work(settings, args):
+    print("hello from a plugin")
+    return 3
+
+
+@hookimpl
+def gm_facts(settings):
+    yield {"name": "greeting", "state": "bad", "text": "nobody answers", "remedy": "say it louder"}
+"""
+
+
+@pytest.fixture
+def joined(tmp_path: Path) -> str:
+    """PYTHONPATH of a distribution with the plugin ``greet``."""
+    folder = tmp_path / "site"
+    about = folder / "gm_greet-1.5.dist-info"
+    about.mkdir(parents=True)
+    (folder / "gm_greet.py").write_text(_PLUGIN)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: gm-greet\nVersion: 1.5\n")
+    (about / "entry_points.txt").write_text("[gentoomuch_portage]\ngreet = gm_greet\n")
+    return str(folder)
+
+
+def test_plugins_lists_ours_with_the_hooks_that_they_answer(host, on):
+    found = {one["name"]: one for one in json.loads(on("gentoomuch", "plugins", "--json").out)}
+
+    assert found["journal"]["hooks"] == ["gm_after_run"]
+    assert found["profile"] == {
+        "name": "profile", "from": f"gentoomuch-portage {__version__}", "hooks": ["gm_parts"], "left_out": "",
+    }  # fmt: skip
+
+
+def test_plugins_lists_one_of_another_distribution(host, on, joined):
+    ended = on("gentoomuch", "plugins", PYTHONPATH=joined)
+
+    assert [line.split() for line in ended.out.splitlines() if "greet" in line] == [
+        ["greet", "gm-greet", "1.5", "gm_commands", "gm_facts"]
+    ]
+
+
+def test_plugins_tells_one_that_cannot_be_imported(host, on, joined):
+    (Path(joined) / "gm_greet.py").write_text("import nothing_of_that_name\n")
+
+    ended = on("gentoomuch", "plugins", "--json", PYTHONPATH=joined)
+
+    assert [one["left_out"] for one in json.loads(ended.out) if one["name"] == "greet"] == ["it cannot be imported"]
+    assert "nothing_of_that_name" in ended.err
+
+
+def test_plugins_tells_one_that_was_left_out(host, on, joined):
+    ended = on("gentoomuch", "plugins", "--json", PYTHONPATH=joined, GM_DEFAULT_OPTS="--gm-no=greet")
+
+    assert [one["left_out"] for one in json.loads(ended.out) if one["name"] == "greet"] == ["left out by --gm-no"]
+
+
+def test_a_command_of_a_plugin_is_one_of_gentoomuch(host, on, joined):
+    ended = on("gentoomuch", "greet", PYTHONPATH=joined)
+
+    assert (ended.status, ended.out) == (3, "hello from a plugin\n")
+    assert "say hello" in on("gentoomuch", "--help", PYTHONPATH=joined).out
+
+
+def test_doctor_finds_nothing_bad_on_a_good_host(host, on):
+    ended = on("gentoomuch", "doctor", "--json")
+
+    states = {one["name"]: one["state"] for one in json.loads(ended.out)}
+    assert ended.status == 0, ended.out
+    assert {"portage", "compiler", "tar", "state", "cache"} <= {
+        name for name, state in states.items() if state == "good"
+    }
+
+
+def test_doctor_tells_what_a_plugin_found(host, on, joined):
+    ended = on("gentoomuch", "doctor", PYTHONPATH=joined)
+
+    assert ended.status == 1
+    assert "nobody answers" in ended.out
+    assert "try: say it louder" in ended.out
+
+
+def test_doctor_takes_a_plugin_that_tells_no_fact_for_bad_itself(host, on, joined):
+    plugin = Path(joined) / "gm_greet.py"
+    plugin.write_text(_PLUGIN.replace('"state": "bad"', '"state": "so-so"'))
+
+    ended = on("gentoomuch", "doctor", PYTHONPATH=joined)
+
+    assert ended.status == 1
+    assert "'greet' told something that is no fact" in ended.out
+
+
+def test_doctor_tells_a_profile_that_cannot_be_read(host, on):
+    host.profile("lab", 'layers = ["gone"]\n')
+
+    ended = on("gentoomuch", "doctor", "--quiet")
+
+    assert ended.status == 1
+    assert "lab.toml:1: there is no layer 'gone'" in ended.out
+    assert "good" not in ended.out
+
+
+def test_doctor_tells_a_profile_that_is_set_and_gone(host, on):
+    host.profile("lab", "")
+    on("gentoomuch", "profile", "set", "lab")
+    (host.config / "profiles/lab.toml").unlink()
+
+    ended = on("gentoomuch", "doctor")
+
+    assert ended.status == 1
+    assert "try: gentoomuch profile set --unset" in ended.out
+
+
+def test_doctor_misses_gtar(host, on):
+    (host.folder / "bin/gtar").unlink()
+
+    ended = on("gentoomuch", "doctor")
+
+    if any(os.access(f"{folder}/gtar", os.X_OK) for folder in host.env()["PATH"].split(":")):
+        pytest.skip("this machine has a gtar of its own")
+    assert ended.status == 1
+    assert "no GNU tar named gtar" in ended.out
+
+
+def test_doctor_removes_what_killed_runs_left_when_it_is_told_to(host, on):
+    cache = host.eprefix / "var/cache/gentoomuch"
+    left = (cache / "configroots/.new-killed", cache / "configroots/0123456789abcdef01234567")
+    half = cache / "recipes/.0123.json.a1b2c3d4"
+    for folder in (*left, half.parent):
+        folder.mkdir(parents=True)
+    half.write_text("{")
+    for path in (*left, half):
+        os.utime(path, (time.time() - 3600,) * 2)
+
+    told = on("gentoomuch", "doctor")
+    assert told.out.count("try: gentoomuch doctor --clean") == 2
+
+    on("gentoomuch", "doctor", "--clean")
+    assert [path for path in (*left, half) if path.exists()] == []
+
+
+def test_doctor_never_takes_the_configroot_of_a_run(host, on):
+    host.profile("lab", "")
+    cache = host.eprefix / "var/cache/gentoomuch"
+    script = (
+        f'rm -r {cache}/recipes; touch -d "2 hours ago" "$PORTAGE_CONFIGROOT"; '
+        'gentoomuch doctor --clean >&2; ls "$PORTAGE_CONFIGROOT"'
+    )
+
+    ended = on("gentoomuch", "profile", "run", "lab", "--", "sh", "-c", script)
+
+    assert ended.out == "etc\n", ended.err
+
+
+def test_demo_makes_a_host_with_two_profiles(tmp_path, on):
+    ended = on("gentoomuch", "demo", tmp_path / "demo", "--quiet")
+
+    assert ended.status == 0, ended.err
+    assert len(list(Host(tmp_path / "demo").config.glob("profiles/*.toml"))) == 2
+
+
+def test_demo_keeps_off_a_folder_that_holds_something_else(tmp_path, on):
+    (tmp_path / "mine").write_text("")
+
+    ended = on("gentoomuch", "demo", tmp_path)
+
+    assert ended.status >= 64
+    assert "Traceback" not in ended.err
+
+
+def test_the_version_is_told_without_importing_portage(host, on):
+    ended = on("gentoomuch", "--version", PYTHONPROFILEIMPORTTIME="1")
+
+    imported = [line.rpartition("|")[2].strip() for line in ended.err.splitlines()]
+    assert ended.out == f"gentoomuch-portage {__version__}\n"
+    assert "gentoomuch_portage.cli" in imported
+    assert [name for name in imported if name.partition(".")[0] in {"portage", "_emerge", "snakeoil", "pluggy"}] == []

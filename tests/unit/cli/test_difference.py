@@ -1,0 +1,52 @@
+"""What differs between two profiles, as a unified diff."""
+
+from gentoomuch_portage import difference
+from gentoomuch_portage.view import looked_at
+
+
+def lines(settings, left: str, right: str) -> list[str]:
+    with looked_at(settings, left) as first, looked_at(settings, right) as second:
+        return list(difference.between(first, second))
+
+
+def test_a_profile_and_its_copy_do_not_differ(settings, write, two_layers):
+    write("layers/one/package.use", "app-misc/foo nls\n")
+    write("profiles/copy.toml", (settings.config / "profiles/lab.toml").read_text())
+
+    assert lines(settings, "lab", "copy") == []
+
+
+def test_a_word_and_a_root_that_differ_are_lines_of_the_first_part(settings, write, two_layers):
+    write("profiles/other.toml", 'base = "none"\nroot = "/mnt/x"\nemerge = ["--quiet"]\n[binpkg]\nbuild = false\n')
+
+    told = lines(settings, "lab", "other")
+
+    assert told[:2] == ["--- lab/profile", "+++ other/profile"]
+    assert {"-root /", "+root /mnt/x", "+word --quiet", "-layer one"} <= set(told)
+
+
+def test_one_layer_in_another_turn_is_the_same_file(settings, write, two_layers):
+    write("layers/one/package.use", "app-misc/foo nls\n")
+    write("profiles/other.toml", 'base = "none"\nlayers = ["two", "one"]\n[binpkg]\nbuild = false\n')
+
+    told = lines(settings, "lab", "other")
+
+    assert [line for line in told if "package.use" in line] == []
+    assert "-layer two" in told or "+layer two" in told
+
+
+def test_a_file_that_one_of_them_lacks_is_diffed_against_nothing(settings, write, two_layers):
+    write("layers/two/package.mask", "app-misc/foo\n")
+    write("profiles/other.toml", 'base = "none"\nlayers = ["one"]\n[binpkg]\nbuild = false\n')
+
+    told = lines(settings, "lab", "other")
+
+    assert "+++ /dev/null" in told
+    assert "-app-misc/foo" in told
+
+
+def test_a_file_that_is_no_text_is_told_by_its_size(settings, write, two_layers):
+    write("layers/two/env/x", "").write_bytes(b"\xff\xfe\x00")
+    write("profiles/other.toml", 'base = "none"\nlayers = ["one"]\n')
+
+    assert "-3 bytes that are no text" in lines(settings, "lab", "other")

@@ -1,0 +1,143 @@
+"""Contradictions are found with both places, and what is no contradiction is not."""
+
+import pytest
+
+from gentoomuch_portage import lint
+from gentoomuch_portage.lint import Finding
+from gentoomuch_portage.statements import Place
+
+pytestmark = pytest.mark.usefixtures("two_layers")
+
+
+@pytest.fixture
+def found(settings):
+    """The findings of the profile ``lab``."""
+    return lambda: lint.examine(settings, ["lab"])
+
+
+def kinds(findings: list[Finding]) -> list[str]:
+    return [one.kind for one in findings]
+
+
+def test_a_flag_that_a_later_layer_takes_away_is_found_at_both_of_its_lines(write, found):
+    first = write("layers/one/make.conf", '# flags\nUSE="ssl\n    nls"\n')
+    second = write("layers/two/make.conf", 'USE="-nls"\n')
+
+    assert [(one.kind, one.places) for one in found()] == [("flag", (Place(first, 3), Place(second, 1)))]
+
+
+def test_layers_whose_flags_agree_have_no_findings(write, found):
+    write("layers/one/make.conf", 'USE="ssl nls -X"\n')
+    write("layers/two/make.conf", 'USE="nls -gtk"\n')
+
+    assert found() == []
+
+
+def test_clearing_all_flags_is_no_contradiction(write, found):
+    write("layers/one/make.conf", 'USE="ssl"\n')
+    write("layers/two/make.conf", 'USE="-* ssl"\n')
+
+    assert found() == []
+
+
+def test_a_flag_of_one_package_is_found_where_the_atom_is_the_same(write, found):
+    first = write("layers/one/package.use/a", "# none\napp-misc/foo VIDEO_CARDS: intel\n")
+    second = write("layers/two/package.use", "app-misc/foo -video_cards_intel\n=app-misc/foo-1 -video_cards_intel\n")
+
+    assert [(one.kind, one.places) for one in found()] == [("flag", (Place(first, 2), Place(second, 1)))]
+
+
+def test_a_flag_on_for_all_and_off_for_one_package_is_no_contradiction(write, found):
+    write("layers/one/make.conf", 'USE="nls"\n')
+    write("layers/two/package.use", "app-misc/foo -nls\n")
+
+    assert found() == []
+
+
+def test_a_feature_that_a_later_layer_takes_away_is_found(write, found):
+    write("layers/one/make.conf", 'FEATURES="ccache"\n')
+    write("layers/two/make.conf", 'FEATURES="-ccache"\n')
+
+    assert kinds(found()) == ["flag"]
+
+
+def test_a_variable_set_anew_is_found_at_the_lines_that_count(write, found):
+    first = write("layers/one/make.conf", 'CFLAGS="-O1"\nCFLAGS="-O2"\n')
+    second = write("layers/two/make.conf", '\nCFLAGS="-Os"\n')
+
+    assert [(one.kind, one.places) for one in found()] == [("variable", (Place(first, 2), Place(second, 2)))]
+
+
+def test_a_variable_that_builds_on_the_earlier_layer_is_no_contradiction(write, found):
+    write("layers/one/make.conf", 'CFLAGS="-O2"\nCXXFLAGS="${CFLAGS}"\n')
+    write("layers/two/make.conf", 'CFLAGS="${CFLAGS} -g"\nCXXFLAGS="${CFLAGS}"\n')
+
+    assert found() == []
+
+
+def test_an_apostrophe_in_a_comment_hides_no_assignment(write, found):
+    write("layers/one/make.conf", "# it's slow\nMAKEOPTS=-j1\n")
+    write("layers/two/make.conf", "MAKEOPTS='-j2'\n")
+
+    assert kinds(found()) == ["variable"]
+
+
+def test_a_file_that_hides_another_is_found(write, found):
+    first = write("layers/one/env/slow", "MAKEOPTS=-j1\n")
+    second = write("layers/two/env/slow", "MAKEOPTS=-j2\n")
+
+    assert [(one.kind, one.places) for one in found()] == [("hidden", (Place(first, 1), Place(second, 1)))]
+
+
+def test_the_same_file_in_two_layers_hides_nothing(write, found):
+    write("layers/one/env/slow", "MAKEOPTS=-j1\n")
+    write("layers/two/env/slow", "MAKEOPTS=-j1\n")
+
+    assert found() == []
+
+
+def test_a_line_that_is_said_twice_is_found(write, found):
+    first = write("layers/one/package.accept_keywords", "app-misc/foo  ~amd64\n")
+    second = write("layers/two/package.accept_keywords/foo", "\napp-misc/foo ~amd64  # wanted\n")
+
+    assert [(one.kind, one.places) for one in found()] == [("repeat", (Place(first, 1), Place(second, 2)))]
+
+
+def test_a_layer_with_a_pkgdir_of_its_own_is_found(write, found):
+    place = write("layers/two/make.conf", 'PKGDIR="/elsewhere"\n')
+
+    assert [(one.kind, one.places) for one in found()] == [("pkgdir", (Place(place, 1),))]
+
+
+def test_an_env_file_that_no_layer_has_is_found(write, found):
+    write("layers/one/env/there", "A=1\n")
+    place = write("layers/two/package.env", "app-misc/foo there gone\n")
+
+    assert [(one.kind, one.places) for one in found()] == [("missing-env", (Place(place, 1),))]
+
+
+def test_a_layer_named_twice_is_found_once(write, found):
+    write("layers/one/make.conf", 'USE="nls"\n')
+    write("profiles/lab.toml", 'base = "none"\nlayers = ["one", "two", "one"]\n')
+
+    assert kinds(found()) == ["layer-twice"]
+
+
+def test_two_profiles_with_one_foreign_root_are_found_once(write, settings):
+    first = write("profiles/a.toml", 'base = "none"\nroot = "/mnt/box"\n')
+    second = write("profiles/b.toml", 'root = "/mnt/box"\nbase = "none"\n')
+
+    findings = lint.examine(settings, ["a", "b"])
+
+    assert [(one.kind, one.places) for one in findings] == [("same-root", (Place(first, 2), Place(second, 1)))]
+
+
+def test_a_profile_that_cannot_be_read_hides_no_other(write, settings):
+    broken = write("profiles/broken.toml", 'base = "none"\ncpu = \n')
+    write("layers/one/make.conf", 'USE="nls"\n')
+    write("layers/two/make.conf", 'USE="-nls"\n')
+
+    findings = lint.examine(settings, ["broken", "lab"])
+
+    assert [(one.profile, one.kind) for one in findings] == [("broken", "bad-file"), ("lab", "flag")]
+    assert findings[0].places == (Place(broken, 2),)
