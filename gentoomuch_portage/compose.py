@@ -13,9 +13,12 @@ from gentoomuch_portage.errors import BadFile, BadLayer
 from gentoomuch_portage.makeconf import Piece
 from gentoomuch_portage.plan import File, Layer, Line, Part
 from gentoomuch_portage.portage_adapter import query
+from gentoomuch_portage.portage_adapter.complaints import check_sections
 
 STACKED = frozenset({"repos.conf", "binrepos.conf", "sets.conf", "mirrors"})
 """Directories of pieces, besides package.*. Source: portage(5)."""
+SECTIONS = frozenset({"repos.conf", "binrepos.conf", "sets.conf"})
+"""Those of them that are made of [sections]. Portage tells of an error in one and goes on without all of it."""
 IN_PROFILE = frozenset({"soname.provided", "use.force", "use.mask", "use.stable.force", "use.stable.mask"})
 """The same in profile/. Source: portage(5), and each reader in portage's _config."""
 LEFT_OUT = frozenset({"make.profile", "gnupg"})
@@ -195,6 +198,8 @@ def _lay(result: Composed, source: Source, path: Path, name: str, *, checked: bo
             ) from error
         if checked:
             query.check_atoms(one)
+        if name.split("/", 1)[0] in SECTIONS:
+            check_sections(one)
         if (before := result.origins.get(at)) and result.files[at][0] != content:
             result.hidden.append((before, one))
         _make_way(result, at, one)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gentoomuch_portage.errors import BadFile
+from gentoomuch_portage.portage_adapter.complaints import bad
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,7 @@ def make_conf(path: Path, known: dict[str, str]) -> dict[str, str]:
     except PermissionDenied as error:
         raise BadFile(path, 0, "it cannot be read by this user") from error
     except (ParseError, ValueError) as error:
-        raise _bad(path, str(error) if isinstance(error, ParseError) else heard.getvalue()) from error
+        raise bad(path, str(error) if isinstance(error, ParseError) else heard.getvalue()) from error
 
 
 def file_list(path: Path) -> list[Path]:
@@ -125,7 +126,7 @@ def load(configroot: Path) -> Loaded:
         with contextlib.redirect_stderr(heard):
             found = portage.config(config_root=str(configroot), target_root="/", env={})
     except (PortageException, ValueError, OSError) as error:
-        raise _bad(configroot, f"{heard.getvalue()}{error}") from error
+        raise bad(configroot, f"{heard.getvalue()}{error}") from error
     names = ("PORTAGE_TMPDIR", "PKGDIR", "DISTDIR", "CHOST", "ARCH", "CC", "CFLAGS", "USE_EXPAND")
     read = [Path(found.global_config_path) / "make.globals"]
     nodes = [Path(node) for node in found.profiles if not node.startswith(str(configroot))]
@@ -163,7 +164,7 @@ def repositories(configroot: Path) -> dict[str, Path]:
         with contextlib.redirect_stderr(heard):
             found = load_repository_config(_Told(told))
     except (PortageException, OSError, ValueError) as error:
-        raise _bad(configroot, f"{heard.getvalue()}{error}") from error
+        raise bad(configroot, f"{heard.getvalue()}{error}") from error
     main = found.mainRepo()
     every = {one.name: Path(one.location) for one in found if one.name}
     first = {main.name: every[main.name]} if main is not None and main.name in every else {}
@@ -199,14 +200,6 @@ def make_profiles(repository: Path) -> Iterator[tuple[str, str, str]]:
                 yield arch, path, status
 
 
-def _bad(path: Path, told: str) -> BadFile:
-    """An error of Portage, with the file and line that it names somewhere in its text."""
-    told = " ".join(told.replace("!!!", " ").split())
-    if at := re.search(r'"([^"]+)", line (\d+): *(.*)', told):
-        return BadFile(at[1], int(at[2]), at[3] or "it cannot be read", remedy="mend that line")
-    return BadFile(path, 0, told or "Portage cannot read it")
-
-
 def python() -> str:
     """The interpreter, for programs of Portage that are started beside us."""
     return sys.executable
@@ -222,3 +215,16 @@ def global_config() -> Path:
     told = Path(GLOBAL_CONFIG_PATH)
     beside = Path(sys.prefix) / "share/portage/config"
     return beside if beside.is_dir() else told
+
+
+def means(atom: str, cpv: str, slot: str, repository: str) -> bool:
+    """Whether an atom means a package; an atom that is none means nothing."""
+    from portage.dep import Atom, match_from_list
+    from portage.exception import InvalidAtom
+    from portage.versions import _pkg_str
+
+    try:
+        asked = Atom(atom, allow_wildcard=True, allow_repo=True)
+    except InvalidAtom:
+        return False
+    return bool(match_from_list(asked, [_pkg_str(cpv, slot=slot, repo=repository)]))

@@ -1,0 +1,92 @@
+"""Errors of make.conf and of files of sections, at the line where the wrong statement begins."""
+
+import contextlib
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from portage.exception import ParseError
+from portage.util import getconfig
+
+from gentoomuch_portage.errors import BadFile
+from gentoomuch_portage.portage_adapter import query
+from gentoomuch_portage.portage_adapter.complaints import check_sections, wrong_at
+
+_GOOD = st.sampled_from(['A="1"', "export B=2", "", "# C", "C='x\n#y\nz'", 'D="a\\"b" # c', "E=a#b", 'F="\\\n"'])
+
+
+@given(
+    st.lists(_GOOD), st.sampled_from(['X="', "X='a\n\nb", "true", "X", "X=", "1X=2", "X-Y=3", 'X="a\nY="b"\nZ=c', '"'])
+)
+def test_the_line_of_the_first_wrong_statement_is_found(
+    tmp_path_factory: pytest.TempPathFactory, good: list[str], wrong: str
+):
+    file = tmp_path_factory.getbasetemp() / "make.conf"
+    above = "".join(f"{line}\n" for line in good)
+    file.write_text(f"{above}\n{wrong}\n")
+
+    with pytest.raises(BadFile) as caught:
+        query.make_conf(file, {})
+
+    assert (caught.value.path, caught.value.line) == (str(file), above.count("\n") + 2)
+
+
+@given(st.text(st.sampled_from("AB1=\"'\n\\# $")))
+def test_something_is_found_exactly_where_portage_refuses(tmp_path_factory: pytest.TempPathFactory, text: str):
+    file = tmp_path_factory.getbasetemp() / "any.conf"
+    file.write_text(text)
+    refused = False
+    with contextlib.redirect_stderr(io.StringIO()):
+        try:
+            getconfig(str(file), allow_sourcing=True, expand={})
+        except (ParseError, ValueError):
+            refused = True
+
+    assert bool(wrong_at(file, "")) is refused
+
+
+def test_an_error_in_what_is_sourced_is_told_there(tmp_path: Path):
+    (tmp_path / "more").write_text("A=1\n\n1B=2\nC=3\n")
+    (tmp_path / "make.conf").write_text("source more\n")
+
+    with pytest.raises(BadFile) as caught:
+        query.make_conf(tmp_path / "make.conf", {})
+
+    assert (caught.value.path, caught.value.line) == (str(tmp_path / "more"), 3)
+
+
+def test_the_source_that_is_missing_is_told_among_others(tmp_path: Path):
+    (tmp_path / "more").write_text("A=1\n")
+    (tmp_path / "make.conf").write_text("source more\nB=1\n\nsource nothing\nC=1\n")
+
+    with pytest.raises(BadFile, match="nothing: No such file") as caught:
+        query.make_conf(tmp_path / "make.conf", {})
+
+    assert caught.value.line == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ("a = 1\n", 1, "no \\[section\\] stands before"),
+        ("[a]\nb = 1\n\n[a]\n", 4, "'a' is there twice"),
+        ("[a]\nb = 1\nb = 2\n", 3, "'b' is there twice"),
+        ("[a]\n# b\nb\nc = 1\nd\n", 3, "'b' is no name = value"),
+    ],
+)
+def test_an_error_in_sections_names_its_line(tmp_path: Path, text: str, line: int, said: str):
+    (tmp_path / "x.conf").write_text(text)
+
+    with pytest.raises(BadFile, match=said) as caught:
+        check_sections(tmp_path / "x.conf")
+
+    assert caught.value.line == line
+
+
+def test_sections_as_portage_has_them_are_right(tmp_path: Path):
+    text = "[DEFAULT]\nmain-repo = a\n\n[a]\nlocation = %(EPREFIX)s/x\nsync-uri: https://example.org/%%x\n  more\n; c\n"
+    (tmp_path / "x.conf").write_text(text)
+
+    check_sections(tmp_path / "x.conf")
