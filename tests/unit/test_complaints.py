@@ -1,6 +1,7 @@
 """Errors of make.conf and of files of sections, at the line where the wrong statement begins."""
 
 import contextlib
+import gc
 import io
 from pathlib import Path
 
@@ -47,6 +48,7 @@ def test_something_is_found_exactly_where_portage_refuses(tmp_path_factory: pyte
     assert bool(wrong_at(file, "")) is refused
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_error_in_what_is_sourced_is_told_there(tmp_path: Path):
     (tmp_path / "more").write_text("A=1\n\n1B=2\nC=3\n")
     (tmp_path / "make.conf").write_text("source more\n")
@@ -55,6 +57,8 @@ def test_an_error_in_what_is_sourced_is_told_there(tmp_path: Path):
         query.make_conf(tmp_path / "make.conf", {})
 
     assert (caught.value.path, caught.value.line) == (str(tmp_path / "more"), 3)
+    del caught
+    gc.collect()  # Portage leaves the file that it was reading open
 
 
 def test_the_source_that_is_missing_is_told_among_others(tmp_path: Path):
