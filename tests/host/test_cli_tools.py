@@ -195,3 +195,13 @@ def test_the_version_is_told_without_importing_portage(host, on):
     assert ended.out == f"gentoomuch-portage {__version__}\n"
     assert "gentoomuch_portage.cli" in imported
     assert [name for name in imported if name.partition(".")[0] in {"portage", "_emerge", "snakeoil", "pluggy"}] == []
+
+
+def test_bash_completes_the_profiles_of_this_host(host, on):
+    host.profile("router", "")
+    page = Path(__file__).parents[2] / "share/bash-completion/completions/gm-emerge"
+    line = 'COMP_WORDS=(gm-emerge --gm-profile = r); COMP_CWORD=3; _gm_emerge; echo "${COMPREPLY[@]}"'
+
+    ended = on("bash", "-c", f'source "{page}"; {line}')
+
+    assert (ended.out, ended.err) == ("router\n", "")
