@@ -2,64 +2,21 @@
 
 import json
 import os
-import random
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage import configroot, embedded
-from gentoomuch_portage.configroot import Laid, Recipe
+from gentoomuch_portage import configroot
 from gentoomuch_portage.errors import BadFile, NoPrivilege, UnknownMakeProfile
-from gentoomuch_portage.plan import File, Layer, Line, MakeProfile
+from gentoomuch_portage.plan import File, Line, MakeProfile
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
 
 
-@dataclass
-class World:
-    """A host, a configuration with two layers, and a cache."""
-
-    host: embedded.Host
-    recipe: Recipe
-    cache: Path
-
-    @property
-    def layers(self) -> Path:
-        return self.host.config / "layers"
-
-    def lay(self, recipe: Recipe | None = None) -> Laid:
-        """Lay, and let go at once."""
-        laid = configroot.lay(recipe or self.recipe, self.cache)
-        os.close(laid.lock)
-        return laid
-
-    @property
-    def stand(self) -> set[str]:
-        """The names of all that stands in the cache's configroots."""
-        return {path.name for path in (self.cache / "configroots").iterdir()}
-
-
-@pytest.fixture
-def world(host: embedded.Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    """A host with two layers; and a clock so fine that files just written may be trusted."""
-    monkeypatch.setattr(configroot, "_RACY", 0)
-    host.profile(
-        "a", "", {"one/make.conf": 'USE="a"\nsource more\n', "one/more": "A=1\n", "two/package.use/x": "a/a x\n"}
-    )
-    (host.config / "layers/one/linked").symlink_to("more")
-    layers = tuple(("profile", Layer(name, host.config / "layers" / name)) for name in ("one", "two"))
-    recipe = Recipe(host=host.etc, base="host", config=host.config, parts=layers)
-    return World(host, recipe, tmp_path / "cache")
-
-
-def test_a_configroot_is_made_once_and_found_again(world: World):
+def test_a_configroot_is_made_once_and_found_again(world):
     first, second = world.lay(), world.lay()
 
     assert (first.made, second.made) == (True, False)
@@ -67,7 +24,7 @@ def test_a_configroot_is_made_once_and_found_again(world: World):
     assert first.facts["PKGDIR"] == str(world.host.pkgdir)
 
 
-def test_equal_content_has_an_equal_name(world: World, tmp_path: Path):
+def test_equal_content_has_an_equal_name(world, tmp_path: Path):
     first = world.lay().path.name
     other = world.lay(replace(world.recipe, parts=(*world.recipe.parts, ("x", Line("package.mask", "a/a"))))).path.name
     world.cache = tmp_path / "other"
@@ -76,7 +33,7 @@ def test_equal_content_has_an_equal_name(world: World, tmp_path: Path):
     assert other != first
 
 
-def test_two_recipes_of_equal_content_share_one_configroot(world: World):
+def test_two_recipes_of_equal_content_share_one_configroot(world):
     with_more = replace(world.recipe, parts=(*world.recipe.parts, ("x", File("bashrc", "true"))))
     first = world.lay(with_more)
     (world.layers / "two/bashrc").write_text("true\n")
@@ -85,7 +42,7 @@ def test_two_recipes_of_equal_content_share_one_configroot(world: World):
     assert len(world.stand) == 1
 
 
-CHANGES: dict[str, Callable[[World], object]] = {
+CHANGES: dict[str, Callable[..., object]] = {
     "a file of a layer": lambda w: (w.layers / "two/package.use/x").write_text("a/a y\n"),
     "a file added": lambda w: (w.layers / "two/package.use/z").write_text("a/b y\n"),
     "a folder added": lambda w: (w.layers / "one/env").mkdir(),
@@ -130,7 +87,7 @@ def rewritten(file: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_configroot_is_made_again_when_what_it_shows_changed(world: World, change: str):
+def test_a_configroot_is_made_again_when_what_it_shows_changed(world, change: str):
     world.lay()
     assert not world.lay().made
 
@@ -140,7 +97,7 @@ def test_a_configroot_is_made_again_when_what_it_shows_changed(world: World, cha
     assert not world.lay().made
 
 
-def test_make_globals_is_one_of_the_things_that_it_depends_on(world: World):
+def test_make_globals_is_one_of_the_things_that_it_depends_on(world):
     world.lay()
 
     (recipe,) = (world.cache / "recipes").iterdir()
@@ -149,7 +106,7 @@ def test_make_globals_is_one_of_the_things_that_it_depends_on(world: World):
     assert [Path(name).is_file() for name in looked_at] == [True]
 
 
-def test_a_folder_that_is_new_before_the_one_that_had_the_make_profile_is_seen(world: World):
+def test_a_folder_that_is_new_before_the_one_that_had_the_make_profile_is_seen(world):
     (world.host.folder / "second/profiles/machine").mkdir(parents=True)
     (world.host.folder / "second/profiles/repo_name").write_text("second\n")
     (world.host.folder / "second/profiles/other").mkdir()
@@ -165,7 +122,7 @@ def test_a_folder_that_is_new_before_the_one_that_had_the_make_profile_is_seen(w
     assert (laid.path / "etc/portage/make.profile").resolve() == world.host.repository / "profiles/other"
 
 
-def test_a_file_changed_as_short_before_as_the_clock_is_coarse_is_not_trusted(world: World, monkeypatch):
+def test_a_file_changed_as_short_before_as_the_clock_is_coarse_is_not_trusted(world, monkeypatch):
     monkeypatch.setattr(configroot, "_RACY", 2_000_000_000)
     world.lay()
 
@@ -173,7 +130,7 @@ def test_a_file_changed_as_short_before_as_the_clock_is_coarse_is_not_trusted(wo
 
 
 @pytest.mark.parametrize("how", ["changed", "added", "removed", "replaced"])
-def test_an_altered_configroot_is_not_used_again(world: World, how: str):
+def test_an_altered_configroot_is_not_used_again(world, how: str):
     laid = world.lay()
     file = laid.path / "etc/portage/package.use/2-two/x"
     match how:
@@ -194,7 +151,7 @@ def test_an_altered_configroot_is_not_used_again(world: World, how: str):
     assert not (again.path / "etc/portage/package.use/2-two/zz").exists()
 
 
-def test_an_altered_configroot_that_a_run_holds_is_left_to_it(world: World):
+def test_an_altered_configroot_that_a_run_holds_is_left_to_it(world):
     held = configroot.lay(world.recipe, world.cache)
     (held.path / "etc/portage/package.use/2-two/x").write_text("a/a -x\n")
 
@@ -206,7 +163,7 @@ def test_an_altered_configroot_that_a_run_holds_is_left_to_it(world: World):
     os.close(held.lock)
 
 
-def test_what_was_altered_is_named(world: World):
+def test_what_was_altered_is_named(world):
     laid = world.lay()
     assert configroot.altered(laid.path) == []
 
@@ -218,7 +175,7 @@ def test_what_was_altered_is_named(world: World):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"id": 3}', "null"])
-def test_a_recipe_that_holds_something_else_is_made_again(world: World, text: str):
+def test_a_recipe_that_holds_something_else_is_made_again(world, text: str):
     world.lay()
     (recipe,) = (world.cache / "recipes").iterdir()
     recipe.write_text(text)
@@ -227,7 +184,7 @@ def test_a_recipe_that_holds_something_else_is_made_again(world: World, text: st
     assert not world.lay().made
 
 
-def test_an_error_leaves_nothing_behind(world: World):
+def test_an_error_leaves_nothing_behind(world):
     (world.layers / "one/make.conf").write_text('A="')
 
     with pytest.raises(BadFile):
@@ -236,7 +193,7 @@ def test_an_error_leaves_nothing_behind(world: World):
     assert not (world.cache / "configroots").exists() or world.stand == set()
 
 
-def test_an_unknown_make_profile_names_the_nearest(world: World):
+def test_an_unknown_make_profile_names_the_nearest(world):
     with pytest.raises(UnknownMakeProfile) as caught:
         world.lay(replace(world.recipe, parts=(("p", MakeProfile("machin", "a.toml:3")),)))
 
@@ -246,20 +203,20 @@ def test_an_unknown_make_profile_names_the_nearest(world: World):
 
 
 @pytest.mark.parametrize("name", ["../../escape", "gm-demo:../../escape", "nobody:machine", "", "gm-demo:"])
-def test_a_make_profile_outside_of_its_repository_is_unknown(world: World, name: str):
+def test_a_make_profile_outside_of_its_repository_is_unknown(world, name: str):
     (world.host.folder / "escape").mkdir()
 
     with pytest.raises(UnknownMakeProfile):
         world.lay(replace(world.recipe, parts=(("p", MakeProfile(name, "a.toml:3")),)))
 
 
-def test_a_host_without_configuration_is_told(world: World, tmp_path: Path):
+def test_a_host_without_configuration_is_told(world, tmp_path: Path):
     with pytest.raises(BadFile, match="no configuration to start from"):
         world.lay(replace(world.recipe, host=tmp_path / "none"))
 
 
 @AS_ROOT
-def test_a_cache_that_cannot_be_written_is_told(world: World):
+def test_a_cache_that_cannot_be_written_is_told(world):
     (world.cache / "configroots").mkdir(parents=True)
     (world.cache / "configroots").chmod(0o555)
 
@@ -267,106 +224,8 @@ def test_a_cache_that_cannot_be_written_is_told(world: World):
         world.lay()
 
 
-def aged(path: Path, seconds: int = 1_000_000_000) -> None:
-    os.utime(path, (time.time() - seconds,) * 2)
-
-
-def test_only_what_is_old_and_meant_by_no_recipe_and_held_by_nobody_is_removed(world: World):
-    kept = world.lay().path
-    stands = world.cache / "configroots"
-    for name in ("old", "held", "young", ".new-x", ".old-x"):
-        (stands / name / "etc").mkdir(parents=True)
-    for name in (kept.name, "old", "held", ".new-x", ".old-x"):
-        aged(stands / name)
-    lock = files_hold(stands / "held")
-
-    gone = configroot.collect(world.cache)
-
-    assert sorted(path.name for path in gone) == [".new-x", ".old-x", "old"]
-    assert world.stand == {kept.name, "held", "young"}
-    os.close(lock)
-
-
-def files_hold(folder: Path) -> int:
-    from gentoomuch_portage import files
-
-    return files.hold(folder)
-
-
-def test_a_recipe_that_nobody_used_for_long_is_forgotten_with_its_configroot(world: World):
-    kept = world.lay().path
-    (recipe,) = (world.cache / "recipes").iterdir()
-    aged(recipe)
-    aged(kept)
-
-    assert configroot.collect(world.cache) == [kept]
-    assert list((world.cache / "recipes").iterdir()) == []
-
-
-def test_using_a_configroot_keeps_its_recipe_young(world: World):
-    world.lay()
-    (recipe,) = (world.cache / "recipes").iterdir()
-    aged(recipe, 2 * 86_400)
-
-    world.lay()
-
-    assert time.time() - recipe.stat().st_mtime < 3_600
-
-
-def test_another_version_of_gentoomuch_makes_its_own(world: World, monkeypatch):
+def test_another_version_of_gentoomuch_makes_its_own(world, monkeypatch):
     world.lay()
     monkeypatch.setattr(configroot, "__version__", "other")
 
     assert world.lay().made
-
-
-MAKER = """
-import sys
-from pathlib import Path
-from gentoomuch_portage import configroot
-from gentoomuch_portage.configroot import Recipe
-from gentoomuch_portage.plan import Layer
-host, config, cache = map(Path, sys.argv[1:4])
-layers = tuple(("profile", Layer(name, config / "layers" / name)) for name in ("one", "two"))
-print(configroot.lay(Recipe(host=host, base="host", config=config, parts=layers), cache).path, flush=True)
-"""
-
-
-def maker(world: World) -> subprocess.Popen:
-    """Another process that lays the same recipe."""
-    words = [sys.executable, "-c", MAKER, world.host.etc, world.host.config, world.cache]
-    return subprocess.Popen(words, env=world.host.env(), stdout=subprocess.PIPE, text=True)
-
-
-def test_processes_that_make_the_same_at_once_agree(world: World):
-    makers = [maker(world) for _ in range(4)]
-
-    said = {one.communicate(timeout=120)[0] for one in makers}
-
-    assert [one.returncode for one in makers] == [0, 0, 0, 0]
-    assert len(said) == 1
-    assert world.stand == {Path(said.pop().strip()).name}
-
-
-def test_kill_9_while_making_leaves_nothing_half_and_the_next_works(world: World):
-    seed = random.SystemRandom().randrange(10**6)
-    print("seed", seed)
-    chance = random.Random(seed)
-    for _ in range(8):
-        one = maker(world)
-        time.sleep(chance.uniform(0.1, 0.5))
-        one.send_signal(signal.SIGKILL)
-        one.communicate()
-        for named in [name for name in world.stand if not name.startswith(".")] if world.cache.exists() else []:
-            shown = world.cache / "configroots" / named / "etc/portage"
-            assert (shown / "make.conf").is_file()
-            assert (shown / "package.use/2-two/x").read_text() == "a/a x\n"
-        for recipe in (world.cache / "recipes").glob("[!.]*"):
-            json.loads(recipe.read_text())
-    laid = world.lay()
-    for left in (world.cache / "configroots").glob(".*"):
-        aged(left)
-
-    configroot.collect(world.cache)
-
-    assert world.stand == {laid.path.name}

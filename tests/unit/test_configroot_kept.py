@@ -1,0 +1,104 @@
+"""Configroots that stay, go, are made by many at once, or by one that is killed."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from gentoomuch_portage import configroot, files
+
+
+def aged(path: Path, seconds: int = 1_000_000_000) -> None:
+    os.utime(path, (time.time() - seconds,) * 2)
+
+
+def test_only_what_is_old_and_meant_by_no_recipe_and_held_by_nobody_is_removed(world):
+    kept = world.lay().path
+    stands = world.cache / "configroots"
+    for name in ("old", "held", "young", ".new-x", ".old-x"):
+        (stands / name / "etc").mkdir(parents=True)
+    for name in (kept.name, "old", "held", ".new-x", ".old-x"):
+        aged(stands / name)
+    lock = files.hold(stands / "held")
+
+    gone = configroot.collect(world.cache)
+
+    assert sorted(path.name for path in gone) == [".new-x", ".old-x", "old"]
+    assert world.stand == {kept.name, "held", "young"}
+    os.close(lock)
+
+
+def test_a_recipe_that_nobody_used_for_long_is_forgotten_with_its_configroot(world):
+    kept = world.lay().path
+    (recipe,) = (world.cache / "recipes").iterdir()
+    aged(recipe)
+    aged(kept)
+
+    assert configroot.collect(world.cache) == [kept]
+    assert list((world.cache / "recipes").iterdir()) == []
+
+
+def test_using_a_configroot_keeps_its_recipe_young(world):
+    world.lay()
+    (recipe,) = (world.cache / "recipes").iterdir()
+    aged(recipe, 2 * 86_400)
+
+    world.lay()
+
+    assert time.time() - recipe.stat().st_mtime < 3_600
+
+
+MAKER = """
+import sys
+from pathlib import Path
+from gentoomuch_portage import configroot
+from gentoomuch_portage.configroot import Recipe
+from gentoomuch_portage.plan import Layer
+host, config, cache = map(Path, sys.argv[1:4])
+layers = tuple(("profile", Layer(name, config / "layers" / name)) for name in ("one", "two"))
+print(configroot.lay(Recipe(host=host, base="host", config=config, parts=layers), cache).path, flush=True)
+"""
+
+
+def maker(world) -> subprocess.Popen:
+    """Another process that lays the same recipe."""
+    words = [sys.executable, "-c", MAKER, world.host.etc, world.host.config, world.cache]
+    return subprocess.Popen(words, env=world.host.env(), stdout=subprocess.PIPE, text=True)
+
+
+def test_processes_that_make_the_same_at_once_agree(world):
+    makers = [maker(world) for _ in range(4)]
+
+    said = {one.communicate(timeout=120)[0] for one in makers}
+
+    assert [one.returncode for one in makers] == [0, 0, 0, 0]
+    assert len(said) == 1
+    assert world.stand == {Path(said.pop().strip()).name}
+
+
+def test_kill_9_while_making_leaves_nothing_half_and_the_next_works(world):
+    seed = random.SystemRandom().randrange(10**6)
+    print("seed", seed)
+    chance = random.Random(seed)
+    for _ in range(8):
+        one = maker(world)
+        time.sleep(chance.uniform(0.1, 0.5))
+        one.send_signal(signal.SIGKILL)
+        one.communicate()
+        for named in [name for name in world.stand if not name.startswith(".")] if world.cache.exists() else []:
+            shown = world.cache / "configroots" / named / "etc/portage"
+            assert (shown / "make.conf").is_file()
+            assert (shown / "package.use/2-two/x").read_text() == "a/a x\n"
+        for recipe in (world.cache / "recipes").glob("[!.]*"):
+            json.loads(recipe.read_text())
+    laid = world.lay()
+    for left in (world.cache / "configroots").glob(".*"):
+        aged(left)
+
+    configroot.collect(world.cache)
+
+    assert world.stand == {laid.path.name}
