@@ -4,7 +4,6 @@ A later layer wins, so none of this stops a run; but whoever wrote the earlier l
 The host's own etc/portage lies below all layers in order to be changed by them: it is not held against them.
 """
 
-import re
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -89,8 +88,7 @@ def _switched(tokens: Iterable[Token]) -> _Told:
 
 def _set_anew(said: Iterable[Assigned]) -> _Told:
     for before, now in _neighbours(said, lambda one: one.name):
-        builds_on = re.search(rf"\$\{{?{now.name}\b", now.raw)
-        if before.raw.strip("\"'") != now.raw.strip("\"'") and not builds_on and now.name != "PKGDIR":
+        if before.raw.strip("\"'") != now.raw.strip("\"'") and not now.refers_to_itself and now.name != "PKGDIR":
             yield (
                 f"{now.name} is {before.value!r} in layer {before.layer!r} and {now.value!r} in {now.layer!r}",
                 (before.place, now.place),

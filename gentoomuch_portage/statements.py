@@ -36,6 +36,11 @@ class Assigned:
     """What Portage reads, expanded."""
     place: Place
 
+    @property
+    def refers_to_itself(self) -> bool:
+        """Whether it builds on what was said before: ``CFLAGS="${CFLAGS} -g"``."""
+        return bool(re.search(rf"\$\{{?{self.name}\b", self.raw))
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -86,10 +91,15 @@ def lines(composed: Composed, layers: Iterable[Source]) -> Iterator[Line]:
 
 
 def of_variable(said: Assigned) -> Iterator[Token]:
-    """The tokens of an incremental variable, each at its own line where it is written out."""
+    """The tokens of an incremental variable, each at its own line where it is written out.
+
+    What comes in by the variable's own name was said by an earlier layer, and not by this one.
+    """
+    takes_over = said.refers_to_itself
     for word in said.value.split():
-        if word not in {"*", "-*"}:
-            yield Token(said.layer, said.name, word.removeprefix("-"), not word.startswith("-"), _within(said, word))
+        place = _within(said, word)
+        if word not in {"*", "-*"} and (place or not takes_over):
+            yield Token(said.layer, said.name, word.removeprefix("-"), not word.startswith("-"), place or said.place)
 
 
 def of_line(said: Line) -> Iterator[Token]:
@@ -116,6 +126,7 @@ def _owner(path: Path, folders: dict[Path, str]) -> str | None:
     return next((name for folder, name in folders.items() if path.is_relative_to(folder)), None)
 
 
-def _within(said: Assigned, word: str) -> Place:
+def _within(said: Assigned, word: str) -> Place | None:
+    """The line of a word in an assignment; None where it comes in by another variable."""
     found = re.search(rf"(?<![^\s\"'=]){re.escape(word)}(?![^\s\"'])", said.raw)
-    return Place(said.place.file, said.place.line + (said.raw.count("\n", 0, found.start()) if found else 0))
+    return Place(said.place.file, said.place.line + said.raw.count("\n", 0, found.start())) if found else None

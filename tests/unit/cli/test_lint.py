@@ -141,3 +141,17 @@ def test_a_profile_that_cannot_be_read_hides_no_other(write, settings):
 
     assert [(one.profile, one.kind) for one in findings] == [("broken", "bad-file"), ("lab", "flag")]
     assert findings[0].places == (Place(broken, 2),)
+
+
+def test_flags_that_a_layer_takes_over_by_name_of_the_variable_are_not_its_own(write, found):
+    first = write("layers/one/make.conf", 'USE="ssl nls"\n')
+    second = write("layers/two/make.conf", 'USE="${USE} -nls"\n')
+
+    assert [one.places for one in found()] == [(Place(first, 1), Place(second, 1))]
+
+
+def test_flags_from_a_variable_of_the_layer_are_found_at_the_line_that_uses_it(write, found):
+    first = write("layers/one/make.conf", 'mine="ssl nls"\nUSE="${mine}"\n')
+    second = write("layers/two/make.conf", 'USE="-nls"\n')
+
+    assert [one.places for one in found()] == [(Place(first, 2), Place(second, 1))]
