@@ -10,7 +10,7 @@ help: ## this list
 
 demo: ## build one package for two machines on a Gentoo host in .demo, which stays for you to play in
 	@tools/setup run
-	@.venv/bin/python -m gentoomuch_portage.embedded "$(DEMO)"
+	@.venv/bin/gentoomuch demo "$(DEMO)"
 
 test: ## run all tests, linters among them; TESTS=tests/unit for some, JOBS=2 for two at once
 	@tools/setup test
