@@ -31,8 +31,7 @@ def read(source: Source, wanted: Collection[str]) -> dict[str, str]:
             raise source.bad(f"its metadata holds {name[:60]!r}")
         if key in wanted:
             found[key] = value(source, key, size, tape.take)
-            if len(found) == len(wanted):
-                break
+    tape.finish()
     return found
 
 

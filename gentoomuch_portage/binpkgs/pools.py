@@ -67,6 +67,11 @@ class Pools:
         pool = self._made[proxy]
         return pool.request("GET", url, headers=headers, redirect=False, preload_content=False, decode_content=False)
 
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        for pool in self._made.values():
+            pool.clear()
+
 
 def origin(url: str) -> str:
     """Scheme, host and port of a URL: what is alive or dead as one."""
@@ -74,17 +79,17 @@ def origin(url: str) -> str:
     return f"{parts.scheme.lower()}://{parts.hostname}:{parts.port or ''}"
 
 
-def told(error: Exception) -> str:
+def in_words(error: Exception) -> str:
     """An error of the network in words, about a binhost."""
     from urllib3 import exceptions
 
     match error:
-        case exceptions.TimeoutError():
-            return "its binhost does not answer in time"
         case exceptions.NameResolutionError():
             return "the name of its binhost is not known"
-        case exceptions.NewConnectionError():
-            return "its binhost refuses the connection"
+        case exceptions.NewConnectionError():  # a kind of timeout to urllib3
+            return "its binhost cannot be reached"
+        case exceptions.TimeoutError():
+            return "its binhost does not answer in time"
         case exceptions.SSLError():
             return "its binhost has no certificate that holds"
         case exceptions.ProxyError():

@@ -112,7 +112,8 @@ class Reader:
 
     def _job(self, place: Place) -> Callable[[], Told]:
         def read() -> Told:
-            return binpkgs.read(remote.source(self._pools, place.url, place.size), self._wanted)
+            with remote.opened(self._pools, place.url, place.size) as source:
+                return binpkgs.read(source, self._wanted)
 
         return read
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urljoin, urlsplit
 
-from gentoomuch_portage.binpkgs.pools import Pools, Unread, bare, origin, told
+from gentoomuch_portage.binpkgs.pools import Pools, Unread, bare, in_words, origin
 from gentoomuch_portage.binpkgs.source import Source
 
 if TYPE_CHECKING:
@@ -20,11 +20,13 @@ MOST_WHOLE = 4 << 20
 """Bytes of a file that is read from its beginning where the server gives no parts."""
 _REDIRECTS = 5
 _CHUNK = 64 << 10
+_BEYOND = re.compile(r"bytes \*/(\d+)")
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
-def source(pools: Pools, url: str, size: int) -> Source:
-    """A file of a binhost to read by parts.
+@contextmanager
+def opened(pools: Pools, url: str, size: int) -> Iterator[Source]:
+    """A file of a binhost, to read by parts as long as the block runs.
 
     Args:
         size: bytes, as the index tells; 0 where it does not.
@@ -33,7 +35,10 @@ def source(pools: Pools, url: str, size: int) -> Source:
         Unread: its size had to be asked for, and that failed.
     """
     file = _File(pools, url, size)
-    return Source(urlsplit(url).path, file.size or file.asked_size(), file.read_at, seconds=pools.patience.total)
+    try:
+        yield Source(urlsplit(url).path, file.size or file.asked_size(), file.read_at, seconds=pools.patience.total)
+    finally:
+        file.close()
 
 
 class _File:
@@ -43,7 +48,7 @@ class _File:
         self.size = size
         self._pools, self._url, self._told = pools, url, url
         self._ends = time.monotonic() + pools.patience.total
-        self._whole: Iterator[bytes] | None = None
+        self._whole: urllib3.BaseHTTPResponse | None = None
         self._seen = b""
 
     def asked_size(self) -> int:
@@ -69,11 +74,11 @@ class _File:
                 if answer.status == 206:
                     self._check(answer, offset, length)
                     return self._part(answer, length)
-                self._whole = self._body(answer)
+                self._whole = answer
                 self.size = self.size or int(answer.headers.get("Content-Length") or 0)
             if offset + length > MOST_WHOLE:
                 raise self._unread("its binhost gives no parts of files, and it is too long to be read whole")
-            while len(self._seen) < offset + length and (more := next(self._whole, b"")):
+            while len(self._seen) < offset + length and (more := self._next_of(self._whole)):
                 self._seen += more
             return self._seen[offset : offset + length]
 
@@ -106,7 +111,15 @@ class _File:
             return {}
         return make_headers(basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}")
 
+    def close(self) -> None:
+        """Let go of an answer that was not read to its end."""
+        if self._whole is not None:
+            self._whole.close()
+
     def _decent(self, answer: "urllib3.BaseHTTPResponse") -> "urllib3.BaseHTTPResponse":
+        if answer.status == 416 and (told := _BEYOND.fullmatch(answer.headers.get("Content-Range", ""))):
+            answer.close()
+            raise self._unread(f"it has {told[1]} bytes, and its index says {self.size}")
         if answer.status not in {200, 206}:
             answer.close()
             raise self._unread(f"its binhost answers {answer.status}")
@@ -129,21 +142,20 @@ class _File:
 
     def _part(self, answer: "urllib3.BaseHTTPResponse", length: int) -> bytes:
         found = b""
-        for more in self._body(answer):
+        while len(found) < length and (more := self._next_of(answer)):
             found += more
-            if len(found) >= length:
-                break
         if len(found) == length:
             answer.release_conn()
         else:
             answer.close()
         return found[:length]
 
-    def _body(self, answer: "urllib3.BaseHTTPResponse") -> Iterator[bytes]:
-        while more := answer.read1(_CHUNK):
-            if time.monotonic() > self._ends:
-                raise self._unread("its binhost is too slow", dead=True)
-            yield more
+    def _next_of(self, answer: "urllib3.BaseHTTPResponse") -> bytes:
+        """What has arrived; empty at the end."""
+        if time.monotonic() > self._ends:
+            answer.close()
+            raise self._unread("its binhost is too slow", dead=True)
+        return answer.read1(_CHUNK)
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
@@ -154,7 +166,7 @@ class _File:
         try:
             yield
         except (exceptions.HTTPError, OSError, ValueError) as error:
-            raise self._unread(told(error), dead=isinstance(error, lost)) from error
+            raise self._unread(in_words(error), dead=isinstance(error, lost)) from error
 
     def _unread(self, why: str, *, dead: bool = False) -> Unread:
         return Unread(bare(self._told), why, dead=dead)

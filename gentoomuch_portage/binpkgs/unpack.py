@@ -115,18 +115,29 @@ class Unpacked:
         while length > 0:
             length -= len(self.take(min(length, _CHUNK)))
 
+    def finish(self) -> None:
+        """Unpack what is left, so that the compressor's own checksums speak."""
+        while self._packed.rest() or not self._ended():
+            self._count(self._step())
+
+    def _ended(self) -> bool:
+        return self._decoder is None or (self._decoder.eof and not self._decoder.unused_data)
+
     def _more(self) -> bytes:
         """The next bytes, at least one."""
         found = b""
         while not found:
-            self._source.check_time()
             found = self._step()
+        return self._count(found)
+
+    def _count(self, found: bytes) -> bytes:
         self._total += len(found)
         if self._total > MOST_UNPACKED:
             raise self._too_much()
         return found
 
     def _step(self) -> bytes:
+        self._source.check_time()
         if self._make is None:
             return self._input()
         if self._decoder is None or self._decoder.eof:  # several streams may follow each other (pzstd, lbzip2)

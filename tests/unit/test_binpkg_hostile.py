@@ -1,0 +1,277 @@
+"""Binary packages by somebody who means harm: refused, each as a BadBinpkg with its reason."""
+
+import bz2
+import lzma
+import random
+import struct
+import subprocess
+import sys
+import tarfile
+import zlib
+from pathlib import Path
+
+import pytest
+from backports import zstd
+from making import PACK, PLAIN, gpkg, metadata, read, source, tar, xpak
+
+from gentoomuch_portage import binpkgs
+from gentoomuch_portage.binpkgs import BadBinpkg
+
+
+def member(kind: bytes, name: str = "metadata/CFLAGS") -> tarfile.TarInfo:
+    """The header of a member of some kind."""
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, "/etc/passwd"
+    return info
+
+
+def refused(content: bytes, why: str, name: str = "p-1.gpkg.tar") -> None:
+    """It is refused for that reason, in a line that a terminal can show."""
+    with pytest.raises(BadBinpkg, match=why) as error:
+        read(content, name)
+    assert error.value.why.isprintable()
+    assert len(error.value.why) < 200
+
+
+def patched(content: bytes, at: int, new: bytes) -> bytes:
+    """With other bytes in one place, and the checksum of the header there made right."""
+    content = content[:at] + new + content[at + len(new) :]
+    start = at // 512 * 512
+    header = bytearray(content[start : start + 512])
+    header[148:156] = b" " * 8
+    header[148:156] = f"{sum(header):06o}\0 ".encode()
+    return content[:start] + bytes(header) + content[start + 512 :]
+
+
+@pytest.mark.parametrize("size", range(0, 4000, 60))
+def test_a_gpkg_that_is_cut_off_before_its_image_is_refused(size):
+    noise = random.Random(1).randbytes(3000)
+
+    refused(gpkg({"environment.bz2": noise, **PLAIN})[:size], "cut off")
+
+
+@pytest.mark.parametrize("kind", PACK)
+def test_metadata_that_is_cut_off_is_refused(kind):
+    refused(gpkg(kind=kind, inner=PACK[kind](metadata(PLAIN))[: -8000 if not kind else -20]), "cut off")
+
+
+@pytest.mark.parametrize("size", [1, 4, 10, 40, 2000, 4000, 5110])
+def test_an_xpak_that_is_cut_off_is_refused(size):
+    refused(xpak()[:-size], "cut off|no xpak segment", "p.xpak")
+
+
+@pytest.mark.parametrize("kind", [".zst", ".gz", ".bz2", ".xz"])
+def test_a_bomb_is_refused(kind):
+    plain = metadata({"a": bytes(100 << 20), **PLAIN})
+
+    refused(gpkg(kind=kind, inner=PACK[kind](plain)), "unpacks to more than 32 MiB")
+
+
+@pytest.mark.parametrize("kind", [".zst", ".gz", ".bz2", ".xz"])
+def test_a_bomb_that_tells_less_than_it_holds_is_refused(kind):
+    files = {f"f{number}": bytes(60_000) for number in range(1000)}
+
+    refused(gpkg(kind=kind, inner=PACK[kind](metadata(files))), "unpacks to more than 32 MiB")
+
+
+def test_more_files_than_any_package_has_are_refused():
+    refused(gpkg({f"f{number}": b"" for number in range(5000)}), "more than 4000 files")
+    refused(xpak({f"f{number}": b"" for number in range(5000)}), "more than 4000 files", "p.xpak")
+
+
+@pytest.mark.parametrize("size", [b"10000000000\0", b"\x80" + (1 << 40).to_bytes(11, "big")])
+def test_metadata_of_a_gibibyte_is_refused_before_it_is_read(size):
+    content = source(patched(gpkg(), 512 + 124, size), "p.gpkg.tar")
+
+    with pytest.raises(BadBinpkg, match=r"its metadata has \d+ bytes"):
+        binpkgs.read(content, {"CFLAGS"})
+    assert content.spent <= 16 << 10
+
+
+@pytest.mark.parametrize(
+    "size", [b"-0000000001\0", b"\xff" * 12, b"99999999999\0", b"+0000000001\0", b"00000000 01\0", b"\0" * 12]
+)
+@pytest.mark.parametrize("at", [124, 512 + 124])
+def test_a_size_that_is_none_is_refused(size, at):
+    refused(patched(gpkg(), at, size), "size that is none")
+
+
+@pytest.mark.parametrize("size", [b"00000000000\0", b"00000000001\0", b"00000001000\0"])
+def test_metadata_with_a_wrong_length_is_refused(size):
+    refused(patched(gpkg(), 512 + 124, size), "cut off|cannot be unpacked")
+
+
+def test_a_wrong_checksum_is_refused():
+    content = gpkg()
+
+    refused(content[:600] + b"x" + content[601:], "no tar archive")
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (tarfile.LNKTYPE, "a hard link"),
+        (tarfile.SYMTYPE, "a link"),
+        (tarfile.CHRTYPE, "a device"),
+        (tarfile.BLKTYPE, "a device"),
+        (tarfile.DIRTYPE, "a folder"),
+        (tarfile.FIFOTYPE, "a pipe"),
+        (tarfile.GNUTYPE_SPARSE, "a sparse file"),
+        (tarfile.XHDTYPE, "an extended header"),
+        (tarfile.XGLTYPE, "an extended header"),
+        (tarfile.GNUTYPE_LONGLINK, "a long link"),
+        (b"Z", "something else than plain files"),
+    ],
+)
+@pytest.mark.parametrize("where", ["outside", "inside"])
+def test_what_is_no_plain_file_is_refused(kind, told, where):
+    if where == "inside":
+        content = gpkg(kind="", inner=patched(metadata(PLAIN), 156, kind))
+    else:
+        content = patched(gpkg(), 512 + 156, kind)
+
+    refused(content, told)
+
+
+def test_extended_headers_of_pax_are_refused_whatever_they_say():
+    info = tarfile.TarInfo("metadata/CFLAGS")
+    info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "size": "-5"}
+
+    refused(gpkg(kind="", inner=tar([(info, b"-O2")], form=tarfile.PAX_FORMAT)), "an extended header")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "/etc/passwd",
+        "metadata/../CFLAGS",
+        "metadata//CFLAGS",
+        "metadata/a/b",
+        "CFLAGS",
+        "metadata/",
+        "metadata/a\x1b[2J",
+        "./metadata/a",
+    ],
+)
+def test_a_name_that_leads_elsewhere_is_refused(name):
+    refused(gpkg(kind="", inner=tar([(name, b"x")])), "it holds a file by the name|its metadata holds|a folder")
+
+
+def test_a_chain_of_long_names_is_refused():
+    long = tarfile.TarInfo("././@LongLink")
+    long.type = tarfile.GNUTYPE_LONGNAME
+
+    refused(tar([(long, b"p-1/gpkg-1\0")] * 5000), "something else than plain files")
+
+
+@pytest.mark.parametrize("form", ["gpkg", "xpak"])
+def test_a_name_that_comes_twice_is_refused(form):
+    double = tar([("metadata/CFLAGS", b"-O2"), ("metadata/CFLAGS", b"-O3")])
+    segment = xpak({"CFLAGS": b"", "CFLAGZ": b""}, image=0).replace(b"CFLAGZ", b"CFLAGS")
+
+    refused(
+        gpkg(kind="", inner=double) if form == "gpkg" else segment,
+        "twice",
+        f"p.{'gpkg.tar' if form == 'gpkg' else form}",
+    )
+
+
+@pytest.mark.parametrize("form", [gpkg, xpak])
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (b"-O2 " * (1 << 18), "its CFLAGS has 1048576 bytes"),
+        (b"-O2\0-march=x", "control characters"),
+        (b"-O2\x1b[2J", "control characters"),
+    ],
+)
+def test_flags_that_no_compiler_takes_are_refused(form, flags, told):
+    refused(form({"CFLAGS": flags}), told, "p.gpkg.tar" if form is gpkg else "p.xpak")
+
+
+def test_an_unknown_compression_is_refused_by_name():
+    refused(tar([("p-1/gpkg-1", b""), ("p-1/metadata.tar.lz4", b"x")]), r"not read here \('.lz4'\)")
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 20, bytes(100_000), b"\x80" * 5000, b"PK\3\4" * 900])
+@pytest.mark.parametrize("name", ["p.gpkg.tar", "p.xpak", "p.tbz2"])
+def test_what_is_something_else_is_refused(content, name):
+    refused(content, "cut off|no tar|no xpak|no metadata", name)
+
+
+def test_a_gpkg_without_its_mark_is_refused():
+    refused(tar([("p-1/metadata.tar", metadata(PLAIN))]), "does not begin with gpkg-1")
+
+
+def number(content: bytes, at: int, value: int) -> bytes:
+    """An xpak with another number in one place; from the end where ``at`` is negative."""
+    at %= len(content)
+    return content[:at] + struct.pack(">I", value) + content[at + 4 :]
+
+
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [
+        *((at, value) for at in (-8, 8, 12, 16) for value in (0, 5, 23, 0x7FFFFFFF, 0xFFFFFFFF)),
+        *((at, value) for at in (26, 30) for value in (10, 0x7FFFFFFF, 0xFFFFFFFF)),
+    ],
+)
+def test_a_wrong_length_in_an_xpak_is_refused(at, value):
+    refused(
+        number(xpak({"CFLAGS": b"-O2 -pipe"}, image=0), at, value),
+        "wrong|damaged|reaches out|the name|cut off",
+        "p.xpak",
+    )
+
+
+def test_a_name_that_leads_elsewhere_is_refused_in_an_xpak_too():
+    refused(xpak({"../../etc/passwd": b"x"}), "by the name", "p.xpak")
+
+
+BOMBS = """
+import resource, sys
+from pathlib import Path
+from gentoomuch_portage.binpkgs import BadBinpkg, reader
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+for name in sys.argv[1:]:
+    try:
+        reader._of_file(Path(name), {"CFLAGS", "GM_REQUIRES"})
+    except BadBinpkg as error:
+        assert "unpacks to more" in error.why or "unpacked" in error.why, error.why
+    else:
+        raise SystemExit(f"{name} was not refused")
+(line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+print(line.split()[1])  # ru_maxrss would be that of pytest, from which this process was made
+"""
+
+
+def test_bombs_take_less_than_300_mib_and_write_nothing(tmp_path: Path):
+    wide = {zstd.CompressionParameter.window_log: 27, zstd.CompressionParameter.compression_level: 3}
+    huge = {zstd.CompressionParameter.window_log: 28, zstd.CompressionParameter.compression_level: 3}
+    packers = {
+        ".zst": lambda: zstd.ZstdCompressor(options=wide),
+        ".gz": lambda: zlib.compressobj(wbits=31),
+        ".bz2": bz2.BZ2Compressor,
+        ".xz": lzma.LZMACompressor,
+    }
+    files = [write_bomb(tmp_path / f"p{kind}.gpkg.tar", kind, pack()) for kind, pack in packers.items()]
+    files.append(write_bomb(tmp_path / "huge.gpkg.tar", ".zst", zstd.ZstdCompressor(options=huge)))
+
+    argv = [sys.executable, "-c", BOMBS, *files]
+    ended = subprocess.run(argv, capture_output=True, text=True, cwd=tmp_path, check=False)
+
+    assert ended.returncode == 0, ended.stderr
+    assert int(ended.stdout) < 300 << 10
+    assert sorted(tmp_path.iterdir()) == sorted(files)
+
+
+def write_bomb(path: Path, kind: str, packer) -> Path:
+    """A gpkg whose metadata goes on and on, in files of a length that is allowed."""
+    sixteen = bytes(16 << 20)
+    packed = [packer.compress(metadata(PLAIN)[:-10240])]
+    for number in range(64 if kind == ".zst" else 4):
+        info = tarfile.TarInfo(f"metadata/{number}")
+        info.size = len(sixteen)
+        packed += [packer.compress(info.tobuf(tarfile.USTAR_FORMAT)), packer.compress(sixteen)]
+    path.write_bytes(gpkg(kind=kind, inner=b"".join([*packed, packer.flush()])))
+    return path

@@ -1,0 +1,143 @@
+"""What binary packages told is kept, and never believed of a file that has changed."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from making import WANTED, gpkg
+
+from gentoomuch_portage.binpkgs import BadBinpkg, reader
+from gentoomuch_portage.binpkgs.kept import Kept
+from gentoomuch_portage.binpkgs.pools import Pools, Unread
+from gentoomuch_portage.binpkgs.reader import Reader
+from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
+
+LONG_AGO = 1_000_000_000
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Kept:
+    return Kept(tmp_path / "kept", {"CFLAGS"})
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch) -> Path:
+    """A package built with -O2, settled for long."""
+    monkeypatch.setattr("gentoomuch_portage.binpkgs.kept._SETTLED", 0)
+    path = tmp_path / "p-1.gpkg.tar"
+    path.write_bytes(gpkg({"CFLAGS": b"-O2"}, ""))
+    return path
+
+
+def told(path: Path) -> dict[str, str]:
+    """What a package tells in a new run."""
+    nothing = frozenset()
+    more = {"build_id": 1, "build_time": 0, "use": nothing, "iuse": nothing, "chost": "", "size": 0, "digests": ()}
+    one = Binpkg(cpv="a/p-1", root="/", path=path, url="", **more)
+    return Reader(path.parent / "cache", WANTED, Pools(lambda url: "")).read(one)
+
+
+def test_an_answer_is_found_again_under_its_key_and_stamp_alone(kept: Kept):
+    kept.put("one", {"CFLAGS": "-O2"}, "then")
+
+    assert kept.get("one", "then") == {"CFLAGS": "-O2"}
+    assert kept.get("one", "now") is None
+    assert kept.get("two", "then") is None
+
+
+def test_an_answer_to_fewer_questions_does_not_count(kept: Kept, tmp_path: Path):
+    kept.put("one", {"CFLAGS": "-O2"})
+
+    assert Kept(tmp_path / "kept", {"CFLAGS", "GOAMD64"}).get("one") is None
+    assert Kept(tmp_path / "kept", {"CXXFLAGS"}).get("one") is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"key": "one", "stamp": ""}', '{"key": "one", "stamp": "", "wanted": 3}']
+)
+def test_a_damaged_answer_is_none(kept: Kept, tmp_path: Path, text):
+    kept.put("one", {"CFLAGS": "-O2"})
+    (file,) = (tmp_path / "kept").rglob("*.json")
+    file.write_text(text)
+
+    assert kept.get("one") is None
+
+
+def test_a_cache_that_cannot_be_written_costs_no_more_than_time(tmp_path: Path):
+    (tmp_path / "kept").write_text("a file in the place of the folder")
+    kept = Kept(tmp_path / "kept", {"CFLAGS"})
+
+    kept.put("one", {"CFLAGS": "-O2"})
+
+    assert kept.get("one") is None
+
+
+def test_many_runs_keep_the_same_answers_at_once(kept: Kept, tmp_path: Path):
+    def run() -> None:
+        for number in range(200):
+            kept.put(f"{number % 10}", {"CFLAGS": f"-O{number % 10}"})
+            assert kept.get(f"{number % 10}") == {"CFLAGS": f"-O{number % 10}"}
+
+    threads = [threading.Thread(target=run) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(list((tmp_path / "kept").rglob("*.*"))) == 10
+
+
+def test_a_package_that_did_not_change_is_not_opened_again(package: Path, monkeypatch):
+    told(package)
+    monkeypatch.setattr(reader, "_of_file", None)
+
+    assert told(package) == {"CFLAGS": "-O2"}
+
+
+def test_a_package_that_was_replaced_is_read_again(package: Path):
+    told(package)
+    fresh = package.with_suffix(".new")
+    fresh.write_bytes(gpkg({"CFLAGS": b"-O3"}, ""))
+    os.utime(fresh, ns=(package.stat().st_atime_ns, package.stat().st_mtime_ns))
+    fresh.rename(package)
+
+    assert told(package) == {"CFLAGS": "-O3"}
+
+
+def test_a_package_that_was_written_over_is_read_again_though_its_mtime_says_otherwise(package: Path):
+    told(package)
+    before = package.stat()
+    package.write_bytes(gpkg({"CFLAGS": b"-O3"}, ""))
+    os.utime(package, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    assert told(package) == {"CFLAGS": "-O3"}
+
+
+def test_a_package_that_changed_a_moment_ago_is_not_kept(package: Path, monkeypatch):
+    monkeypatch.setattr("gentoomuch_portage.binpkgs.kept._SETTLED", 60_000_000_000)
+    told(package)
+
+    assert not list((package.parent / "cache").rglob("*.json"))
+
+
+def test_a_hostile_package_is_refused_each_time(package: Path):
+    package.write_bytes(b"x" * 2000)
+
+    for _ in range(2):
+        with pytest.raises(BadBinpkg):
+            told(package)
+
+
+def test_a_package_that_is_gone_is_said(package: Path):
+    package.unlink()
+
+    with pytest.raises(Unread, match="no such file"):
+        told(package)
+
+
+def test_a_pipe_by_the_name_of_a_package_is_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "p.gpkg.tar")
+
+    with pytest.raises(BadBinpkg, match="no plain file"):
+        told(tmp_path / "p.gpkg.tar")
