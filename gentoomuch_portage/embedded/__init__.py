@@ -14,7 +14,7 @@ from gentoomuch_portage import __version__, files
 from gentoomuch_portage.embedded import programs, ship
 from gentoomuch_portage.embedded.host import ARCHES, Host, arch, write
 from gentoomuch_portage.embedded.ship import manifest, pack
-from gentoomuch_portage.errors import NoPrivilege, RunError
+from gentoomuch_portage.errors import MachineError, NoPrivilege, RunError
 
 __all__ = ["ARCHES", "Host", "make", "manifest", "pack"]
 
@@ -40,6 +40,7 @@ def make(folder: Path) -> Host:
     laid anew; profiles, layers, packages and whatever else was added to it stay.
 
     Raises:
+        MachineError: this user has no name.
         MissingProgram: a compiler, make, bash, GNU tar, patch, bzip2 or find is missing.
         NoPrivilege: the folder cannot be written.
         RunError: this machine's architecture is not known, the path cannot be lived with, or the folder holds
@@ -78,6 +79,7 @@ def _read(made: Path) -> str:
 def _refuse(host: Host) -> None:
     """Raise where no host can or should be made."""
     arch()
+    _names()
     folder = host.folder
     if unfit := _UNFIT.search(str(folder)):
         raise RunError(f"Portage cannot work in a path with {unfit[0]!r}: {folder}", remedy="name another folder")
@@ -126,13 +128,13 @@ def _global_config(host: Host) -> None:
 
 def _configuration(host: Host) -> None:
     """The host's etc/portage; a file that somebody has changed is kept beside the new one, as NAME~."""
-    prefix = host.eprefix
+    prefix, (user, group) = host.eprefix, _names()
     _renew(
         host.etc / "make.conf",
         f'CFLAGS="-O2 -pipe"\nCXXFLAGS="${{CFLAGS}}"\n'
         f'DISTDIR="{host.distdir}"\nPKGDIR="{host.pkgdir}"\nBINPKG_COMPRESS="{programs.compression()}"\n'
         f'PORTAGE_TMPDIR="{prefix}/var/tmp"\nPORTAGE_LOGDIR="{prefix}/var/log"\nFEATURES="{_FEATURES}"\nACCEPT_LICENSE="*"\n'
-        f'CLEAN_DELAY=0\nEMERGE_WARNING_DELAY=0\nPORTAGE_USERNAME="{_user()}"\nPORTAGE_GRPNAME="{_group()}"\n',
+        f'CLEAN_DELAY=0\nEMERGE_WARNING_DELAY=0\nPORTAGE_USERNAME="{user}"\nPORTAGE_GRPNAME="{group}"\n',
     )
     _renew(
         host.etc / "repos.conf/gm-demo.conf",
@@ -147,15 +149,16 @@ def _renew(path: Path, text: str) -> None:
     write(path, text)
 
 
-def _user() -> str:
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:  # a container may run us under a number that has no name
-        return str(os.geteuid())
+def _names() -> tuple[str, str]:
+    """The user and the group that we run as.
 
-
-def _group() -> str:
+    Raises:
+        MachineError: one of them is a bare number, as in some containers; Portage cannot work without names.
+    """
     try:
-        return grp.getgrgid(os.getegid()).gr_name
-    except KeyError:
-        return str(os.getegid())
+        return pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
+    except KeyError as error:
+        raise MachineError(
+            f"user {os.geteuid()} or its group {os.getegid()} has no name, and Portage asks for both",
+            remedy="add them to /etc/passwd and /etc/group, or run it as another user",
+        ) from error

@@ -12,7 +12,7 @@ import pytest
 
 from gentoomuch_portage import embedded
 from gentoomuch_portage.embedded import Host, programs, story
-from gentoomuch_portage.errors import MissingProgram, NoPrivilege, RunError
+from gentoomuch_portage.errors import MachineError, MissingProgram, NoPrivilege, RunError
 
 MAKE = "import sys, pathlib; from gentoomuch_portage import embedded; embedded.make(pathlib.Path(sys.argv[1]))"
 KILLED_IN = """
@@ -119,6 +119,13 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path):
     tmp_path.chmod(0o555)
 
     with pytest.raises(NoPrivilege):
+        embedded.make(tmp_path / "host")
+
+
+def test_a_user_without_a_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 4_000_000_001)
+
+    with pytest.raises(MachineError, match="has no name"):
         embedded.make(tmp_path / "host")
 
 
