@@ -111,6 +111,8 @@ MEANING = {
     "--gm-explain": "print the plan and do nothing",
     "--gm-plan": "run a printed plan",
     "--gm-isolation": "none, auto, or a kind of container",
+    "--gm-unmask": "unmask only keywords, live, use, license, mask; or none",
+    "--gm-locked": "fail where something new would be unmasked",
     "--gm-no": "leave plugins out",
     "--gm-json": "write what happens to a file, a line an event",
     "--gm-help": "these words alone",

@@ -20,6 +20,8 @@ WORDS: Mapping[str, str] = {
     "--gm-explain": "[json]",
     "--gm-plan": "FILE",
     "--gm-isolation": "KIND",
+    "--gm-unmask": "KIND[,KIND...]|none",
+    "--gm-locked": "",
     "--gm-no": "PLUGIN[,PLUGIN...]",
     "--gm-json": "FILE",
     "--gm-help": "",
@@ -155,6 +157,27 @@ class Env:
 
 
 @dataclass(frozen=True, slots=True)
+class Unmask:
+    """What emerge may unmask without asking: ``*``, nothing, or atoms, by kind."""
+
+    kind: str
+    allowed: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.allowed or 'nothing'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A run that would need anything new unmasked fails."""
+
+    by: str
+
+    def __str__(self) -> str:
+        return f"nothing new is unmasked ({self.by})"
+
+
+@dataclass(frozen=True, slots=True)
 class Show:
     """Something that ``--gm-explain`` tells, without effect."""
 
@@ -164,9 +187,10 @@ class Show:
         return self.text
 
 
-Part = Layer | File | Line | MakeProfile | Word | Env | Show
+Part = Layer | File | Line | MakeProfile | Word | Env | Unmask | Locked | Show
 KINDS: Mapping[str, type[Any]] = {
-    "layer": Layer, "file": File, "line": Line, "make_profile": MakeProfile, "word": Word, "env": Env, "show": Show,
+    "layer": Layer, "file": File, "line": Line, "make_profile": MakeProfile, "word": Word, "env": Env, "unmask": Unmask,
+    "locked": Locked, "show": Show,
 }  # fmt: skip
 
 

@@ -52,7 +52,7 @@ def judged(plan: Plan, settings: Settings, asked: str | None = None, *, remote: 
     env = {"PORTAGE_CONFIGROOT": plan.configroot, **plan.env}
     state, cache = settings.state / plan.profile, settings.cache / "binhosts" / plan.profile
     try:
-        with apart.apart(state=state, cache=cache, build_configroot=plan.build_configroot):
+        with apart.apart(state=state, cache=cache, build_configroot=lambda: plan.build_configroot):
             found = store.offers(env, asked, remote=remote)
     except LookupError as error:
         raise UnknownBinpkg(asked or "", str(error)) from error

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gentoomuch_portage import files, profiles, walk
 from gentoomuch_portage.compose import Composed, Source, compose, sources_of
+from gentoomuch_portage.laying import lay
 from gentoomuch_portage.plan import Plan, Request
 from gentoomuch_portage.profiles import Profile
 from gentoomuch_portage.settings import Settings
@@ -59,7 +60,7 @@ def looked_at(settings: Settings, name: str, plugins: Iterable[tuple[str, object
         GmError: the profile, one of its files, or a plugin is wrong.
     """
     asked, _ = walk.prepare(Request(words=(), said={}), settings, name, plugins)
-    plan, locks = walk.lay(asked, settings)
+    plan, locks = lay(asked, settings)
     try:
         host = settings.host if plan.base == "host" else None
         sources = tuple(dict.fromkeys(sources_of(plan.parts, host=host, config=settings.config)))

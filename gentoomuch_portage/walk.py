@@ -12,14 +12,13 @@ from pathlib import Path
 
 from pluggy import PluginManager
 
-from gentoomuch_portage import __version__, configroot, console, files, manager, profiles
-from gentoomuch_portage.configroot import Recipe
+from gentoomuch_portage import __version__, console, files, manager, profiles
 from gentoomuch_portage.errors import ProfileBeaten
 from gentoomuch_portage.events import Events
+from gentoomuch_portage.laying import lay
 from gentoomuch_portage.plan import WORDS, Layer, Plan, Request, make_plan
 from gentoomuch_portage.portage_adapter import front, held
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
-from gentoomuch_portage.requirement import machine_flags
 from gentoomuch_portage.settings import Settings
 
 
@@ -56,28 +55,6 @@ def prepare(
         raise ProfileBeaten(beaten, name)
     parts = manager.parts(taking_part, request=request, settings=settings, profile=profile)
     return make_plan(request, profile, parts), taking_part
-
-
-def lay(plan: Plan, settings: Settings) -> tuple[Plan, list[int]]:
-    """The plan with its configroots on disk, and the locks that keep them there.
-
-    Raises:
-        ConfigError: a file of the configuration is wrong.
-    """
-    recipe = Recipe(host=settings.host, base=plan.base, config=settings.config, parts=plan.parts)
-    laid = configroot.lay(recipe, settings.cache)
-    locks = [laid.lock]
-    building = build_cpu = ""
-    if plan.root != "/":
-        beside = configroot.lay(replace(recipe, building=True), settings.cache)
-        building = str(beside.path)
-        build_cpu = " ".join(machine_flags(beside.facts["CFLAGS"]))
-        locks.append(beside.lock)
-    above = os.environ.get("PORTAGE_TMPDIR") or laid.facts["PORTAGE_TMPDIR"]
-    env = {**plan.env, "PORTAGE_TMPDIR": f"{above}/gentoomuch-{os.geteuid()}/{plan.profile}"}
-    cpu = " ".join(machine_flags(laid.facts["CFLAGS"]))
-    done = replace(plan, configroot=str(laid.path), build_configroot=building, env=env, cpu=cpu, build_cpu=build_cpu)
-    return done, locks
 
 
 def _with(request: Request, settings: Settings, name: str, plugins: Iterable[tuple[str, object]]) -> int:

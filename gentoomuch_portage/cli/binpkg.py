@@ -8,23 +8,12 @@ from gentoomuch_portage import console, files, profiles
 from gentoomuch_portage.cli import Command
 from gentoomuch_portage.cli.columns import columns
 from gentoomuch_portage.cli.errors import NoProfileSet
-from gentoomuch_portage.cli.parser import Parser, group, listing
+from gentoomuch_portage.cli.parser import Parser, group, listing, profile_named, profiled
 from gentoomuch_portage.settings import Settings
-
-
-def _of_profile(parser: Parser) -> None:
-    parser.add_argument("--profile", metavar="NAME", help="the profile; the one that is set where left out")
 
 
 def _remotely(parser: Parser) -> None:
     parser.add_argument("--remote", action="store_true", help="also what binhosts offer; fetches their indexes")
-
-
-def _profile(settings: Settings, args: argparse.Namespace) -> str:
-    name: str = args.profile or settings.chosen
-    if not name:
-        raise NoProfileSet(profiles.names(settings))
-    return name
 
 
 def _add_ls(parser: Parser) -> None:
@@ -78,12 +67,12 @@ def _judged(settings: Settings, name: str, atom: str | None, *, remote: bool) ->
 def _add_why(parser: Parser) -> None:
     listing(parser)
     _remotely(parser)
-    _of_profile(parser)
+    profiled(parser)
     parser.add_argument("atom", metavar="CPV", help="a package, with or without version and build-id")
 
 
 def _why(settings: Settings, args: argparse.Namespace) -> int:
-    name = _profile(settings, args)
+    name = profile_named(settings, args)
     found = _judged(settings, name, args.atom, remote=args.remote)
     if args.json:
         console.say_json([_row(one, name) for one in found])
@@ -110,14 +99,14 @@ def _row(one: Any, profile: str) -> dict[str, Any]:
 
 
 def _add_mask(parser: Parser) -> None:
-    _of_profile(parser)
+    profiled(parser)
     parser.add_argument("--write", metavar="FILE", type=Path, help="write them there instead of printing them")
 
 
 def _mask_lines(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage import shelf
 
-    name = _profile(settings, args)
+    name = profile_named(settings, args)
     refused = shelf.refused(_judged(settings, name, None, remote=False))
     masks = sorted((f"={one.offer.binpkg.name}", one.verdict.reason) for one in refused)
     lines = [f"# Made by: gentoomuch binpkg mask --profile {name}"]

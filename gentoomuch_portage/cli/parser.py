@@ -114,3 +114,17 @@ def chosen(settings: Settings, args: argparse.Namespace) -> str:
     if not name:
         raise NoProfileSet(profiles.names(settings))
     return name
+
+
+def profiled(parser: Parser) -> None:
+    """Let a command that names something else take a profile by option."""
+    parser.add_argument("--profile", metavar="NAME", help="the profile; the one that is set where left out")
+
+
+def profile_named(settings: Settings, args: argparse.Namespace) -> str:
+    """The profile of ``--profile``, or the one that is set.
+
+    Raises:
+        NoProfileSet: neither.
+    """
+    return chosen(settings, argparse.Namespace(name=args.profile))

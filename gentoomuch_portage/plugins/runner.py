@@ -1,14 +1,15 @@
 """Carries a plan out in this process."""
 
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from unittest.mock import patch
 
 from gentoomuch_portage import needs
 from gentoomuch_portage.errors import MissingContainer
+from gentoomuch_portage.grants import Grants
 from gentoomuch_portage.hookspec import hookimpl
 from gentoomuch_portage.plan import Plan
-from gentoomuch_portage.portage_adapter import apart, binpkgs, front
+from gentoomuch_portage.portage_adapter import apart, binpkgs, front, unmasking
 from gentoomuch_portage.portage_adapter.binpkgs import Reject
 from gentoomuch_portage.requirement import RECORDED
 from gentoomuch_portage.settings import Settings
@@ -18,17 +19,22 @@ from gentoomuch_portage.settings import Settings
 def gm_run_emerge(plan: Plan, settings: Settings, reject: Reject) -> int:
     if plan.isolation not in {"none", "auto"}:
         raise MissingContainer(plan.isolation, ())
-    with ExitStack() as around:
-        around.enter_context(patch.dict(os.environ, {"PORTAGE_CONFIGROOT": plan.configroot, **plan.env}))
+    granted = Grants(plan, settings)
+    with ExitStack() as around, closing(granted):
+        # Resolving stays in this process: what it is granted has to hold for the merge as well.
+        apart_from = {"PORTAGE_CONFIGROOT": plan.configroot, "PORTAGE_FORK_DEP_CALC": "0", **plan.env}
+        around.enter_context(patch.dict(os.environ, apart_from))
         around.enter_context(
             apart.apart(
                 state=settings.state / plan.profile,
                 cache=settings.cache / "binhosts" / plan.profile,
-                build_configroot=plan.build_configroot,
+                build_configroot=lambda: granted.plan.build_configroot,
             )
         )
         around.enter_context(binpkgs.recorded(RECORDED, needs.recording(settings.cache)))
-        around.enter_context(
-            binpkgs.sifted(reject, f"CPU features; profile {plan.profile} has {plan.cpu or 'no -march'}")
-        )
+        heading = f"CPU features; profile {plan.profile} has {plan.cpu or 'no -march'}"
+        around.enter_context(binpkgs.sifted(reject, heading))
+        if granted.possible:
+            unmask = unmasking.unmasking(granted.against, granted.grant, granted.settle, profile=plan.profile)
+            around.enter_context(unmask)
         return front.emerge(plan.words)

@@ -9,13 +9,14 @@ from unittest.mock import patch
 
 
 @contextmanager
-def apart(*, state: Path, cache: Path, build_configroot: str) -> Iterator[None]:
+def apart(*, state: Path, cache: Path, build_configroot: Callable[[], str]) -> Iterator[None]:
     """Give one profile its own resume list and binhost cache, and let it govern BDEPEND.
 
     Args:
         state: where the profile's ``mtimedb`` (the list of --resume) is kept.
         cache: where the indexes of its binhosts are kept.
-        build_configroot: what governs packages installed in ``/`` where ROOT is another; empty otherwise.
+        build_configroot: what governs packages installed in ``/`` where ROOT is another; empty otherwise. Asked anew
+            whenever Portage reads its configuration.
     """
     import portage
     import portage.dbapi.bintree as bintree
@@ -25,7 +26,7 @@ def apart(*, state: Path, cache: Path, build_configroot: str) -> Iterator[None]:
         held.enter_context(patch.object(portage, "MtimeDB", _moved(portage.MtimeDB, state)))
         # An absolute path wins in os.path.join(EROOT, CACHE_PATH, "binhost", ...): its only use there.
         held.enter_context(patch.object(bintree, "CACHE_PATH", str(cache)))
-        if build_configroot:
+        if build_configroot():
             plain = LocationsManager.__init__
             held.enter_context(patch.object(LocationsManager, "__init__", _governed(plain, build_configroot)))
         yield
@@ -43,11 +44,11 @@ def _moved(plain: Any, state: Path) -> Callable[..., Any]:
     return opened
 
 
-def _governed(plain: Callable[..., None], configroot: str) -> Callable[..., None]:
+def _governed(plain: Callable[..., None], configroot: Callable[[], str]) -> Callable[..., None]:
     """Portage builds the configuration of ``/`` with config_root=None, which means the host's own."""
 
     @functools.wraps(plain)
     def located(self: Any, config_root: Any = None, *args: Any, **named: Any) -> None:
-        plain(self, config_root if config_root is not None else configroot, *args, **named)
+        plain(self, config_root if config_root is not None else configroot(), *args, **named)
 
     return located

@@ -47,6 +47,14 @@ def action(words: Iterable[str]) -> str:
     return parse_opts(list(words), silent=True)[0] or ""
 
 
+def removes(words: Iterable[str]) -> bool:
+    """Whether emerge takes a command line for one that removes packages, and does so."""
+    from _emerge.main import parse_opts
+
+    asked, options, _ = parse_opts(list(words), silent=True)
+    return asked in {"depclean", "unmerge", "prune", "rage-clean"} and "--pretend" not in options
+
+
 def load() -> None:
     """Import what a run needs; what emerge imports at its start, and nothing else."""
     import portage

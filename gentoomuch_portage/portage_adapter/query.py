@@ -228,3 +228,10 @@ def means(atom: str, cpv: str, slot: str, repository: str) -> bool:
     except InvalidAtom:
         return False
     return bool(match_from_list(asked, [_pkg_str(cpv, slot=slot, repo=repository)]))
+
+
+def package_of(cpv: str) -> str:
+    """``cat/pkg`` of ``cat/pkg-1.0-r1``; the text itself where it has no version."""
+    from portage.versions import cpv_getkey
+
+    return str(cpv_getkey(cpv) or cpv)

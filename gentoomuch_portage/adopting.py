@@ -1,0 +1,80 @@
+"""A user's own package.accept_keywords and its like, held against what is needed."""
+
+import datetime
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gentoomuch_portage import ledger
+from gentoomuch_portage.errors import BadFile
+from gentoomuch_portage.ledger import FILES, Entry
+from gentoomuch_portage.plan import Plan
+from gentoomuch_portage.portage_adapter import needed, query
+from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A line of the file."""
+
+    line: int
+    entry: Entry
+    why: str
+    """Why it is not needed; empty where it is."""
+
+
+def judged(file: Path, view: View) -> list[Found]:
+    """Each entry of a file, and whether the profile still needs it: looked at as if the file were not there.
+
+    Raises:
+        BadFile: it cannot be read, has a line that is no entry, or does not tell by its name what it is.
+    """
+    kind = _kind(file)
+    found = list(_entries(file, kind))
+    with tempfile.TemporaryDirectory(prefix="gm-adopt-") as aside:
+        shown = Path(aside) / "etc/portage"
+        shutil.copytree(view.shown, shown, symlinks=True)
+        for name, origin in view.composed.origins.items():
+            if origin.resolve() == file.resolve():
+                (shown / name).unlink()
+        env = {**view.plan.env, "PORTAGE_CONFIGROOT": aside}
+        reasons = needed.why_not(env, [entry for _, entry in found], installed_only=False)
+    return [Found(line, entry, why) for (line, entry), why in zip(found, reasons, strict=True)]
+
+
+def take(found: list[Found], plan: Plan, settings: Settings) -> None:
+    """Enter what is needed in the ledger."""
+    new = [one.entry for one in found if not one.why]
+    ledger.change(settings.state, plan.profile, lambda before: ledger.joined(before, new))
+
+
+def _kind(file: Path) -> str:
+    names = {"package.keywords": "keywords", **{name: kind for kind, name in FILES.items()}}
+    for part in reversed(file.absolute().parts):
+        if part in names:
+            return names[part]
+    raise BadFile(
+        file, 0, "its name does not tell what it is", remedy=f"name it, or its folder, one of: {' '.join(names)}"
+    )
+
+
+def _entries(file: Path, kind: str) -> Iterator[tuple[int, Entry]]:
+    query.check_atoms(file)
+    today = datetime.date.today().isoformat()
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise BadFile(file, 0, error.strerror or "it cannot be read") from error
+    comment: list[str] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        said, _, behind = line.partition("#")
+        atom, *values = said.split() or [""]
+        if atom:
+            asked = tuple(word.removeprefix("required by ") for word in comment if word.startswith("required by "))
+            yield number, Entry(atom=atom, kind=kind, value=" ".join(values), required_by=asked, since=today)
+            comment = []
+        elif behind:
+            comment.append(behind.strip())

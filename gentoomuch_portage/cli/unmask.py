@@ -1,0 +1,157 @@
+"""``gentoomuch unmask``: the ledger of a profile."""
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from gentoomuch_portage import console, ledger
+from gentoomuch_portage.cli import Command
+from gentoomuch_portage.cli.columns import columns
+from gentoomuch_portage.cli.parser import Parser, group, listing, profile_named, profiled
+from gentoomuch_portage.errors import UsageError, listed
+from gentoomuch_portage.ledger import Entry
+from gentoomuch_portage.settings import Settings
+
+
+class NotUnmasked(UsageError):
+    """The ledger has no entry for an atom."""
+
+    code = "not-unmasked"
+
+    def __init__(self, atom: str, profile: str, known: list[str]) -> None:
+        super().__init__(
+            f"nothing of {atom!r} was unmasked for {profile} {listed(known)}", remedy="gentoomuch unmask ls"
+        )
+
+
+def _add_ls(parser: Parser) -> None:
+    listing(parser)
+    profiled(parser)
+
+
+def _ls(settings: Settings, args: argparse.Namespace) -> int:
+    entries = ledger.read(settings.state, profile_named(settings, args))
+    if args.json:
+        console.say_json([asdict(one) for one in entries])
+    elif entries:
+        rows = [(one.atom, one.kind, one.value or "-", ", ".join(one.required_by) or "-", one.since) for one in entries]
+        console.say(columns(("atom", "kind", "value", "required by", "since"), rows))
+    elif not args.quiet:
+        console.tell("nothing was unmasked")
+    return 0
+
+
+def _add_atom(parser: Parser) -> None:
+    listing(parser)
+    profiled(parser)
+    parser.add_argument("atom", metavar="ATOM", help="a package, with or without version")
+
+
+def _matching(settings: Settings, args: argparse.Namespace) -> tuple[str, tuple[Entry, ...]]:
+    profile = profile_named(settings, args)
+    entries = ledger.read(settings.state, profile)
+    asked = args.atom.lstrip("=~<>")
+    found = tuple(one for one in entries if asked in _names(one.atom))
+    if not found:
+        raise NotUnmasked(args.atom, profile, [one.atom for one in entries])
+    return profile, found
+
+
+def _names(atom: str) -> set[str]:
+    """All that a user may call an entry: ``cat/pkg-1.0``, ``pkg-1.0``, ``cat/pkg``, ``pkg``."""
+    from gentoomuch_portage.portage_adapter import query
+
+    cpv = atom.lstrip("=")
+    cp = query.package_of(cpv)
+    return {cpv, cpv.partition("/")[2], cp, cp.partition("/")[2]}
+
+
+def _why(settings: Settings, args: argparse.Namespace) -> int:
+    _, found = _matching(settings, args)
+    if args.json:
+        console.say_json([asdict(one) for one in found])
+        return 0
+    for one in found:
+        console.say(f"{console.heading(one.line)}  {one.kind}, since {one.since}")
+        console.say(f"    required by {', then '.join(one.required_by) or 'the command line'}")
+        if one.reason:
+            console.say(f"    masked because: {one.reason}")
+    return 0
+
+
+def _drop(settings: Settings, args: argparse.Namespace) -> int:
+    profile, found = _matching(settings, args)
+    keys = {one.key for one in found}
+    ledger.change(settings.state, profile, lambda before: (one for one in before if one.key not in keys))
+    _told(args, [{**asdict(one), "why": "dropped"} for one in found])
+    return 0
+
+
+def _add_prune(parser: Parser) -> None:
+    listing(parser)
+    profiled(parser)
+    parser.add_argument("-p", "--pretend", action="store_true", help="say what would go, and keep it")
+
+
+def _prune(settings: Settings, args: argparse.Namespace) -> int:
+    from gentoomuch_portage import shedding
+    from gentoomuch_portage.view import looked_at
+
+    with looked_at(settings, profile_named(settings, args)) as view:
+        gone = list((shedding.unneeded if args.pretend else shedding.shed)(view.plan, settings))
+    _told(args, [{**asdict(one.entry), "why": one.why} for one in gone])
+    return 0
+
+
+def _told(args: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
+    if args.json:
+        console.say_json(rows)
+    elif rows:
+        console.say(
+            columns(("atom", "kind", "value", "why"), [(r["atom"], r["kind"], r["value"], r["why"]) for r in rows])
+        )
+    elif not args.quiet:
+        console.tell("nothing to drop")
+
+
+def _add_adopt(parser: Parser) -> None:
+    listing(parser)
+    profiled(parser)
+    parser.add_argument(
+        "--take", action="store_true", help="enter what is needed in the ledger; FILE itself is never changed"
+    )
+    parser.add_argument("file", metavar="FILE", type=Path, help="a package.accept_keywords, .use, .license or .unmask")
+
+
+def _adopt(settings: Settings, args: argparse.Namespace) -> int:
+    from gentoomuch_portage import adopting
+    from gentoomuch_portage.view import looked_at
+
+    with looked_at(settings, profile_named(settings, args)) as view:
+        found = adopting.judged(args.file, view)
+        if args.take:
+            adopting.take(found, view.plan, settings)
+    if args.json:
+        console.say_json(
+            [{**asdict(one.entry), "line": one.line, "needed": not one.why, "why": one.why} for one in found]
+        )
+        return 0
+    rows = [
+        (str(one.line), one.entry.line, console.bad(one.why) if one.why else console.good("needed")) for one in found
+    ]
+    console.say(columns(("line", "entry", ""), rows))
+    return 0
+
+
+COMMAND = group(
+    "unmask",
+    "show, explain and shed what was unmasked for a profile",
+    (
+        Command("ls", "list what was unmasked", _add_ls, _ls),
+        Command("why", "say who needed it, since when, and why it was masked", _add_atom, _why),
+        Command("prune", "drop what is no longer needed", _add_prune, _prune),
+        Command("drop", "drop entries; the next run asks the policy again", _add_atom, _drop),
+        Command("adopt", "read a file of yours, and say which entries are still needed", _add_adopt, _adopt),
+    ),
+)

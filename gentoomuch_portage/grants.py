@@ -1,0 +1,98 @@
+"""What emerge needs unmasked in a run: granted within the policy, and entered in the ledger once it is used."""
+
+import configparser
+import datetime
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from gentoomuch_portage import ledger, policy
+from gentoomuch_portage.errors import UsageError
+from gentoomuch_portage.laying import lay
+from gentoomuch_portage.ledger import Entry
+from gentoomuch_portage.plan import Layer, Line, Locked, Plan, Unmask
+from gentoomuch_portage.policy import Candidate, Policy
+from gentoomuch_portage.portage_adapter import query
+from gentoomuch_portage.settings import Settings
+
+
+class LockedProfile(UsageError):
+    """``--gm-locked``: the run would need something new unmasked."""
+
+    code = "locked"
+
+    def __init__(self, profile: str, needed: Iterable[Entry]) -> None:
+        self.needed = tuple(needed)
+        lines = "".join(f"\n    {one.kind}: {one.line}" for one in self.needed)
+        remedy = "run it once without --gm-locked, and look at: gentoomuch unmask ls"
+        super().__init__(f"profile {profile} is locked, and this needs unmasked:{lines}", remedy=remedy)
+
+
+@dataclass(slots=True)
+class Grants:
+    """Grants of one run."""
+
+    plan: Plan
+    """As it stands now; its configroots change with what is granted."""
+    settings: Settings
+    needed: tuple[Entry, ...] = ()
+    locks: list[int] = field(default_factory=list)
+    _policy: Policy | None = None
+
+    @property
+    def possible(self) -> bool:
+        """Whether anything may be unmasked at all, or has to be refused by name."""
+        return any(isinstance(part, Unmask) for _, part in self.plan.parts)
+
+    def against(self, kind: str, candidate: Candidate) -> str | None:
+        """Why a package may not be unmasked, or None."""
+        if self._policy is None:
+            texts = {part.kind: part.allowed for _, part in self.plan.parts if isinstance(part, Unmask)}
+            self._policy = policy.of(texts, _trusted(self.plan))
+        return self._policy.against(kind, candidate, _means)
+
+    def grant(self, entries: tuple[Entry, ...]) -> str:
+        """The configroot that has these entries besides what the plan has.
+
+        Raises:
+            LockedProfile: nothing new may be unmasked.
+        """
+        if any(isinstance(part, Locked) for _, part in self.plan.parts):
+            raise LockedProfile(self.plan.profile, entries)
+        today = datetime.date.today().isoformat()
+        self.needed = tuple(replace(one, since=today) for one in entries)
+        before = tuple(one for one in self.plan.parts if one[0] != "granted")
+        lines = tuple(("granted", Line(ledger.FILES[one.kind], one.line)) for one in entries)
+        self.plan, locks = lay(replace(self.plan, parts=(*before, *lines)), self.settings)
+        self.locks += locks
+        return self.plan.configroot
+
+    def settle(self) -> None:
+        """Enter what was granted in the ledger."""
+        new = self.needed
+        ledger.change(self.settings.state, self.plan.profile, lambda before: ledger.joined(before, new))
+
+    def close(self) -> None:
+        """Let the configroots of this run go."""
+        for lock in self.locks:
+            os.close(lock)
+        self.locks.clear()
+
+
+def _means(atom: str, candidate: Candidate) -> bool:
+    return query.means(atom, candidate.cpv, candidate.slot, candidate.repository)
+
+
+def _trusted(plan: Plan) -> set[str]:
+    """The main repository and those that the layers list; all where nothing of the host lies below."""
+    configured = list(query.repositories(Path(plan.configroot)))
+    if plan.base == "none":
+        return set(configured)
+    listed = set(configured[:1])
+    for _, part in plan.parts:
+        if isinstance(part, Layer):
+            found = configparser.ConfigParser(strict=False, interpolation=None)
+            found.read([str(one) for one in query.file_list(part.folder / "repos.conf")], encoding="utf-8")
+            listed.update(found.sections())
+    return listed

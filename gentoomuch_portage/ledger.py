@@ -1,0 +1,90 @@
+"""The ledger: what was unmasked for a profile, why, and since when; as narrow as it can be said."""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from gentoomuch_portage import files
+from gentoomuch_portage.errors import BadFile
+
+FILES = {
+    "keywords": "package.accept_keywords",
+    "use": "package.use",
+    "license": "package.license",
+    "mask": "package.unmask",
+}
+"""Kind of an entry -> the file of a configroot that it goes to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Entry:
+    """One thing that was unmasked."""
+
+    atom: str
+    """``=cat/pkg-1.2``: this version alone."""
+    kind: str
+    """keywords, use, license or mask."""
+    value: str = ""
+    """``~amd64``, ``**``, flags, or licences; empty for a mask."""
+    required_by: tuple[str, ...] = ()
+    """What asked for it: cpvs, or what the user typed."""
+    since: str = ""
+    """The day: ``2026-11-21``."""
+    reason: str = ""
+    """What package.mask says of it, where it does."""
+
+    @property
+    def line(self) -> str:
+        """As it stands in the configroot."""
+        return f"{self.atom} {self.value}".rstrip()
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What makes it the same entry."""
+        return self.atom, self.kind, self.value
+
+
+def path(state: Path, profile: str) -> Path:
+    """Where the ledger of a profile is kept."""
+    return state / profile / "unmask.json"
+
+
+def read(state: Path, profile: str) -> tuple[Entry, ...]:
+    """The entries of a profile, sorted.
+
+    Raises:
+        BadFile: the ledger is none.
+    """
+    place = path(state, profile)
+    try:
+        found = json.loads(place.read_text(encoding="utf-8"))
+        return tuple(sorted(Entry(**{**one, "required_by": tuple(one["required_by"])}) for one in found))
+    except FileNotFoundError:
+        return ()
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise BadFile(
+            place, 0, f"this is no ledger: {error}", remedy=f"restore it, or start anew: rm {place}"
+        ) from error
+
+
+def change(state: Path, profile: str, how: Callable[[tuple[Entry, ...]], Iterable[Entry]]) -> tuple[Entry, ...]:
+    """Read, change and write the ledger while nobody else does; what it holds then."""
+    place = path(state, profile)
+    with files.locked(place.with_suffix(".lock")):
+        before = read(state, profile)
+        after = tuple(sorted(how(before)))
+        if after != before:
+            files.write(place, json.dumps([asdict(one) for one in after], indent=1, sort_keys=True) + "\n")
+    return after
+
+
+def joined(before: Iterable[Entry], new: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Old and new entries; of the same entry the old date and all requesters."""
+    total = {one.key: one for one in before}
+    for one in new:
+        if known := total.get(one.key):
+            required = tuple(sorted({*known.required_by, *one.required_by}))
+            one = Entry(**{**asdict(known), "required_by": required})
+        total[one.key] = one
+    return tuple(total.values())

@@ -1,0 +1,32 @@
+"""``[unmask]``: what was unmasked before stands in the configroot, and what may be unmasked now in the plan."""
+
+from collections.abc import Iterator
+
+from gentoomuch_portage import ledger, policy
+from gentoomuch_portage.errors import UnknownWord
+from gentoomuch_portage.hookspec import hookimpl
+from gentoomuch_portage.plan import Line, Locked, Part, Plan, Request, Unmask
+from gentoomuch_portage.portage_adapter import front
+from gentoomuch_portage.profiles import Profile
+from gentoomuch_portage.settings import Settings
+
+
+@hookimpl
+def gm_parts(request: Request, settings: Settings, profile: Profile) -> Iterator[Part]:
+    said = request.said.get("unmask")
+    if said is not None and (unknown := {*said.split(",")} - {*policy.KINDS, "none", ""}):
+        raise UnknownWord(f"--gm-unmask={unknown.pop()}", [f"--gm-unmask={kind}" for kind in policy.KINDS])
+    for entry in ledger.read(settings.state, profile.name):
+        yield Line(ledger.FILES[entry.kind], entry.line)
+    for kind, allowed in policy.allowed(profile.unmask, said).items():
+        yield Unmask(kind, allowed)
+    if "locked" in request.said:
+        yield Locked("--gm-locked")
+
+
+@hookimpl
+def gm_after_run(plan: Plan, settings: Settings, status: int) -> None:
+    if status == 0 and ledger.read(settings.state, plan.profile) and front.removes(plan.words):
+        from gentoomuch_portage.shedding import shed
+
+        shed(plan, settings, installed_only=True)

@@ -1,0 +1,71 @@
+"""Whether what was unmasked would still be masked without it."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import redirect_stderr
+from io import StringIO
+from typing import Any
+from unittest.mock import patch
+
+from gentoomuch_portage.ledger import Entry
+
+
+def why_not(env: Mapping[str, str], entries: Iterable[Entry], *, installed_only: bool) -> list[str]:
+    """For each entry why it is not needed; an empty text where it is.
+
+    Args:
+        env: PORTAGE_CONFIGROOT without the entries, and ROOT.
+        installed_only: ask only whether their packages are installed.
+    """
+    import portage
+
+    with patch.dict(os.environ, env), redirect_stderr(StringIO()):
+        trees = portage.create_trees(
+            config_root=env["PORTAGE_CONFIGROOT"], target_root=env.get("ROOT"), env={**os.environ}
+        )
+        return [_why_not(trees, entry, installed_only=installed_only) for entry in entries]
+
+
+def _why_not(trees: Any, entry: Entry, *, installed_only: bool) -> str:
+    """An entry serves a package that is installed in any of the roots of a run."""
+    if not any(root["vartree"].dbapi.match(entry.atom) for root in trees.values()):
+        return "it is not installed"
+    if installed_only:
+        return ""
+    tree = trees[trees._target_eroot]
+    found = tree["porttree"].dbapi.xmatch("match-all", entry.atom)
+    if not found:
+        return "no repository has it any more"
+    settings = tree["vartree"].settings
+    return _reason(entry, found, tree["porttree"].dbapi, settings)
+
+
+def _reason(entry: Entry, found: Iterable[Any], portdb: Any, settings: Any) -> str:
+    masked = list(_still(entry, found, portdb, settings))
+    told = {"keywords": "it is stable now", "mask": "it is not masked any more"}
+    plain = {"use": "the configuration says so anyway", "license": "the licence is accepted anyway"}
+    return "" if any(masked) else (told | plain)[entry.kind]
+
+
+def _still(entry: Entry, found: Iterable[Any], portdb: Any, settings: Any) -> Iterator[bool]:
+    keys = ("SLOT", "KEYWORDS", "LICENSE", "IUSE", "EAPI", "repository", "PROPERTIES", "RESTRICT")
+    for cpv in found:
+        metadata = {**dict(zip(keys, portdb.aux_get(cpv, list(keys)), strict=True)), "USE": ""}
+        match entry.kind:
+            case "keywords":
+                yield bool(settings._getMissingKeywords(cpv, metadata))
+            case "mask":
+                yield settings._getMaskAtom(cpv, metadata) is not None
+            case "license":
+                yield bool(settings._getMissingLicenses(cpv, metadata))
+            case "use":
+                yield not _flags_on(entry, cpv, portdb, settings)
+
+
+def _flags_on(entry: Entry, cpv: Any, portdb: Any, settings: Any) -> bool:
+    import portage
+
+    own = portage.config(clone=settings)
+    own.setcpv(cpv, mydb=portdb)
+    on = set((own.get("PORTAGE_USE") or "").split())
+    return all((flag.removeprefix("-") in on) != flag.startswith("-") for flag in entry.value.split())

@@ -1,0 +1,250 @@
+"""Unmasking under a profile: within its policy, in the ledger, and never in the user's files."""
+
+import contextlib
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gentoomuch_portage.embedded import Host
+
+BIN = Path(sys.executable).parent
+EBUILD = """EAPI=8
+DESCRIPTION="{name}"
+HOMEPAGE="https://example.org"
+S="${{WORKDIR}}"
+LICENSE="{license}"
+SLOT="0"
+KEYWORDS="{keywords}"
+IUSE="{iuse}"
+RDEPEND="{rdepend}"
+src_install() {{ insinto /usr/share/{name}; newins - it <<<"{name}"; }}
+"""
+
+
+def package(
+    host: Host,
+    cpv: str,
+    *,
+    keywords: str = "amd64 arm64 ppc64 riscv",
+    iuse: str = "",
+    rdepend: str = "",
+    license: str = "GPL-2+",
+) -> Path:
+    """Write an ebuild into the host's repository."""
+    category, pf = cpv.split("/")
+    name = pf.rsplit("-", 1)[0]
+    ebuild = host.repository / category / name / f"{pf}.ebuild"
+    ebuild.parent.mkdir(parents=True, exist_ok=True)
+    ebuild.write_text(EBUILD.format(name=name, keywords=keywords, iuse=iuse, rdepend=rdepend, license=license))
+    return ebuild
+
+
+def unstable() -> str:
+    return "~amd64 ~arm64 ~ppc64 ~riscv"
+
+
+@pytest.fixture
+def chain(host: Host) -> Host:
+    """A package whose dependencies need a ~arch keyword, a USE change, a licence and a live ebuild."""
+    host.write("package.license/none", "*/* -* GPL-2+\n")
+    (host.repository / "licenses").mkdir(exist_ok=True)
+    (host.repository / "licenses/Odd-1").write_text("odd\n")
+    package(host, "app-demo/fresh-1.0", keywords=unstable())
+    package(host, "app-demo/flagged-1.0", iuse="extra")
+    package(host, "app-demo/odd-1.0", license="Odd-1")
+    package(host, "app-demo/living-9999", keywords="")
+    package(host, "app-demo/top-1.0", rdepend="app-demo/fresh app-demo/flagged[extra] app-demo/odd app-demo/living")
+    host.profile("free", "[unmask]\nkeywords = true\nlive = true\nuse = true\nlicense = true\n")
+    host.profile("tame", "[unmask]\nkeywords = false\nuse = true\n")
+    return host
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(one.relative_to(folder)): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
+
+
+def test_a_chain_of_four_kinds_is_built_in_one_command(chain: Host, on):
+    before = tree(chain.etc), tree(chain.config)
+
+    ended = on("gm-emerge", "--gm-profile=free", "app-demo/top")
+
+    assert ended.status == 0, ended.err
+    assert (tree(chain.etc), tree(chain.config)) == before
+    found = json.loads((chain.eprefix / "var/lib/gentoomuch/free/unmask.json").read_text())
+    assert {(one["atom"], one["kind"], one["value"].lstrip("~")) for one in found} == {
+        ("=app-demo/fresh-1.0", "keywords", on("portageq", "envvar", "ARCH").out.strip()),
+        ("=app-demo/flagged-1.0", "use", "extra"),
+        ("=app-demo/odd-1.0", "license", "Odd-1"),
+        ("=app-demo/living-9999", "keywords", "**"),
+    }
+
+
+def test_a_second_run_needs_nothing_new(chain: Host, on):
+    assert on("gm-emerge", "--gm-profile=free", "-q", "app-demo/top").status == 0
+
+    ended = on("gm-emerge", "--gm-profile=free", "--gm-locked", "-puDN", "@world")
+
+    assert ended.status == 0, ended.err
+    assert "Total: 0 packages" in ended.out or "[ebuild" not in ended.out
+
+
+def test_pretend_shows_the_changes_and_enters_nothing(chain: Host, on):
+    ended = on("gm-emerge", "--gm-profile=free", "-p", "app-demo/top")
+
+    assert ended.status == 0, ended.err
+    assert "keywords: =app-demo/fresh-1.0" in ended.err
+    assert "app-demo/living-9999" in ended.out
+    assert not (chain.eprefix / "var/lib/gentoomuch/free/unmask.json").exists()
+
+
+def test_what_policy_forbids_is_named_with_the_line_that_would_allow_it(chain: Host, on):
+    ended = on("gm-emerge", "--gm-profile=tame", "-p", "app-demo/fresh")
+
+    assert ended.status == 1
+    assert 'keywords = ["=app-demo/fresh-1.0"]' in ended.err
+
+
+def test_a_locked_run_fails_and_prints_what_it_needs(chain: Host, on):
+    ended = on("gm-emerge", "--gm-profile=free", "--gm-locked", "app-demo/top")
+
+    assert ended.status == 64
+    for line in (
+        "=app-demo/fresh-1.0",
+        "=app-demo/flagged-1.0 extra",
+        "=app-demo/odd-1.0 Odd-1",
+        "=app-demo/living-9999 **",
+    ):
+        assert line in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_a_mask_for_security_stays_though_masks_may_be_lifted(host: Host, on):
+    package(host, "app-demo/holey-1.0")
+    host.write("package.mask/some", "# CVE-2026-1234: remote code execution\napp-demo/holey\n")
+    host.profile("bold", "[unmask]\nmask = true\n")
+
+    ended = on("gm-emerge", "--gm-profile=bold", "-p", "app-demo/holey")
+
+    assert ended.status == 1
+    assert "masked for security" in ended.err
+
+
+def test_a_mask_is_lifted_where_policy_says_so(host: Host, on):
+    package(host, "app-demo/shy-1.0")
+    host.write("package.mask/some", "# not ready\napp-demo/shy\n")
+    host.profile("bold", "[unmask]\nmask = true\n")
+
+    assert on("gm-emerge", "--gm-profile=bold", "-q", "app-demo/shy").status == 0
+
+    found = json.loads((host.eprefix / "var/lib/gentoomuch/bold/unmask.json").read_text())
+    assert [(one["kind"], one["reason"]) for one in found] == [("mask", "not ready")]
+
+
+def answered(host: Host, answer: str, *argv: str) -> str:
+    """What a program shows on a terminal where somebody types an answer."""
+    mine, its = pty.openpty()
+    program = subprocess.Popen([str(BIN / argv[0]), *argv[1:]], env=host.env(), stdin=its, stdout=its, stderr=its)
+    os.close(its)
+    os.write(mine, answer.encode())
+    shown = b""
+    with contextlib.suppress(OSError):  # the terminal is gone when the program is
+        while read := os.read(mine, 4096):
+            shown += read
+    program.wait(timeout=60)
+    os.close(mine)
+    return shown.decode()
+
+
+def ledger_of(host: Host, profile: str) -> list[dict]:
+    return json.loads((host.eprefix / f"var/lib/gentoomuch/{profile}/unmask.json").read_text())
+
+
+def test_prune_empties_the_ledger_when_the_repository_says_so(chain: Host, on):
+    assert on("gm-emerge", "--gm-profile=free", "-q", "app-demo/top").status == 0
+    arch = on("portageq", "envvar", "ARCH").out.strip()
+    package(chain, "app-demo/fresh-1.0", keywords=arch)
+    package(chain, "app-demo/living-9999", keywords=arch)
+    package(chain, "app-demo/flagged-1.0", iuse="+extra")
+    package(chain, "app-demo/odd-1.0")
+
+    ended = on("gentoomuch", "unmask", "prune", "--profile", "free")
+
+    assert ended.status == 0, ended.err
+    assert ended.out.count("it is stable now") == 2
+    assert ledger_of(chain, "free") == []
+
+
+def test_prune_keeps_what_is_needed(chain: Host, on):
+    assert on("gm-emerge", "--gm-profile=free", "-q", "app-demo/top").status == 0
+
+    assert on("gentoomuch", "unmask", "prune", "--profile", "free", "--json").out == "[]\n"
+    assert len(ledger_of(chain, "free")) == 4
+
+
+def test_depclean_sheds_what_it_removed(chain: Host, on):
+    assert on("gm-emerge", "--gm-profile=free", "-q", "--oneshot", "app-demo/fresh").status == 0
+    assert on("gm-emerge", "--gm-profile=free", "-q", "dev-demo/libgreet").status == 0  # depclean wants a world
+    assert len(ledger_of(chain, "free")) == 1
+
+    assert on("gm-emerge", "--gm-profile=free", "-q", "--depclean", "app-demo/fresh").status == 0
+
+    assert ledger_of(chain, "free") == []
+
+
+def test_why_names_who_asked_and_drop_forgets(chain: Host, on):
+    assert on("gm-emerge", "--gm-profile=free", "-q", "app-demo/top").status == 0
+
+    why = on("gentoomuch", "unmask", "why", "fresh", "--profile", "free")
+    drop = on("gentoomuch", "unmask", "drop", "app-demo/fresh", "--profile", "free")
+
+    assert "required by app-demo/top-1.0" in why.out
+    assert drop.status == 0
+    assert len(ledger_of(chain, "free")) == 3
+    assert on("gentoomuch", "unmask", "why", "fresh", "--profile", "free").status == 64
+
+
+def test_adopt_says_which_lines_of_a_file_are_needed_and_leaves_the_file_alone(chain: Host, on):
+    arch = on("portageq", "envvar", "ARCH").out.strip()
+    text = f"# required by app-demo/top\n=app-demo/fresh-1.0 ~{arch}\n=dev-demo/libgreet-1.0 ~{arch}\n"
+    mine = chain.write("package.accept_keywords/zz-autounmask", text)
+    assert on("emerge", "-q", "app-demo/fresh", "dev-demo/libgreet").status == 0
+
+    found = json.loads(on("gentoomuch", "unmask", "adopt", "--take", mine, "--profile", "free", "--json").out)
+
+    assert [(one["line"], one["needed"]) for one in found] == [(2, True), (3, False)]
+    assert [one["atom"] for one in ledger_of(chain, "free")] == ["=app-demo/fresh-1.0"]
+    assert mine.read_text() == text
+
+
+def test_a_repository_that_the_profile_does_not_list_is_not_unmasked_from(chain: Host, on, tmp_path: Path):
+    other = tmp_path / "other"
+    (other / "profiles").mkdir(parents=True)
+    (other / "metadata").mkdir()
+    (other / "profiles/repo_name").write_text("other\n")
+    (other / "metadata/layout.conf").write_text("masters = gm-demo\nthin-manifests = true\n")
+    ebuild = package(chain, "app-demo/foreign-1.0", keywords=unstable())
+    target = other / "app-demo/foreign/foreign-1.0.ebuild"
+    target.parent.mkdir(parents=True)
+    ebuild.rename(target)
+    chain.write("repos.conf/other.conf", f"[other]\nlocation = {other}\nauto-sync = no\n")
+
+    refused = on("gm-emerge", "--gm-profile=free", "-p", "app-demo/foreign")
+    chain.profile("named", '[unmask]\nkeywords = ["app-demo/foreign"]\n')
+    allowed = on("gm-emerge", "--gm-profile=named", "-p", "app-demo/foreign")
+
+    assert refused.status == 1
+    assert "does not list the repository other" in refused.err
+    assert allowed.status == 0, allowed.err
+
+
+def test_a_no_to_ask_enters_nothing(chain: Host, on):
+    shown = answered(chain, "no\n", "gm-emerge", "--gm-profile=free", "--ask", "app-demo/top")
+
+    assert "keywords: =app-demo/fresh-1.0" in shown
+    assert shown.count("Would you like to merge these packages?") == 1
+    assert not (chain.eprefix / "var/lib/gentoomuch/free/unmask.json").exists()
