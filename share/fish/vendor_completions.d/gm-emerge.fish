@@ -6,6 +6,8 @@ complete -c gm-emerge -l gm-cache -x -a '(__fish_complete_directories)' -d 'cach
 complete -c gm-emerge -l gm-explain -a 'json' -d 'print the plan and do nothing'
 complete -c gm-emerge -l gm-plan -x -a '(__fish_complete_path)' -d 'run a printed plan'
 complete -c gm-emerge -l gm-isolation -x -d 'none, auto, or a kind of container'
+complete -c gm-emerge -l gm-unmask -x -d 'unmask only keywords, live, use, license, mask; or none'
+complete -c gm-emerge -l gm-locked -d 'fail where something new would be unmasked'
 complete -c gm-emerge -l gm-no -x -d 'leave plugins out'
 complete -c gm-emerge -l gm-json -x -a '(__fish_complete_path)' -d 'write what happens to a file, a line an event'
 complete -c gm-emerge -l gm-help -d 'these words alone'
