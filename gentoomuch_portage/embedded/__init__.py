@@ -12,9 +12,10 @@ from pathlib import Path
 
 from gentoomuch_portage import __version__, files
 from gentoomuch_portage.embedded import programs, ship
+from gentoomuch_portage.embedded.errors import FolderTaken, HostMoved, NamelessUser, UnfitPath
 from gentoomuch_portage.embedded.host import ARCHES, Host, arch, write
 from gentoomuch_portage.embedded.ship import manifest, pack
-from gentoomuch_portage.errors import MachineError, NoPrivilege, RunError
+from gentoomuch_portage.errors import NoPrivilege
 
 __all__ = ["ARCHES", "Host", "make", "manifest", "pack"]
 
@@ -40,11 +41,10 @@ def make(folder: Path) -> Host:
     laid anew; profiles, layers, packages and whatever else was added to it stay.
 
     Raises:
-        MachineError: this user has no name.
         MissingProgram: a compiler, make, bash, GNU tar, patch, bzip2 or find is missing.
         NoPrivilege: the folder cannot be written.
-        RunError: this machine's architecture is not known, the path cannot be lived with, or the folder holds
-            something else.
+        UnknownArch, NamelessUser: this machine or this user cannot have one.
+        UnfitPath, FolderTaken, HostMoved: that folder cannot be one.
     """
     host = Host(folder.resolve())
     stamp = _stamp(host)
@@ -82,18 +82,17 @@ def _refuse(host: Host) -> None:
     _names()
     folder = host.folder
     if unfit := _UNFIT.search(str(folder)):
-        raise RunError(f"Portage cannot work in a path with {unfit[0]!r}: {folder}", remedy="name another folder")
+        raise UnfitPath(folder, unfit[0])
     there = next(one for one in (folder, *folder.parents) if one.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise NoPrivilege(f"{there} is no folder that this user may write", remedy="name a folder of your own")
     if not folder.is_dir():
         return
     if any(folder.iterdir()) and not host.made.is_file():
-        raise RunError(f"{folder} holds something else", remedy="name an empty folder, or one that is not there")
+        raise FolderTaken(folder)
     before = _read(host.made).partition("\n")[0]
     if before and before != str(folder):
-        # Portage has the path in what it has installed and packed.
-        raise RunError(f"{folder} was made as {before} and moved", remedy=f"move it back, or: rm -r '{folder}'")
+        raise HostMoved(folder, before)
 
 
 def _lay(host: Host) -> None:
@@ -153,12 +152,9 @@ def _names() -> tuple[str, str]:
     """The user and the group that we run as.
 
     Raises:
-        MachineError: one of them is a bare number, as in some containers; Portage cannot work without names.
+        NamelessUser: one of them has no name.
     """
     try:
         return pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
     except KeyError as error:
-        raise MachineError(
-            f"user {os.geteuid()} or its group {os.getegid()} has no name, and Portage asks for both",
-            remedy="add them to /etc/passwd and /etc/group, or run it as another user",
-        ) from error
+        raise NamelessUser(os.geteuid(), os.getegid()) from error

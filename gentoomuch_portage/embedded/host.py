@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gentoomuch_portage.errors import RunError
+from gentoomuch_portage.embedded.errors import UnknownArch
 
 ARCHES: Mapping[str, tuple[str, str, str]] = {
     "x86_64": ("amd64", "x86_64-pc-linux-gnu", "lib64"),
@@ -123,11 +123,11 @@ def arch() -> tuple[str, str, str]:
     """Gentoo's ARCH, CHOST and library directory of this machine.
 
     Raises:
-        RunError: the machine is not in ``ARCHES``.
+        UnknownArch: the machine is not in ``ARCHES``.
     """
     machine = platform.machine()
     if machine not in ARCHES:
-        raise RunError(f"the embedded host knows no {machine} (there are: {', '.join(sorted(ARCHES))})")
+        raise UnknownArch(machine, ARCHES)
     return ARCHES[machine]
 
 

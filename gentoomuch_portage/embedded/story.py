@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gentoomuch_portage import console, isa
 from gentoomuch_portage.embedded import Host, make
-from gentoomuch_portage.errors import RunError
+from gentoomuch_portage.embedded.errors import WrongProgram
 from gentoomuch_portage.portage_adapter import held
 from gentoomuch_portage.run import run
 
@@ -61,8 +61,8 @@ def tell(folder: Path, *, quiet: bool = False) -> int:
         0, or the status of the gm-emerge that failed; the end of its log is shown then.
 
     Raises:
-        MissingProgram, NoPrivilege, RunError: no host can be made there.
-        RunError: a program was not built as its machine's profile says.
+        MachineError, RunError: no host can be made there; see ``make``.
+        WrongProgram: a program was not built as its machine's profile says.
     """
     told = Told(quiet)
     host = make(folder)
@@ -143,7 +143,7 @@ def _show(host: Host, machine: Machine, told: Told) -> None:
     ran = run([str(program)], keep=True)
     told.say(_typed(_short(program)), *(f"   {console.good(line)}" for line in ran.out.splitlines()))
     if not re.search(rf"={re.escape(machine.cpu)}\s", ran.out):
-        raise RunError(f"{program} was not built for {machine.cpu}: {ran.out.strip()}")
+        raise WrongProgram(program, machine.cpu, ran.out.strip())
 
 
 def _look_next(host: Host) -> Iterator[str]:

@@ -12,7 +12,8 @@ import pytest
 
 from gentoomuch_portage import embedded
 from gentoomuch_portage.embedded import Host, programs, story
-from gentoomuch_portage.errors import MachineError, MissingProgram, NoPrivilege, RunError
+from gentoomuch_portage.embedded.errors import FolderTaken, HostMoved, NamelessUser, UnfitPath, WrongProgram
+from gentoomuch_portage.errors import MissingProgram, NoPrivilege
 
 MAKE = "import sys, pathlib; from gentoomuch_portage import embedded; embedded.make(pathlib.Path(sys.argv[1]))"
 KILLED_IN = """
@@ -93,7 +94,7 @@ def test_a_host_of_another_version_is_brought_up_to_date_and_keeps_what_was_adde
 def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path):
     (tmp_path / "thesis.txt").write_text("years of work")
 
-    with pytest.raises(RunError, match="holds something else"):
+    with pytest.raises(FolderTaken):
         embedded.make(tmp_path)
 
     assert content(tmp_path) == {"thesis.txt": b"years of work"}
@@ -102,13 +103,13 @@ def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path):
 def test_a_host_that_was_moved_is_refused(host: Host):
     moved = host.folder.rename(host.folder.with_name("elsewhere"))
 
-    with pytest.raises(RunError, match="was made as"):
+    with pytest.raises(HostMoved):
         embedded.make(moved)
 
 
 @pytest.mark.parametrize("name", ["a:b", 'say "so"', "$HOME", "one\ntwo", "it's"])
 def test_a_path_that_portage_cannot_live_with_is_refused(tmp_path: Path, name: str):
-    with pytest.raises(RunError, match="cannot work in a path"):
+    with pytest.raises(UnfitPath):
         embedded.make(tmp_path / name)
 
     assert not (tmp_path / name).exists()
@@ -125,7 +126,7 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path):
 def test_a_user_without_a_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(os, "geteuid", lambda: 4_000_000_001)
 
-    with pytest.raises(MachineError, match="has no name"):
+    with pytest.raises(NamelessUser):
         embedded.make(tmp_path / "host")
 
 
@@ -229,5 +230,5 @@ def test_a_program_that_was_built_for_another_machine_ends_the_story(host: Host,
 
     monkeypatch.setattr(story, "_build", build)
 
-    with pytest.raises(RunError, match="was not built for"):
+    with pytest.raises(WrongProgram):
         story.tell(host.folder)
