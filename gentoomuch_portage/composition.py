@@ -55,7 +55,7 @@ def _put_sums(shown: Path, composed: Composed, expanded: frozenset[str]) -> None
     joined = makeconf.joined(composed.pieces, added, expanded=expanded - added)
     _put(shown / "make.conf", joined.encode(), 0o644, -1)
     if composed.defaults:
-        summed = makeconf.defaults(composed.defaults, added | expanded)
+        summed = makeconf.defaults(composed.defaults, query.incrementals(of_profiles=True) | expanded)
         _put(shown / "profile/make.defaults", summed.encode(), 0o644, -1)
 
 

@@ -72,8 +72,9 @@ def joined(pieces: Iterable[Piece], incremental: Collection[str], *, expanded: C
         Its text; the same pieces give the same text.
     """
     pieces = [piece for piece in pieces if piece.files]
-    shared = _shared(pieces, {*incremental, *expanded})
-    reduced = {name for name in shared if name in expanded and any(" -" in f" {value}" for _, value in shared[name])}
+    said = _said(pieces, {*incremental, *expanded})
+    reduced = {name for name in said if name in expanded and any(" -" in f" {value}" for _, value in said[name])}
+    shared = {name: values for name, values in said.items() if len(values) > 1 or name in reduced}
     lines = [_HEAD]
     for piece in pieces:
         lines += _verbatim(piece)
@@ -81,9 +82,9 @@ def joined(pieces: Iterable[Piece], incremental: Collection[str], *, expanded: C
         lines += [f'__gm_{name}="${{__gm_{name}}} ${{{name}}}"' for name in added]
     if shared:
         lines.append("# --- what is incremental adds up")
-    for name, said in sorted(shared.items()):
-        total = added_up((value for _, value in said), negative=False) if name in reduced else f"${{__gm_{name}}}"
-        lines += [f"# {', '.join(layer for layer, _ in said)}", f'{name}="{total}"']
+    for name, values in sorted(shared.items()):
+        total = added_up((value for _, value in values), negative=False) if name in reduced else f"${{__gm_{name}}}"
+        lines += [f"# {', '.join(layer for layer, _ in values)}", f'{name}="{total}"']
     return "\n".join(lines) + "\n"
 
 
@@ -91,9 +92,10 @@ def defaults(pieces: Iterable[Piece], incremental: Collection[str]) -> str:
     """One make.defaults out of several: as ``joined``, but in words, for here no name stays in the file."""
     pieces = list(pieces)
     lines = [_HEAD, *(line for piece in pieces for line in _verbatim(piece))]
-    for name, said in sorted(_shared(pieces, incremental).items()):
-        total = added_up(value for _, value in said)
-        lines += [f"# {', '.join(layer for layer, _ in said)}", f'{name}="{total}"']
+    for name, values in sorted(_said(pieces, incremental).items()):
+        if len(values) > 1:
+            total = added_up(value for _, value in values)
+            lines += [f"# {', '.join(layer for layer, _ in values)}", f'{name}="{total}"']
     return "\n".join(lines) + "\n"
 
 
@@ -103,13 +105,13 @@ def _verbatim(piece: Piece) -> Iterator[str]:
         yield piece.text(path, text).rstrip("\n")
 
 
-def _shared(pieces: Iterable[Piece], names: Collection[str]) -> dict[str, list[tuple[str, str]]]:
-    """The variables that more than one piece sets: each layer with its value."""
+def _said(pieces: Iterable[Piece], names: Collection[str]) -> dict[str, list[tuple[str, str]]]:
+    """Variables: each layer that sets one, with its value."""
     said: dict[str, list[tuple[str, str]]] = {}
     for piece in pieces:
         for name in piece.values.keys() & set(names):
             said.setdefault(name, []).append((piece.layer, piece.values[name]))
-    return {name: values for name, values in said.items() if len(values) > 1}
+    return said
 
 
 def added_up(values: Iterable[str], *, negative: bool = True) -> str:

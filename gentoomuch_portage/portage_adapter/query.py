@@ -55,14 +55,19 @@ def file_list(path: Path) -> list[Path]:
     return [Path(name) for name in _recursive_file_list(str(path))]
 
 
-def incrementals() -> frozenset[str]:
-    """The variables that add up from profile to profile.
+def incrementals(*, of_profiles: bool = False) -> frozenset[str]:
+    """The variables that add up.
 
-    Source: portage.const.INCREMENTALS, and LicenseManager and config for the three others.
+    Args:
+        of_profiles: only those that add up from one make.defaults to the next; ACCEPT_LICENSE and its like
+            add up from all of these to make.conf, but the last make.defaults wins.
+
+    Source: portage.const.INCREMENTALS, and config.regenerate for the three others.
     """
     from portage.const import INCREMENTALS
 
-    return frozenset(INCREMENTALS) | {"ACCEPT_LICENSE", "ACCEPT_PROPERTIES", "ACCEPT_RESTRICT"}
+    others = () if of_profiles else ("ACCEPT_LICENSE", "ACCEPT_PROPERTIES", "ACCEPT_RESTRICT")
+    return frozenset((*INCREMENTALS, *others))
 
 
 def check_atoms(path: Path) -> None:

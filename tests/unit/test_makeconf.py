@@ -147,6 +147,12 @@ def test_a_use_expand_variable_adds_up_among_layers_without_negatives(tmp_path: 
     assert found["VIDEO_CARDS"] == "intel amdgpu"
 
 
+def test_a_negative_in_a_use_expand_variable_is_taken_out_of_one_layer_alone_too(tmp_path: Path):
+    found = read(tmp_path, joined([piece("one", "", {"VIDEO_CARDS": "-nouveau intel"})], (), expanded={"VIDEO_CARDS"}))
+
+    assert found["VIDEO_CARDS"] == "intel"
+
+
 def test_a_text_without_a_line_end_does_not_run_into_the_next(tmp_path: Path):
     assert read(tmp_path, joined([piece("one", "A=1"), piece("two", "B=2")], ())) == {"A": "1", "B": "2"}
 
