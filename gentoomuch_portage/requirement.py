@@ -79,7 +79,7 @@ class Verdict:
     missing: tuple[str, ...] = ()
     """The features that the CPU lacks, in lower case, sorted."""
     reason: str = ""
-    """For people; empty where it runs."""
+    """For people; empty where it is accepted."""
 
 
 def judge(needs: Requirement, has: Requirement, *, unknown: str = "reject") -> Verdict:
@@ -90,7 +90,8 @@ def judge(needs: Requirement, has: Requirement, *, unknown: str = "reject") -> V
     """
     if not needs.known or not has.known:
         told = needs.told if not needs.known else has.told
-        return Verdict(accept=unknown == "accept", code="unknown", reason=told)
+        accept = unknown == "accept"
+        return Verdict(accept=accept, code="unknown", reason="" if accept else told)
     if needs.abi and has.abi and needs.abi != has.abi:
         only = " ".join(sorted(needs.abi ^ has.abi))
         return Verdict(accept=False, code="abi", reason=f"is of another ABI ({only})")

@@ -36,6 +36,10 @@ def test_what_is_not_known_follows_the_profile():
     assert judge(unknown, needing()).code == "unknown"
 
 
+def test_what_is_accepted_has_no_reason_against_it():
+    assert judge(needing(known=False), needing(), unknown="accept").reason == ""
+
+
 def test_code_of_another_abi_is_refused_whatever_the_cpu_has():
     assert judge(needing(abi=frozenset({"i386"})), needing("AVX2")).code == "abi"
 
