@@ -61,14 +61,14 @@ def gpkg(
     )
 
 
-def xpak(files: Mapping[str, bytes] = PLAIN, *, image: int = 2000) -> bytes:
+def xpak(files: Mapping[str, bytes] = PLAIN, *, image: int | bytes = 2000) -> bytes:
     """An xpak. Source: xpak(5)."""
     index, data = b"", b""
     for name, content in sorted(files.items()):
         index += struct.pack(f">I{len(name)}sII", len(name), name.encode(), len(data), len(content))
         data += content
     segment = b"XPAKPACK" + struct.pack(">II", len(index), len(data)) + index + data + b"XPAKSTOP"
-    return b"i" * image + segment + struct.pack(">I", len(segment)) + b"STOP"
+    return (b"i" * image if isinstance(image, int) else image) + segment + struct.pack(">I", len(segment)) + b"STOP"
 
 
 def source(content: bytes, name: str) -> Source:

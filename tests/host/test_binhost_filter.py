@@ -1,0 +1,311 @@
+"""Ten instances of one package, of which the CPU runs only the fourth: by every way in which emerge takes packages."""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from repacking import Changes, instance
+from serving import Server, serving
+
+from gentoomuch_portage import embedded
+from gentoomuch_portage.embedded import Host
+
+BIN = Path(os.sys.executable).parent
+NGINX = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
+PKG = "dev-demo/libgreet"
+V4: Changes = {"CFLAGS": "-O2 -march=x86-64-v4", "CXXFLAGS": "-O2 -march=x86-64-v4"}
+NATIVE: Changes = {"CFLAGS": "-O2 -march=native", "CXXFLAGS": "-O2"}
+SILENT: Changes = {"CFLAGS": None, "CXXFLAGS": None}
+HOSTILE: Changes = {"CFLAGS": "-O2\0"}
+ABI: Changes = {"CFLAGS": "-O2 -m32", "CXXFLAGS": "-O2"}
+FITS: Changes = {"CFLAGS": "-O2 -march=x86-64", "CXXFLAGS": "-O2 -march=x86-64"}
+TEN = (V4, NATIVE, SILENT, FITS, V4, ABI, HOSTILE, FITS, V4, V4)
+"""The newest first; of the two that fit the fourth is the one to take."""
+REASONS = {
+    10: r"needs avx512f, .* \(-march=x86-64-v4\)",
+    9: r"it was built with -march=native and does not record what that was",
+    8: r"it does not tell its flags",
+    6: r"needs avx512f",
+    5: r"is of another ABI",
+    4: r"its CFLAGS holds control characters",
+}
+"""BUILD_ID -> why it is refused."""
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One real package of each format."""
+    host = embedded.make(tmp_path_factory.mktemp("built") / "host")
+    found = {}
+    for form, suffix in (("xpak", ".xpak"), ("gpkg", ".gpkg.tar")):
+        argv = [BIN / "emerge", "-B1q", PKG]
+        subprocess.run(argv, env=host.env(BINPKG_FORMAT=form, BINPKG_COMPRESS="zstd"), check=True, capture_output=True)
+        (found[form],) = (host.pkgdir / PKG).glob(f"*{suffix}")
+    return found
+
+
+@pytest.fixture(params=["gpkg", "xpak"])
+def form(request: pytest.FixtureRequest) -> str:
+    """Each format."""
+    return request.param
+
+
+@pytest.fixture
+def fill(host: Host, on, built, form) -> Callable[..., Path]:
+    """Makes a PKGDIR of instances, the newest first."""
+
+    def make(folder: Path, all_of: tuple[Changes, ...] = TEN, *, first: int = 1) -> Path:
+        for number, changes in enumerate(reversed(all_of)):
+            instance(built[form], folder, first + number, changes)
+        ended = on("emaint", "binhost", "--fix", PKGDIR=str(folder))
+        assert ended.status == 0, ended.err
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def emerge(host: Host, on) -> Callable[..., tuple[int, str]]:
+    """Runs gm-emerge for a machine of x86-64: its status, and all that it says."""
+    host.profile("old", 'cpu = "x86-64"\nlayers = ["old"]\n', {"old/make.conf": 'CFLAGS="-O2"\n'})
+    host.profile("plain", 'cpu = "x86-64"\n[binpkg]\nuse = false\n')
+
+    def run(*words: str, profile: str = "old", **env: str) -> tuple[int, str]:
+        ended = on("gm-emerge", f"--gm-profile={profile}", *words, **env)
+        return ended.status, ended.out + ended.err
+
+    return run
+
+
+@pytest.fixture(params=["range", "no range", "nginx"])
+def binhost(request: pytest.FixtureRequest, tmp_path: Path, fill) -> Iterator[str]:
+    """The URL of ten instances on a server: one that does ranges, one that does not, and nginx."""
+    fill(tmp_path / "www/packages")
+    with ExitStack() as stack:
+        if request.param == "nginx":
+            yield stack.enter_context(nginx(tmp_path / "www")) + "/packages"
+        else:
+            mode = "" if request.param == "range" else request.param
+            yield stack.enter_context(serving(tmp_path / "www", mode)).url + "/packages"
+
+
+@contextmanager
+def nginx(folder: Path) -> Iterator[str]:
+    """Serve a folder by nginx on a port of its own."""
+    if not NGINX:
+        pytest.skip("nginx is not installed")
+    with serving(folder) as free:
+        url = free.url
+    run = folder.parent / "nginx"
+    run.mkdir()
+    run.joinpath("conf").write_text(
+        f"daemon off; pid {run}/pid; error_log {run}/log; events {{}}\n"
+        f"{'user root;' if not os.geteuid() else ''}\n"
+        f"http {{ access_log off; client_body_temp_path {run}/a; proxy_temp_path {run}/b; fastcgi_temp_path {run}/c;\n"
+        f"uwsgi_temp_path {run}/d; scgi_temp_path {run}/e;\n"
+        f"server {{ listen {url.removeprefix('http://')}; location / {{ root {folder}; }} }} }}\n"
+    )
+    server = subprocess.Popen([NGINX, "-e", f"{run}/log", "-c", f"{run}/conf"])
+    try:
+        for _ in range(100):
+            if (run / "pid").exists() and (run / "pid").read_text():
+                break
+            time.sleep(0.02)
+        yield url
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def chosen(said: str) -> list[str]:
+    """What would be merged: ``binary 7``, ``ebuild``."""
+    found = re.findall(rf"^\[(\w+) .*?\] {PKG}-1\.0(?:-(\d+))?", said, re.M)
+    return [f"{kind} {build_id}".strip() for kind, build_id in found]
+
+
+def refused(said: str) -> dict[int, str]:
+    """BUILD_ID -> reason, as Portage's block tells."""
+    return {int(number): why for number, why in re.findall(rf"^    ={PKG}-1\.0-(\d+) (.*)$", said, re.M)}
+
+
+@pytest.mark.parametrize("word", ["-pk", "-pK"])
+def test_of_ten_local_instances_the_fourth_is_taken(host: Host, fill, emerge, word):
+    fill(host.pkgdir)
+
+    status, said = emerge(word, PKG)
+
+    assert status == 0, said
+    assert chosen(said) == ["binary 7"]
+    assert set(refused(said)) == {8, 9, 10}
+
+
+@pytest.mark.parametrize("word", ["-pg", "-pG"])
+def test_of_ten_remote_instances_the_fourth_is_taken(binhost: str, emerge, word):
+    status, said = emerge(word, PKG, PORTAGE_BINHOST=binhost)
+
+    assert status == 0, said
+    assert chosen(said) == ["binary 7"]
+    assert set(refused(said)) == {8, 9, 10}
+
+
+def test_the_fourth_is_fetched_merged_and_nothing_else(host: Host, binhost: str, emerge):
+    status, said = emerge("-G", PKG, PORTAGE_BINHOST=binhost)
+
+    assert status == 0, said
+    assert (host.vdb / PKG).with_name("libgreet-1.0").joinpath("BUILD_ID").read_text().strip() == "7"
+
+
+def test_a_binhost_that_a_layer_names_is_looked_into_too(host: Host, tmp_path: Path, fill, emerge):
+    fill(tmp_path / "www")
+    with serving(tmp_path / "www") as server:
+        host.profile(
+            "old", 'cpu = "x86-64"\nlayers = ["hosts"]\n', {"hosts/binrepos.conf/one.conf": repo("one", server, host)}
+        )
+
+        status, said = emerge("-pG", PKG)
+
+    assert status == 0, said
+    assert chosen(said) == ["binary 7"]
+
+
+def repo(name: str, server: Server, host: Host, path: str = "", priority: int = 1) -> str:
+    """A section of binrepos.conf."""
+    return (
+        f"[{name}]\nsync-uri = {server.url}{path}\npriority = {priority}\nverify-signature = false\n"
+        f"location = {host.folder}/fetched-{name}\n"
+    )
+
+
+@pytest.mark.parametrize("word", ["-pK", "-pG"])
+def test_where_none_fits_each_is_told_with_its_reason_and_the_run_fails(host: Host, tmp_path: Path, fill, emerge, word):
+    bad = tuple(one for one in TEN if one is not FITS)
+    fill(tmp_path / "www", (*bad[:3], V4, *bad[3:]))
+    fill(host.pkgdir, (*bad[:3], V4, *bad[3:])) if word == "-pK" else None
+    with serving(tmp_path / "www") as server:
+        status, said = emerge(word, PKG, **({"PORTAGE_BINHOST": server.url} if word == "-pG" else {}))
+
+    assert status == 1
+    assert chosen(said) == []
+    for why in REASONS.values():
+        assert re.search(why, said), f"{why} is not told:\n{said}"
+
+
+@pytest.mark.parametrize("word", ["-pk", "-pg"])
+def test_where_none_fits_the_ebuild_is_taken(host: Host, tmp_path: Path, fill, emerge, word):
+    fill(tmp_path / "www", (V4, NATIVE))
+    fill(host.pkgdir, (V4, NATIVE)) if word == "-pk" else None
+    with serving(tmp_path / "www") as server:
+        status, said = emerge(word, PKG, **({"PORTAGE_BINHOST": server.url} if word == "-pg" else {}))
+
+    assert status == 0, said
+    assert chosen(said) == ["ebuild"]
+
+
+def test_where_one_binhost_has_none_that_fits_the_next_one_is_taken(host: Host, tmp_path: Path, fill, emerge):
+    fill(tmp_path / "one/a", (V4, V4, NATIVE), first=20)
+    fill(tmp_path / "two/b", (V4, FITS), first=1)
+    with serving(tmp_path / "one") as first, serving(tmp_path / "two") as second:
+        hosts = repo("one", first, host, "/a", 2) + repo("two", second, host, "/b", 1)
+        host.profile("old", 'cpu = "x86-64"\nlayers = ["hosts"]\n', {"hosts/binrepos.conf": hosts})
+
+        status, said = emerge("-pG", PKG)
+
+    assert status == 0, said
+    assert chosen(said) == ["binary 1"]
+    assert set(refused(said)) == {2, 20, 21, 22}
+
+
+def test_a_binhost_that_is_dead_leaves_its_packages_unknown(tmp_path: Path, fill, emerge):
+    fill(tmp_path / "www", (FITS, FITS))
+    with serving(tmp_path / "www", "503") as server:
+        status, said = emerge("-pg", PKG, PORTAGE_BINHOST=server.url)
+
+    assert status == 0, said
+    assert chosen(said) == ["ebuild"]
+    assert refused(said) == {2: "its binhost answers 503", 1: "its binhost answers 503"}
+
+
+def test_a_warm_run_looks_into_no_package(tmp_path: Path, fill, emerge):
+    fill(tmp_path / "www")
+    with serving(tmp_path / "www") as server:
+        emerge("-pG", PKG, PORTAGE_BINHOST=server.url)
+        cold = len(server.files())
+        server.asked.clear()
+        _, said = emerge("-pG", PKG, PORTAGE_BINHOST=server.url)
+
+    assert chosen(said) == ["binary 7"]
+    assert cold == 5  # the first alone, then four at once
+    assert server.files() == []
+    assert all(size <= 64 << 10 for size in server.sent.values())
+
+
+def test_a_binhost_of_a_declared_level_is_not_looked_into(host: Host, tmp_path: Path, fill, emerge):
+    fill(tmp_path / "www", (SILENT, SILENT))
+    with serving(tmp_path / "www") as server:
+        toml = host.config / "gentoomuch.toml"
+        toml.write_text(f'[binhost."{server.url}"]\ncpu = "x86-64"\n')
+        _, fits = emerge("-pG", PKG, PORTAGE_BINHOST=server.url)
+        toml.write_text(f'[binhost."{server.url}"]\ncpu = "x86-64-v3"\n')
+        status, told = emerge("-pG", PKG, PORTAGE_BINHOST=server.url)
+
+        assert server.files() == []
+        assert chosen(fits) == ["binary 2"]
+        assert status == 1
+        assert re.search(rf"needs .*avx2.* \(x86-64-v3, declared for {server.url}\)", told)
+
+
+def test_what_is_unknown_is_taken_where_the_profile_accepts_it(host: Host, fill, emerge):
+    fill(host.pkgdir, (V4, SILENT))
+    host.profile("old", 'cpu = "x86-64"\n[binpkg]\nunknown = "accept"\n')
+
+    _, said = emerge("-pK", PKG)
+
+    assert chosen(said) == ["binary 1"]
+
+
+def test_a_cpu_flag_that_a_package_was_built_with_counts(host: Host, built, form, on, emerge):
+    ebuild = host.repository / PKG / "libgreet-1.0.ebuild"
+    ebuild.write_text(ebuild.read_text().replace('IUSE="', 'IUSE="cpu_flags_x86_avx2 '))
+    flags = {"IUSE": "cpu_flags_x86_avx2 shout", **FITS}
+    instance(built[form], host.pkgdir, 2, {"USE": "amd64 cpu_flags_x86_avx2", **flags})
+    instance(built[form], host.pkgdir, 1, {"USE": "amd64", **flags})
+    on("emaint", "binhost", "--fix")
+
+    _, said = emerge("-pK", "--binpkg-respect-use=n", PKG)
+
+    assert chosen(said) == ["binary 1"]
+    assert re.search(r"-2 needs avx2 \(-march=x86-64 USE=cpu_flags", said)
+
+
+def test_autounmask_brings_nothing_back_that_the_cpu_cannot_run(host: Host, fill, emerge):
+    ebuild = host.repository / PKG / "libgreet-1.0.ebuild"
+    ebuild.write_text(re.sub('KEYWORDS=".*"', 'KEYWORDS="~amd64"', ebuild.read_text()))
+    fill(host.pkgdir, tuple({**one, "KEYWORDS": "~amd64"} for one in TEN))
+
+    _, said = emerge("-pK", "--autounmask=y", "--autounmask-backtrack=y", PKG)
+
+    assert chosen(said) == ["binary 7"]
+    assert "=dev-demo/libgreet-1.0" in said
+
+
+def test_resume_takes_nothing_that_the_cpu_cannot_run(host: Host, fill, emerge, built, form, on):
+    fill(host.pkgdir, (FITS,))
+    stuck = host.repository / "app-demo/stuck/stuck-1.ebuild"
+    stuck.parent.mkdir(parents=True)
+    stuck.write_text(
+        'EAPI=8\nSLOT=0\nKEYWORDS="amd64"\nsrc_unpack() { mkdir -p "${S}"; }\nsrc_compile() { die stuck; }\n'
+    )
+    status, said = emerge("--jobs=1", "-k", "app-demo/stuck", PKG, FEATURES="-buildpkg")
+    assert status == 1, said
+    instance(built[form], host.pkgdir, 1, V4)
+    on("emaint", "binhost", "--fix")
+
+    status, said = emerge("--resume", "--skipfirst")
+
+    assert not list(host.vdb.glob("dev-demo/libgreet-*")), said
