@@ -104,37 +104,6 @@ class UnknownPlugin(UsageError):
         self.name = name
 
 
-class UnknownWord(UsageError):
-    """A ``--gm-`` word that nobody knows."""
-
-    code = "unknown-word"
-
-    def __init__(self, word: str, known: Iterable[str]) -> None:
-        near = nearest(word.partition("=")[0], known)
-        super().__init__(f"unknown word {word!r}", remedy=f"{near} ?" if near else "gm-emerge --gm-help")
-        self.word = word
-
-
-class WordNeedsValue(UsageError):
-    """A ``--gm-`` word without the ``=value`` that it needs."""
-
-    code = "word-needs-value"
-
-    def __init__(self, word: str, shape: str) -> None:
-        super().__init__(f"{word} needs a value", remedy=f"write {word}={shape}")
-        self.word = word
-
-
-class UnreadableWords(UsageError):
-    """A variable that holds words has a quote that is not closed."""
-
-    code = "unreadable-words"
-
-    def __init__(self, variable: str, why: str) -> None:
-        super().__init__(f"{variable} cannot be parted into words: {why}", remedy=f"unset {variable}, or quote it well")
-        self.variable = variable
-
-
 class ProfileBeaten(UsageError):
     """A word of emerge would take the configroot away from the profile."""
 
@@ -279,16 +248,6 @@ class NoPrivilege(MachineError):
     status = 77
 
     def __init__(self, what: str, *, remedy: str = "") -> None:
-        super().__init__(what, remedy=remedy)
-
-
-class Busy(MachineError):
-    """Another run holds what this one needs."""
-
-    code = "busy"
-    status = 75
-
-    def __init__(self, what: str, *, remedy: str = "wait for the other run to end") -> None:
         super().__init__(what, remedy=remedy)
 
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from gentoomuch_portage.plan import Part, Plan, Request
+    from gentoomuch_portage.plan import Part, Plan
     from gentoomuch_portage.portage_adapter.binpkgs import Binpkg, Reject
     from gentoomuch_portage.profiles import Profile
+    from gentoomuch_portage.request import Request
     from gentoomuch_portage.settings import Settings
 
 GROUP = "gentoomuch_portage"

@@ -9,8 +9,9 @@ from pathlib import Path
 from gentoomuch_portage import files, profiles, walk
 from gentoomuch_portage.compose import Composed, Source, compose, sources_of
 from gentoomuch_portage.laying import lay
-from gentoomuch_portage.plan import Plan, Request
+from gentoomuch_portage.plan import Plan
 from gentoomuch_portage.profiles import Profile
+from gentoomuch_portage.request import Request
 from gentoomuch_portage.settings import Settings
 
 

@@ -16,9 +16,10 @@ from gentoomuch_portage import __version__, console, files, manager, profiles
 from gentoomuch_portage.errors import ProfileBeaten
 from gentoomuch_portage.events import Events
 from gentoomuch_portage.laying import lay
-from gentoomuch_portage.plan import WORDS, Layer, Plan, Request, make_plan
+from gentoomuch_portage.plan import Layer, Plan, make_plan
 from gentoomuch_portage.portage_adapter import front, held
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
+from gentoomuch_portage.request import WORDS, Request
 from gentoomuch_portage.settings import Settings
 
 

@@ -24,7 +24,7 @@ def every(settings: Settings, also: Iterable[tuple[str, object]] = ()) -> tuple[
         PluginFailed: a plugin gave something else, or failed.
     """
     from gentoomuch_portage import manager
-    from gentoomuch_portage.plan import Request
+    from gentoomuch_portage.request import Request
 
     without = Request.of((), os.environ).without
     joined = manager.make_manager(settings.cache, without=without, strict=settings.strict, also=also)

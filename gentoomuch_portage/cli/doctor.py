@@ -21,7 +21,7 @@ def _add(parser: Parser) -> None:
 
 def _work(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage import checkup
-    from gentoomuch_portage.plan import Request
+    from gentoomuch_portage.request import Request
 
     if args.clean:
         for gone in checkup.clean(settings):

@@ -16,7 +16,7 @@ def _add(parser: Parser) -> None:
 
 def _work(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage import roster
-    from gentoomuch_portage.plan import Request
+    from gentoomuch_portage.request import Request
 
     found = roster.members(settings.cache, without=Request.of((), os.environ).without)
     if args.json:

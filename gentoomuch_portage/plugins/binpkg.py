@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from gentoomuch_portage import offers
 from gentoomuch_portage.hookspec import hookimpl
-from gentoomuch_portage.plan import Line, Part, Plan, Request, Word
+from gentoomuch_portage.plan import Line, Part, Plan, Word
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
 from gentoomuch_portage.profiles import Profile
+from gentoomuch_portage.request import Request
 from gentoomuch_portage.settings import Settings
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 from gentoomuch_portage import isa
 from gentoomuch_portage.hookspec import hookimpl
-from gentoomuch_portage.plan import Line, Part, Request
+from gentoomuch_portage.plan import Line, Part
 from gentoomuch_portage.profiles import Profile
+from gentoomuch_portage.request import Request
 from gentoomuch_portage.settings import Settings
 
 _FLAGS = ("CFLAGS", "CXXFLAGS", "FCFLAGS", "FFLAGS")

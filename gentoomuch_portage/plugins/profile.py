@@ -4,8 +4,9 @@ import os
 from collections.abc import Iterator
 
 from gentoomuch_portage.hookspec import hookimpl
-from gentoomuch_portage.plan import Env, Layer, MakeProfile, Part, Request, Word
+from gentoomuch_portage.plan import Env, Layer, MakeProfile, Part, Word
 from gentoomuch_portage.profiles import Profile, layer_folder
+from gentoomuch_portage.request import Request
 from gentoomuch_portage.settings import Settings
 
 

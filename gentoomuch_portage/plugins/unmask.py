@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from gentoomuch_portage import ledger, policy
-from gentoomuch_portage.errors import UnknownWord
 from gentoomuch_portage.hookspec import hookimpl
-from gentoomuch_portage.plan import Line, Locked, Part, Plan, Request, Unmask
+from gentoomuch_portage.plan import Line, Locked, Part, Plan, Unmask
 from gentoomuch_portage.portage_adapter import front
 from gentoomuch_portage.profiles import Profile
+from gentoomuch_portage.request import Request, UnknownWord
 from gentoomuch_portage.settings import Settings
 
 

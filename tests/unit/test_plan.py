@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gentoomuch_portage import plan as plans
-from gentoomuch_portage.errors import PartsConflict, UnknownWord, UnreadablePlan, UnreadableWords, WordNeedsValue
-from gentoomuch_portage.plan import Env, File, Layer, Line, MakeProfile, Part, Plan, Request, Show, Word, make_plan
+from gentoomuch_portage.errors import PartsConflict, UnreadablePlan
+from gentoomuch_portage.plan import Env, File, Layer, Line, MakeProfile, Part, Plan, Show, Word, make_plan
 from gentoomuch_portage.profiles import Profile
+from gentoomuch_portage.request import Request, UnknownWord, UnreadableWords, WordNeedsValue
 
 
 def asked(*words: str, called: str = "gm-emerge", **environ: str) -> Request:

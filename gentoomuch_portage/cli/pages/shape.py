@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from gentoomuch_portage import console
 from gentoomuch_portage.cli import commands
 from gentoomuch_portage.cli.parser import GENERAL, Parser, build
-from gentoomuch_portage.plan import WORDS
 from gentoomuch_portage.portage_adapter import held
 from gentoomuch_portage.portage_adapter.words import emerge_options
+from gentoomuch_portage.request import WORDS
 
 KINDS = {"NAME": "profile", "OTHER": "profile", "DIR": "folder", "FILE": "file"}
 """What a value of that name is; of any other name nothing is known."""

@@ -115,7 +115,7 @@ def test_a_man_page_renders_without_a_warning(name):
 
 
 def test_the_man_page_of_gm_emerge_tells_every_word_of_ours(made):
-    from gentoomuch_portage.plan import WORDS
+    from gentoomuch_portage.request import WORDS
 
     told = made["man/man1/gm-emerge.1"].replace("\\-", "-")
 

@@ -1,0 +1,116 @@
+"""What the user typed, ours parted from emerge's."""
+
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from gentoomuch_portage.errors import UsageError, nearest
+
+WORDS: Mapping[str, str] = {
+    "--gm-profile": "NAME",
+    "--gm-config": "DIR",
+    "--gm-state": "DIR",
+    "--gm-cache": "DIR",
+    "--gm-explain": "[json]",
+    "--gm-plan": "FILE",
+    "--gm-isolation": "KIND",
+    "--gm-unmask": "KIND[,KIND...]|none",
+    "--gm-locked": "",
+    "--gm-no": "PLUGIN[,PLUGIN...]",
+    "--gm-json": "FILE",
+    "--gm-help": "",
+    "--gm-version": "",
+}
+"""Our words on emerge's command line, each with the shape of its value: in brackets where it may be left out."""
+
+
+class UnknownWord(UsageError):
+    """A ``--gm-`` word that nobody knows."""
+
+    code = "unknown-word"
+
+    def __init__(self, word: str, known: Iterable[str]) -> None:
+        near = nearest(word.partition("=")[0], known)
+        super().__init__(f"unknown word {word!r}", remedy=f"{near} ?" if near else "gm-emerge --gm-help")
+        self.word = word
+
+
+class WordNeedsValue(UsageError):
+    """A ``--gm-`` word without the ``=value`` that it needs."""
+
+    code = "word-needs-value"
+
+    def __init__(self, word: str, shape: str) -> None:
+        super().__init__(f"{word} needs a value", remedy=f"write {word}={shape}")
+        self.word = word
+
+
+class UnreadableWords(UsageError):
+    """A variable that holds words has a quote that is not closed."""
+
+    code = "unreadable-words"
+
+    def __init__(self, variable: str, why: str) -> None:
+        super().__init__(f"{variable} cannot be parted into words: {why}", remedy=f"unset {variable}, or quote it well")
+        self.variable = variable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the user typed, ours parted from emerge's."""
+
+    words: tuple[str, ...]
+    """Emerge's words, in order."""
+    said: Mapping[str, str]
+    """Our words without ``--gm-``; the last of a kind wins, but ``no`` adds up."""
+
+    @classmethod
+    def of(cls, argv: Iterable[str], environ: Mapping[str, str], *, called: str = "gm-emerge") -> Self:
+        """Part a command line.
+
+        Args:
+            called: the name we were started by; ``router-emerge`` chooses the profile router.
+
+        Raises:
+            UnknownWord, WordNeedsValue: a word of ours is wrong.
+            UnreadableWords: GM_DEFAULT_OPTS has an open quote.
+        """
+        said: dict[str, str] = {}
+        if name := environ.get("GM_PROFILE"):
+            said["profile"] = name
+        machine = called.removesuffix("-emerge")
+        if machine not in {called, "gm"}:
+            said["profile"] = machine
+        ours: list[str] = []
+        theirs: list[str] = []
+        rest = iter([*_parted(environ, "GM_DEFAULT_OPTS"), *argv])
+        for word in rest:
+            if word == "--":
+                theirs += [word, *rest]
+            else:
+                (ours if word.startswith("--gm-") else theirs).append(word)
+        for word in ours:
+            name, equals, value = word.partition("=")
+            shape = WORDS.get(name)
+            if shape is None:
+                raise UnknownWord(word, WORDS)
+            if shape and not shape.startswith("[") and not value:
+                raise WordNeedsValue(name, shape)
+            if (equals and not shape) or (name == "--gm-explain" and value not in {"", "json", "text"}):
+                raise UnknownWord(word, WORDS)
+            key = name.removeprefix("--gm-")
+            said[key] = f"{said[key]},{value}" if key == "no" and key in said else value
+        return cls(words=tuple(theirs), said=said)
+
+    @property
+    def without(self) -> frozenset[str]:
+        """The plugins that this run leaves out."""
+        return frozenset(name for name in self.said.get("no", "").split(",") if name)
+
+
+def _parted(environ: Mapping[str, str], variable: str) -> list[str]:
+    try:
+        return shlex.split(environ.get(variable, ""))
+    except ValueError as error:
+        raise UnreadableWords(variable, str(error).lower()) from error
