@@ -1,6 +1,7 @@
 """Worlds for tests: a Gentoo host in a folder with real Portage, and programs run on it."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -33,6 +34,13 @@ def nothing_of_ours_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("GM_", "PORTAGE_", "EMERGE_")) or name in {"ROOT", "SYSROOT", "EPREFIX", "USE", "FEATURES"}:
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def ctrl_c_is_heard() -> None:
+    """Whoever started us in the background made us deaf to SIGINT, and our children with us."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
