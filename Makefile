@@ -14,7 +14,7 @@ demo: ## build one package for two machines on a Gentoo host in .demo, which sta
 
 test: ## run all tests, linters among them; TESTS=tests/unit for some, JOBS=2 for two at once
 	@tools/setup test
-	@.venv/bin/python -m pytest --numprocesses=$(JOBS) --maxprocesses=8 --dist=worksteal $(TESTS)
+	@.venv/bin/python -m pytest -ra --numprocesses=$(JOBS) --maxprocesses=8 --dist=worksteal $(TESTS)
 
 setup: ## only make .venv, with all that gentoomuch, its tests and its linters need
 	@tools/setup test
