@@ -5,19 +5,16 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gentoomuch_portage import files, makeconf
 from gentoomuch_portage.compose import Composed, compose, signature, sources_of
 from gentoomuch_portage.errors import BadFile, UnknownMakeProfile, nearest
 from gentoomuch_portage.plan import MakeProfile
 from gentoomuch_portage.portage_adapter import query
-
-if TYPE_CHECKING:
-    from gentoomuch_portage.configroot import Recipe
+from gentoomuch_portage.recipe import Recipe
 
 
-def written(recipe: "Recipe", stands: Path) -> tuple[Path, Mapping[str, str], Mapping[str, str]]:
+def written(recipe: Recipe, stands: Path) -> tuple[Path, Mapping[str, str], Mapping[str, str]]:
     """Compose a recipe below ``stands``.
 
     Returns:
@@ -67,7 +64,7 @@ def _put(path: Path, content: bytes, mode: int, group: int) -> None:
         os.chown(path, -1, group)
 
 
-def _link_profile(recipe: "Recipe", fresh: Path, inputs: dict[str, str]) -> None:
+def _link_profile(recipe: Recipe, fresh: Path, inputs: dict[str, str]) -> None:
     """make.profile: what the profile says, or the host's own; only the host's where it is for building."""
     asked = [part for _, part in recipe.parts if isinstance(part, MakeProfile)]
     link = fresh / "etc/portage/make.profile"

@@ -7,7 +7,6 @@ the process, so kill -9 leaves at most a folder with a dot that the next collect
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import time
@@ -15,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gentoomuch_portage import __version__, files
-from gentoomuch_portage.plan import File, Layer, Line, MakeProfile, Part
+from gentoomuch_portage import files
+from gentoomuch_portage.recipe import Recipe
 
 _RACY = 2_000_000_000
 """Nanoseconds. A file changed so shortly before its signature was taken may change again unseen."""
@@ -38,31 +37,6 @@ class Laid:
     """Whether this call composed it."""
     lock: int
     """A descriptor; the configroot stays while it is open."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """What a configroot is made of."""
-
-    host: Path
-    """The host's etc/portage."""
-    base: str
-    """``host`` or ``none``."""
-    config: Path
-    """The configuration directory; no link of a layer may lead out of it."""
-    parts: tuple[tuple[str, Part], ...]
-    building: bool = False
-    """For the packages that a foreign root's profile installs in ``/`` for building."""
-
-    @property
-    def digest(self) -> str:
-        said = [__version__, self.base, str(self.host), str(self.config), str(self.building)]
-        said += [
-            f"{type(part).__name__} {part}"
-            for _, part in self.parts
-            if isinstance(part, Layer | File | Line | MakeProfile)
-        ]
-        return hashlib.sha256("\0".join(said).encode()).hexdigest()[:24]
 
 
 def lay(recipe: Recipe, cache: Path) -> Laid:

@@ -4,8 +4,8 @@ import os
 from dataclasses import replace
 
 from gentoomuch_portage import configroot
-from gentoomuch_portage.configroot import Recipe
 from gentoomuch_portage.plan import Plan
+from gentoomuch_portage.recipe import Recipe
 from gentoomuch_portage.requirement import machine_flags
 from gentoomuch_portage.settings import Settings
 

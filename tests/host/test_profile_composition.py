@@ -19,9 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gentoomuch_portage import configroot
-from gentoomuch_portage.configroot import Recipe
 from gentoomuch_portage.embedded import Host
 from gentoomuch_portage.plan import Layer, MakeProfile
+from gentoomuch_portage.recipe import Recipe
 
 Values = dict[str, str]
 

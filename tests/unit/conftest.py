@@ -9,8 +9,9 @@ import pytest
 
 from gentoomuch_portage import configroot, embedded
 from gentoomuch_portage.compose import Composed, Source, compose
-from gentoomuch_portage.configroot import Laid, Recipe
+from gentoomuch_portage.configroot import Laid
 from gentoomuch_portage.plan import Layer, Part
+from gentoomuch_portage.recipe import Recipe
 
 hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("unhurried")

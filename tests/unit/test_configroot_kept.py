@@ -56,7 +56,7 @@ MAKER = """
 import sys
 from pathlib import Path
 from gentoomuch_portage import configroot
-from gentoomuch_portage.configroot import Recipe
+from gentoomuch_portage.recipe import Recipe
 from gentoomuch_portage.plan import Layer
 host, config, cache = map(Path, sys.argv[1:4])
 layers = tuple(("profile", Layer(name, config / "layers" / name)) for name in ("one", "two"))

@@ -1,0 +1,34 @@
+"""What a configroot is made of; equal recipes make equal configroots while their files are equal."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from gentoomuch_portage import __version__
+from gentoomuch_portage.plan import File, Layer, Line, MakeProfile, Part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What a configroot is made of."""
+
+    host: Path
+    """The host's etc/portage."""
+    base: str
+    """``host`` or ``none``."""
+    config: Path
+    """The configuration directory; no link of a layer may lead out of it."""
+    parts: tuple[tuple[str, Part], ...]
+    building: bool = False
+    """For the packages that a foreign root's profile installs in ``/`` for building."""
+
+    @property
+    def digest(self) -> str:
+        """What it is remembered by."""
+        said = [__version__, self.base, str(self.host), str(self.config), str(self.building)]
+        said += [
+            f"{type(part).__name__} {part}"
+            for _, part in self.parts
+            if isinstance(part, Layer | File | Line | MakeProfile)
+        ]
+        return hashlib.sha256("\0".join(said).encode()).hexdigest()[:24]
