@@ -8,10 +8,13 @@ import struct
 import tarfile
 from collections.abc import Iterable, Mapping
 
-from backports import zstd
-
 from gentoomuch_portage import binpkgs
 from gentoomuch_portage.binpkgs import Source
+
+try:
+    from compression import zstd  # Python 3.14
+except ImportError:
+    from backports import zstd
 
 PACK = {
     "": bytes,

@@ -7,9 +7,8 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from backports import zstd
 from making import metadata as packed_metadata
-from making import tar, xpak
+from making import tar, xpak, zstd
 
 Changes = Mapping[str, str | None]
 """File of metadata -> what it says from now on; None where it is to be gone."""

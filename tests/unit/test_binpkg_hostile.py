@@ -11,8 +11,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from backports import zstd
-from making import PACK, PLAIN, gpkg, metadata, read, source, tar, xpak
+from making import PACK, PLAIN, gpkg, metadata, read, source, tar, xpak, zstd
 
 from gentoomuch_portage import binpkgs
 from gentoomuch_portage.binpkgs import BadBinpkg
