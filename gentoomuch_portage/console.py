@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,34 @@ def shown(*, as_json: bool = False) -> Iterator[Shown]:
         yield end
     except GmError as error:
         end.status = refuse(error, as_json=as_json)
+
+
+@contextmanager
+def progress(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[str, int], None]]:
+    """Show on a terminal how far long work has come, as long as the block runs.
+
+    Nothing is shown elsewhere, and without rich, which draws it.
+
+    Args:
+        total: steps.
+
+    Returns:
+        To be called with what is worked on now, and how many steps were done since.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield lambda _text, _steps: None
+        return
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    except ImportError:
+        yield lambda _text, _steps: None
+        return
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+    drawn = Console(stderr=True, no_color=not coloured(sys.stderr))
+    with Progress(*columns, console=drawn, transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda text, steps: bar.update(task, description=f"{what} {text}", advance=steps)
 
 
 def coloured(stream: Any) -> bool:

@@ -98,3 +98,11 @@ def features_of_flags(use: Iterable[str]) -> frozenset[str]:
     names = {flag: macro for macro, flag in _X86.items()}
     on = (flag.removeprefix("cpu_flags_x86_") for flag in use if flag.startswith("cpu_flags_x86_"))
     return frozenset(names[flag] for flag in on if flag in names) - _BASELINE
+
+
+def level(name: str) -> frozenset[str]:
+    """The features that a psABI level adds to x86-64: ``x86-64-v3``; none for another name."""
+    for number, (short, _) in enumerate(_LEVELS):
+        if name == f"x86-64-{short}":
+            return frozenset({"CX16"}.union(*(wanted for _, wanted in _LEVELS[number:])))
+    return frozenset()

@@ -42,14 +42,20 @@ def needed_by(binpkg: Binpkg, cache: Path, declared: Mapping[str, str] = _NOTHIN
         return _unknown(error.why)
     if below and not _tells(found or {}):
         return _of_declared(below, declared[below], use, cache)
-    return _of_told(found or {}, use, cache)
+    return told_by(found or {}, use, cache)
 
 
 def _tells(found: Mapping[str, str]) -> bool:
     return bool({requirement.RECORDED, "CFLAGS", "CXXFLAGS"} & found.keys())
 
 
-def _of_told(found: Mapping[str, str], use: Iterable[str], cache: Path) -> Requirement:
+def told_by(found: Mapping[str, str], use: Iterable[str], cache: Path) -> Requirement:
+    """What a package needs by its own metadata.
+
+    Args:
+        found: of ``RECORDED`` and ``needs.VARIABLES`` those that it has.
+        use: its enabled USE flags, cpu_flags_* spelt out.
+    """
     if requirement.RECORDED in found:
         return requirement.of_text(found[requirement.RECORDED])
     if not _tells(found):

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gentoomuch_portage import console, files, profiles
-from gentoomuch_portage.cli import Command
+from gentoomuch_portage.cli import Command, audit
 from gentoomuch_portage.cli.columns import columns
 from gentoomuch_portage.cli.errors import NoProfileSet
 from gentoomuch_portage.cli.parser import Parser, group, listing, profile_named, profiled
@@ -128,6 +128,7 @@ def command() -> Command:
         (
             Command("ls", "list binary packages, and which profiles run them", _add_ls, _ls),
             Command("why", "say for each instance why it would not be taken", _add_why, _why),
+            Command("audit", "say which instruction sets stand in machine code", audit.add_audit, audit.audit),
             Command("mask", "print masks that keep plain emerge from what a CPU cannot run", _add_mask, _mask_lines),
         ),
     )

@@ -1,0 +1,139 @@
+"""``gentoomuch binpkg audit``: real packages, built by real compilers."""
+
+import json
+import re
+
+import pytest
+
+from gentoomuch_portage.embedded import Host
+
+pytest.importorskip("iced_x86", reason="the extra 'audit' is not installed")
+pytest.importorskip("elftools", reason="the extra 'audit' is not installed")
+
+
+@pytest.fixture
+def built(host: Host, on, loops):
+    """Build a package for x86-64, without merging it: ``built("loops", flags="-mavx2")``."""
+
+    def build(name: str, **more) -> None:
+        loops(name, **more)
+        host.profile("old", 'cpu = "x86-64"\n')
+        ended = on("gm-emerge", "--gm-profile=old", "-q", "--buildpkgonly", f"app-demo/{name}")
+        assert ended.status == 0, ended.out + ended.err
+
+    return build
+
+
+def audit(on, *words: str) -> tuple[int, dict]:
+    """The exit status and what was found in the one package."""
+    ended = on("gentoomuch", "binpkg", "audit", "--json", *words)
+    return ended.status, json.loads(ended.out)[0]
+
+
+@pytest.mark.parametrize("more", ["", "RESTRICT=strip"], ids=["stripped", "unstripped"])
+@pytest.mark.parametrize("flags", ["-mavx2", "-mavx2 -static"], ids=["dynamic", "static"])
+def test_a_makefile_that_adds_mavx2_is_found_out(on, built, flags, more):
+    built("loops", flags=flags, more=more)
+
+    status, found = audit(on, "loops")
+
+    assert (status, found["verdict"]) == (1, "exceeds its flags")
+    assert {one["file"].rpartition("/")[2] for one in found["beyond"]} == {"loops"}
+    assert all("avx2" in one["features"] for one in found["beyond"])
+
+
+def test_functions_are_named_where_their_names_are_there(on, built):
+    built("loops", flags="-mavx2", more="RESTRICT=strip")
+
+    _, found = audit(on, "=app-demo/loops-1.0")
+
+    assert {one["function"] for one in found["beyond"]} >= {"total"}
+
+
+@pytest.mark.parametrize("more", ["", "RESTRICT=strip"], ids=["stripped", "unstripped"])
+@pytest.mark.parametrize("flags", ["", "-static"], ids=["dynamic", "static"])
+def test_code_that_the_loader_chooses_is_no_offence(on, built, flags, more):
+    built("chosen", chosen=True, flags=flags, more=more)
+
+    status, found = audit(on, "chosen")
+
+    assert (status, found["verdict"], found["beyond"]) == (0, "dispatches at run time", [])
+    assert {one["how"] for one in found["chosen"]} <= {"ifunc", "target_clones"}
+    assert "avx2" in found["features"]
+
+
+def test_a_package_that_keeps_to_its_flags_is_clean(on, built):
+    built("loops")
+
+    status, found = audit(on, "loops")
+
+    assert (status, found["verdict"], found["chosen"]) == (0, "clean", [])
+    assert found["bytes"] > 100
+
+
+def test_code_is_held_against_the_cpu_of_a_profile(host: Host, on, loops):
+    loops("loops")
+    host.profile("old", 'cpu = "x86-64"\n')
+    host.profile("new", 'cpu = "x86-64-v3"\n')
+    assert on("gm-emerge", "--gm-profile=new", "-q", "--buildpkgonly", "loops").status == 0
+
+    assert audit(on, "loops")[1]["verdict"] == "clean"
+    assert audit(on, "loops", "--profile", "new")[0] == 0
+    status, found = audit(on, "loops", "--profile", "old")
+    assert (status, found["verdict"]) == (1, "exceeds the CPU")
+
+
+def test_an_xpak_is_read_too(host: Host, on, built):
+    host.write("make.conf", (host.etc / "make.conf").read_text() + 'BINPKG_FORMAT="xpak"\n')
+    built("loops", flags="-mavx2")
+
+    status, found = audit(on, "loops")
+
+    assert found["where"].endswith((".xpak", ".tbz2"))
+    assert (status, found["verdict"]) == (1, "exceeds its flags")
+
+
+def test_what_is_installed_is_read_too(host: Host, on, loops):
+    loops("loops", flags="-mavx2")
+    host.profile("old", 'cpu = "x86-64"\n')
+    assert on("gm-emerge", "--gm-profile=old", "-q", "loops").status == 0
+
+    status, found = audit(on, "--installed", "loops")
+
+    assert (status, found["verdict"], found["cpv"]) == (1, "exceeds its flags", "app-demo/loops-1.0")
+
+
+def test_people_are_told_files_functions_and_speed(on, built):
+    built("loops", flags="-mavx2", more="RESTRICT=strip")
+
+    ended = on("gentoomuch", "binpkg", "audit")
+
+    assert ended.status == 1
+    assert re.search(r"^app-demo/loops-1\.0-1  exceeds its flags  .*-march=x86-64", ended.out, re.M)
+    assert re.search(r"avx avx2  \S+/bin/loops: total", ended.out)
+    assert re.search(r"1 package, .* MB of machine code in .* s: \d+\.\d MB/s", ended.err)
+
+
+def test_a_damaged_package_is_told_and_the_others_are_audited(host: Host, on, built):
+    built("loops")
+    built("others")
+    package = next(host.pkgdir.rglob("loops*.gpkg.tar"))
+    content = package.read_bytes()
+    at = content.index(b"image.tar") + 1024
+    package.write_bytes(content[:at] + bytes(200) + content[at + 200 :])
+
+    ended = on("gentoomuch", "binpkg", "audit")
+
+    assert ended.status == 0
+    assert "not audited" in ended.out
+    assert "app-demo/others-1.0-1  clean" in ended.out
+    assert "Traceback" not in ended.err
+
+
+def test_a_missing_library_is_named(host: Host, on, tmp_path):
+    (tmp_path / "iced_x86.py").write_text("raise ImportError\n")
+
+    ended = on("gentoomuch", "binpkg", "audit", PYTHONPATH=str(tmp_path))
+
+    assert ended.status == 69
+    assert "iced-x86" in ended.err
