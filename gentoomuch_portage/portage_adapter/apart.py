@@ -18,12 +18,13 @@ def apart(*, state: Path, cache: Path, build_configroot: Callable[[], str]) -> I
         build_configroot: what governs packages installed in ``/`` where ROOT is another; empty otherwise. Asked anew
             whenever Portage reads its configuration.
     """
-    import portage
     import portage.dbapi.bintree as bintree
     from portage.package.ebuild._config.LocationsManager import LocationsManager
+    from portage.util.mtimedb import MtimeDB
 
     with ExitStack() as held:
-        held.enter_context(patch.object(portage, "MtimeDB", _moved(portage.MtimeDB, state)))
+        # Not portage.MtimeDB, which is imported lazily: its first use would put the plain class in our place.
+        held.enter_context(patch.object(MtimeDB, "__init__", _moved(MtimeDB.__init__, state)))
         # An absolute path wins in os.path.join(EROOT, CACHE_PATH, "binhost", ...): its only use there.
         held.enter_context(patch.object(bintree, "CACHE_PATH", str(cache)))
         if build_configroot():
@@ -32,14 +33,15 @@ def apart(*, state: Path, cache: Path, build_configroot: Callable[[], str]) -> I
         yield
 
 
-def _moved(plain: Any, state: Path) -> Callable[..., Any]:
+def _moved(plain: Callable[..., None], state: Path) -> Callable[..., None]:
     """MtimeDB, but of a file of this profile for each EROOT."""
 
-    def opened(filename: str) -> Any:
+    @functools.wraps(plain)
+    def opened(self: Any, filename: str) -> None:
         eroot = filename.removesuffix("/var/cache/edb/mtimedb").strip("/").replace("/", "-")
         own = state / "resume" / (eroot or "root")
         own.mkdir(parents=True, exist_ok=True)
-        return plain(str(own / "mtimedb"))
+        plain(self, str(own / "mtimedb"))
 
     return opened
 
