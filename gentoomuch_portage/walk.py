@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pluggy import PluginManager
 
-from gentoomuch_portage import __version__, console, files, manager, profiles
+from gentoomuch_portage import __version__, configroot, console, files, manager, profiles
 from gentoomuch_portage.errors import ProfileBeaten
 from gentoomuch_portage.events import Events
 from gentoomuch_portage.laying import lay
@@ -71,8 +71,18 @@ def _with(request: Request, settings: Settings, name: str, plugins: Iterable[tup
     try:
         return _carry_out(plan, taking_part, settings, listeners)
     finally:
+        _tell_of_altered(plan, settings)
         for lock in locks:
             os.close(lock)
+
+
+def _tell_of_altered(plan: Plan, settings: Settings) -> None:
+    """Say so where emerge wrote into a configroot, as --autounmask-write does: the next run makes it again."""
+    for root in filter(None, (plan.configroot, plan.build_configroot)):
+        for file in configroot.altered(Path(root)):
+            name = file.relative_to(Path(root) / "etc/portage")
+            console.warn(f"emerge wrote {name} into a configroot that will not last: {file}")
+            console.tell(f"gentoomuch:     try: copy what it says into a layer, below {settings.config}/layers")
 
 
 def _carry_out(plan: Plan, taking_part: PluginManager, settings: Settings, listeners: Events) -> int:
