@@ -1,6 +1,5 @@
 """One file of metadata as text that can be believed to be a variable."""
 
-import unicodedata
 from collections.abc import Callable
 
 from gentoomuch_portage.binpkgs.source import MOST_VALUE, Source
@@ -18,6 +17,6 @@ def value(source: Source, key: str, size: int, take: Callable[[int], bytes]) -> 
     if size > MOST_VALUE:
         raise source.bad(f"its {key} has {size} bytes")
     text = take(size).decode("utf-8", "replace").strip()
-    if any(unicodedata.category(sign) == "Cc" and sign not in "\n\t" for sign in text):
+    if not text.replace("\n", " ").replace("\t", " ").isprintable():
         raise source.bad(f"its {key} holds control characters")
     return text

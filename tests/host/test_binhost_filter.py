@@ -309,3 +309,4 @@ def test_resume_takes_nothing_that_the_cpu_cannot_run(host: Host, fill, emerge, 
     status, said = emerge("--resume", "--skipfirst")
 
     assert not list(host.vdb.glob("dev-demo/libgreet-*")), said
+    assert re.search(REASONS[10], refused(said)[1])

@@ -182,6 +182,7 @@ def test_a_name_that_comes_twice_is_refused(form):
         (b"-O2 " * (1 << 18), "its CFLAGS has 1048576 bytes"),
         (b"-O2\0-march=x", "control characters"),
         (b"-O2\x1b[2J", "control characters"),
+        ("-O2 \u202e".encode(), "control characters"),
     ],
 )
 def test_flags_that_no_compiler_takes_are_refused(form, flags, told):
