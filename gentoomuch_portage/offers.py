@@ -13,6 +13,7 @@ from gentoomuch_portage.binpkgs.pools import Pools, Unread, proxy_of_environment
 from gentoomuch_portage.binpkgs.reader import Reader
 from gentoomuch_portage.binpkgs.source import BadBinpkg
 from gentoomuch_portage.plan import Plan
+from gentoomuch_portage.portage_adapter import userpatches
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
 from gentoomuch_portage.requirement import Requirement, Verdict
 from gentoomuch_portage.settings import Settings
@@ -23,8 +24,33 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 def verdict(binpkg: Binpkg, plan: Plan, settings: Settings) -> Verdict:
     """Whether a binary package may be used for a plan's profile, and why not."""
     needed = needed_by(binpkg, settings.cache, settings.binhosts)
-    cpu = plan.build_cpu if plan.root != "/" and binpkg.root == "/" else plan.cpu
-    return requirement.judge(needed, offered_by(cpu, settings.cache), unknown=plan.unknown)
+    has = offered_for(binpkg, plan, settings.cache)
+    judged = requirement.judge(needed, has, unknown=plan.unknown)
+    if plan.audit == "yes" and judged.code == "unknown" and not judged.accept and binpkg.path is not None:
+        return _by_machine_code(binpkg.path, judged, has, settings.cache)
+    return judged
+
+
+def _by_machine_code(path: Path, judged: Verdict, has: Requirement, cache: Path) -> Verdict:
+    """The verdict on a package that does not tell its flags, by what stands in its files.
+
+    Code that needs nothing which the CPU lacks, dispatched or not, runs; anything else proves nothing.
+    """
+    from gentoomuch_portage.audit import judgement, kept
+
+    try:
+        proven = judgement.proven(kept.audited(path, cache), has, judged.reason)
+    except BadBinpkg as error:
+        return replace(judged, reason=f"{judged.reason}; its machine code: {error.why}")
+    if proven is None:
+        return replace(judged, reason=f"{judged.reason}; its machine code cannot be read as a whole")
+    cleared = requirement.judge(proven, has)
+    return cleared if cleared.accept else replace(judged, reason=proven.told)
+
+
+def offered_for(binpkg: Binpkg, plan: Plan, cache: Path) -> Requirement:
+    """What the CPU offers that a binary package is for: that of the profile, or of this machine for building."""
+    return offered_by(plan.build_cpu if plan.root != "/" and binpkg.root == "/" else plan.cpu, cache)
 
 
 def needed_by(binpkg: Binpkg, cache: Path, declared: Mapping[str, str] = _NOTHING) -> Requirement:
@@ -43,6 +69,16 @@ def needed_by(binpkg: Binpkg, cache: Path, declared: Mapping[str, str] = _NOTHIN
     if below and not _tells(found or {}):
         return _of_declared(below, declared[below], use, cache)
     return told_by(found or {}, use, cache)
+
+
+def told(binpkg: Binpkg, settings: Settings) -> Mapping[str, str] | None:
+    """What a binary package tells of itself; None where it cannot be looked into, or is not, as its binhost is
+    declared to be good."""
+    reader = _reader(settings.cache, os.getpid())
+    try:
+        return reader.remembered(binpkg) if _declared(binpkg.url, settings.binhosts) else reader.read(binpkg)
+    except (BadBinpkg, Unread):
+        return None
 
 
 def _tells(found: Mapping[str, str]) -> bool:
@@ -105,7 +141,7 @@ def _unknown(told: str) -> Requirement:
 @functools.lru_cache(maxsize=1)
 def _reader(cache: Path, process: int) -> Reader:
     """One reader for all packages of a run; a process that Portage forks must not share its connections."""
-    return Reader(cache, {requirement.RECORDED, *needs.VARIABLES}, Pools(proxy_of_environment))
+    return Reader(cache, {requirement.RECORDED, *needs.VARIABLES, "USER_PATCHES", userpatches.NAMED}, Pools(proxy_of_environment))
 
 
 @functools.lru_cache(maxsize=8)

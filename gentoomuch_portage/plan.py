@@ -139,6 +139,8 @@ class Plan:
     """The same for what is installed in ``/`` for building, where the root is another."""
     unknown: str = "reject"
     """``reject`` or ``accept`` a binary package that does not tell its flags."""
+    audit: str = "no"
+    """``yes`` where the machine code of binary packages is looked into before they are used."""
     parts: tuple[tuple[str, Part], ...] = ()
     """Each part with the name of the plugin that gave it."""
 
@@ -176,7 +178,9 @@ class Plan:
         return cls(words=words, env=env, parts=parts, **rest)
 
 
-_TEXTS = ("profile", "base", "root", "configroot", "build_configroot", "isolation", "cpu", "build_cpu", "unknown")
+_TEXTS = (
+    "profile", "base", "root", "configroot", "build_configroot", "isolation", "cpu", "build_cpu", "unknown", "audit",
+)  # fmt: skip
 
 
 def _text(found: object) -> str:
@@ -227,6 +231,7 @@ def make_plan(request: "Request", profile: "Profile", parts: Iterable[tuple[str,
         env=dict(sorted(env.items())),
         isolation=request.said.get("isolation") or profile.isolation,
         unknown=profile.binpkg["unknown"],
+        audit="yes" if profile.binpkg["audit"] else "no",
         parts=parts,
     )
 

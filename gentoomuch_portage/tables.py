@@ -23,6 +23,7 @@ PROFILE: Mapping[str, Any] = {
         "remote": bool,
         "unknown": ("reject", "accept"),
         "prefer": ("newest", "fastest"),
+        "audit": bool,
     },
 }
 """Keys of ``profiles/NAME.toml``. A type; a tuple of words or types to choose from; a list of one type; a table."""

@@ -50,17 +50,20 @@ def excess(finding: Finding, report: Report, has: Requirement) -> tuple[str, ...
     return tuple(sorted(name.lower() for name in set(finding.features) - _allowed(report, has)))
 
 
-def proven(report: Report, told: str) -> Requirement | None:
+def proven(report: Report, has: Requirement, told: str) -> Requirement | None:
     """What a package needs at most, for one that does not tell: all that stands in its code, dispatched or not.
 
+    Args:
+        has: the CPU that it would run on. Portage has compared CHOST; the kind of machine is seen in the code.
+        told: why its flags are not known.
+
     Returns:
-        None where its code does not prove it: a part of it could not be read, or is of another ABI.
+        None where its code does not prove it: a part of it could not be read, or is for another kind of machine.
     """
-    if report.skipped or not report.machines <= {"x86_64"}:
+    if report.skipped or not report.machines <= ({"x86_64"} & has.abi):
         return None
-    abi = frozenset({"x86_64", "LP64"}) if report.machines else frozenset()
     words = " ".join(sorted(name.lower() for name in report.features)) or "nothing beyond the oldest CPU"
-    return Requirement(features=report.features, abi=abi, told=f"{told}; its machine code has {words}")
+    return Requirement(features=report.features, abi=has.abi, told=f"{told}; its machine code has {words}")
 
 
 def _beyond(findings: Iterable[Finding], allowed: frozenset[str]) -> Iterable[Finding]:

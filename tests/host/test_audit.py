@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from repacking import instance
 
 from gentoomuch_portage.embedded import Host
 
@@ -22,6 +23,19 @@ def built(host: Host, on, loops):
         assert ended.status == 0, ended.out + ended.err
 
     return build
+
+
+@pytest.fixture
+def silent(host: Host, on):
+    """Make the one package that was built tell nothing of its flags."""
+
+    def hush() -> None:
+        (built,) = host.pkgdir.rglob("*.gpkg.tar")
+        instance(built, host.pkgdir, 2, {"CFLAGS": None, "CXXFLAGS": None})
+        built.unlink()
+        assert on("emaint", "binhost", "--fix").status == 0
+
+    return hush
 
 
 def audit(on, *words: str) -> tuple[int, dict]:
@@ -137,3 +151,48 @@ def test_a_missing_library_is_named(host: Host, on, tmp_path):
 
     assert ended.status == 69
     assert "iced-x86" in ended.err
+
+
+AUDITED = 'cpu = "x86-64"\n[binpkg]\naudit = true\n'
+
+
+def test_what_a_build_exceeds_is_told_when_it_is_over(host: Host, on, loops):
+    loops("loops", flags="-mavx2", more="RESTRICT=strip")
+    host.profile("old", AUDITED)
+
+    ended = on("gm-emerge", "--gm-profile=old", "-q", "--buildpkgonly", "loops")
+
+    assert ended.status == 0
+    assert "exceeds its flags (-march=x86-64)" in ended.err
+    assert "avx avx2 in" in ended.err
+
+
+def test_code_beyond_the_cpu_is_refused_whatever_its_flags_say(host: Host, on, built):
+    built("loops", flags="-mavx2", more="RESTRICT=strip")
+    assert on("gm-emerge", "--gm-profile=old", "-pk", "loops").out.count("[binary")
+    host.profile("old", AUDITED)
+
+    ended = on("gm-emerge", "--gm-profile=old", "-pk", "loops")
+
+    assert "[ebuild" in ended.out
+    assert re.search(r"=app-demo/loops-1\.0-1 its machine code needs avx, avx2 in \S+/loops: ", ended.out + ended.err)
+
+
+def test_a_package_that_tells_no_flags_is_cleared_by_its_code(host: Host, on, built, silent):
+    built("loops")
+    silent()
+    assert "[ebuild" in on("gm-emerge", "--gm-profile=old", "-pk", "loops").out
+    host.profile("old", AUDITED)
+
+    assert "[binary" in on("gm-emerge", "--gm-profile=old", "-pk", "loops").out
+
+
+def test_dispatched_code_beyond_the_cpu_clears_no_package_that_tells_no_flags(host: Host, on, built, silent):
+    built("chosen", chosen=True)
+    silent()
+    host.profile("old", AUDITED)
+
+    ended = on("gm-emerge", "--gm-profile=old", "-pk", "chosen")
+
+    assert "[ebuild" in ended.out
+    assert "does not tell its flags; its machine code has avx avx2" in ended.out + ended.err

@@ -1,0 +1,90 @@
+"""``[binpkg] audit = true``: the machine code of binary packages, read before they are used and after they are built.
+
+A package whose code plainly needs more than the profile's CPU is refused, whatever its flags say. One that does not
+tell its flags is cleared where its code needs nothing that the CPU lacks (``offers.verdict``). What a run has built is
+looked into when the run is over; what exceeds its flags is told, and nothing else becomes of it.
+"""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from gentoomuch_portage import console, offers
+from gentoomuch_portage.binpkgs.source import BadBinpkg
+from gentoomuch_portage.hookspec import hookimpl
+from gentoomuch_portage.plan import Part, Plan, Show
+from gentoomuch_portage.portage_adapter import query
+from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
+from gentoomuch_portage.profiles import Profile
+from gentoomuch_portage.request import Request
+from gentoomuch_portage.settings import Settings
+
+_SUFFIXES = (".gpkg.tar", ".xpak", ".tbz2")
+
+
+@hookimpl
+def gm_parts(request: Request, settings: Settings, profile: Profile) -> Iterator[Part]:
+    if profile.binpkg["audit"]:
+        from gentoomuch_portage.audit import work
+
+        work.available()
+        yield Show("the machine code of binary packages is read before they are used")
+
+
+@hookimpl(trylast=True)
+def gm_reject_binpkg(binpkg: Binpkg, plan: Plan, settings: Settings) -> str | None:
+    if plan.audit != "yes" or binpkg.path is None:
+        return None
+    from gentoomuch_portage.audit import judgement, kept
+
+    try:
+        report = kept.audited(binpkg.path, settings.cache)
+    except BadBinpkg as error:
+        return f"its machine code cannot be read: {error.why}" if plan.unknown == "reject" else None
+    has = offers.offered_for(binpkg, plan, settings.cache)
+    beyond = judgement.judge(report, has).beyond
+    if not beyond:
+        return None
+    lacking = ", ".join(judgement.excess(beyond[0], report, has))
+    return f"its machine code needs {lacking} in {beyond[0].file}: {beyond[0].where}"
+
+
+@hookimpl
+def gm_after_run(plan: Plan, settings: Settings, status: int, seconds: float) -> None:
+    if plan.audit != "yes":
+        return
+    for path in _built(plan, time.time() - seconds):
+        for line in _exceeding(path, settings):
+            console.warn(line)
+
+
+def _built(plan: Plan, since: float) -> list[Path]:
+    """The binary packages that a run has made, or fetched."""
+    folder = Path(query.load(Path(plan.configroot)).values["PKGDIR"])
+    found = (path for path in folder.rglob("*") if path.name.endswith(_SUFFIXES))
+    return sorted(path for path in found if path.stat().st_ctime >= since)
+
+
+def _exceeding(path: Path, settings: Settings) -> Iterator[str]:
+    from gentoomuch_portage.audit import judgement, kept
+
+    try:
+        report = kept.audited(path, settings.cache)
+    except BadBinpkg as error:
+        yield error.message
+        return
+    flags = offers.needed_by(_nameless(path), settings.cache)
+    judged = judgement.judge(report, flags)
+    if judged.exceeds:
+        yield f"{path.name} exceeds its flags ({flags.told}):"
+        for one in judged.beyond[:3]:
+            yield f"    {' '.join(judgement.excess(one, report, flags))} in {one.file}: {one.where}"
+
+
+def _nameless(path: Path) -> Binpkg:
+    """A binary package of which nothing is known but its file."""
+    nothing: frozenset[str] = frozenset()
+    return Binpkg(
+        cpv=path.name, root="/", build_id=0, build_time=0, use=nothing, iuse=nothing, chost="", path=path, url="",
+        size=0, digests=(),
+    )  # fmt: skip
