@@ -25,7 +25,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["gentoomuch_portage", "gentoomuch_portage.*"]),
-    package_data={"gentoomuch_portage.embedded": ["repository/**/*", "sources/**/*"]},
+    include_package_data=True,  # all that MANIFEST.in grafts
     data_files=pages(),
     install_requires=[
         "portage>=3.0.83",

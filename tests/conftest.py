@@ -34,6 +34,7 @@ def nothing_of_ours_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("GM_", "PORTAGE_", "EMERGE_")) or name in {"ROOT", "SYSROOT", "EPREFIX", "USE", "FEATURES"}:
             monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")  # or pip would write into HOME
 
 
 @pytest.fixture(autouse=True, scope="session")
