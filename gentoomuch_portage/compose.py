@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from gentoomuch_portage.errors import BadFile, BadLayer
 from gentoomuch_portage.makeconf import Piece
-from gentoomuch_portage.plan import File, Layer, Line, Part
+from gentoomuch_portage.plan import File, Layer, Line, Part, Patches
 from gentoomuch_portage.portage_adapter import query
 from gentoomuch_portage.portage_adapter.complaints import check_sections
 
@@ -25,6 +25,8 @@ LEFT_OUT = frozenset({"make.profile", "gnupg"})
 """Said otherwise (make.profile), or not read from a configroot (gnupg)."""
 OTHER_TOOLS = frozenset({"CVS", "RCS", "SCCS"})
 """Directories that Portage passes over, besides those with a dot. Source: portage.const.VCS_DIRS."""
+PATCHES = (".patch", ".diff")
+"""What a file is called that Portage takes for a patch. Source: eapply_user in phase-helpers.sh."""
 FOR_BUILDING = frozenset({"env", "patches", "savedconfig", "repos.conf", "binrepos.conf", "sets", "sets.conf"})
 """What a layer says of packages that are installed in ``/`` for building, besides package.*: not the
 flags and the make_profile of another machine."""
@@ -66,7 +68,7 @@ def compose(sources: Iterable[Source], added: Iterable[tuple[str, Part]], *, bui
 
     Args:
         sources: in order; later ones win.
-        added: parts of plugins; of these only ``File`` and ``Line`` are laid.
+        added: parts of plugins; of these only ``Patches``, ``File`` and ``Line`` are laid.
         building: for the packages that are installed in ``/`` for building.
 
     Raises:
@@ -89,6 +91,8 @@ def compose(sources: Iterable[Source], added: Iterable[tuple[str, Part]], *, bui
                 turn = f"/{number:0{width}}-{source.name}" if _stacked(name) else ""
                 atoms = path.name.startswith("package.") and source.inside is not None
                 _lay(result, source, path, name + turn, checked=atoms)
+    added = tuple(added)
+    _lay_sets(result, [part for _, part in added if isinstance(part, Patches)])
     _add(result, added, known, f"{len(sources):0{width}}-plugins", building=building)
     for piece in result.pieces:
         for path in piece.sourced():
@@ -110,6 +114,30 @@ def _for_building(name: str) -> bool:
     """Whether it says something of packages that are installed in ``/`` for building."""
     top = name.split("/", 1)[0]
     return top in FOR_BUILDING or top.startswith("package.")
+
+
+def _lay_sets(result: Composed, sets: list[Patches]) -> None:
+    """Lay the patches of sets, each under a name that keeps the order of the sets, and no set over another."""
+    for number, part in enumerate(sets):
+        source = Source(part.name, part.folder, part.folder.parents[1])
+        for one in _tree(result, source, part.folder):
+            match one.relative_to(part.folder).parts:
+                case (category, package, name) if name.endswith(PATCHES):
+                    at = f"patches/{category}/{package}/{patch_name(number, len(sets), part.name, name)}"
+                    _lay(result, source, one, at)
+
+
+def patch_name(turn: int, sets: int, name: str, file: str) -> str:
+    """The name of a set's patch in a configroot: ``00-musl-fix.patch``.
+
+    Portage applies patches in the order of their names, and of equal names only that of the most telling folder.
+
+    Args:
+        turn: of the set, from 0.
+        sets: how many there are.
+        name: of the set.
+    """
+    return f"{turn:0{max(2, len(str(sets - 1)))}}-{name}-{file}"
 
 
 def _add(

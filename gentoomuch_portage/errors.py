@@ -155,6 +155,15 @@ class BadLayer(ConfigError):
         super().__init__(f"{path}:{line}: {what}" if line else f"{path}: {what}", remedy=remedy)
 
 
+class BadPatchSet(ConfigError):
+    """A patch set that is missing, broken, or outside of the configuration directory."""
+
+    code = "bad-patch-set"
+
+    def __init__(self, path: Path | str, line: int, what: str, *, remedy: str = "") -> None:
+        super().__init__(f"{path}:{line}: {what}" if line else f"{path}: {what}", remedy=remedy)
+
+
 class UnknownMakeProfile(ConfigError):
     """``make_profile`` names a directory that no configured repository has."""
 

@@ -25,6 +25,17 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
+class Patches:
+    """A patch set, in its turn: ``CAT/PN[-PV[-rN]][:SLOT]/*.patch``."""
+
+    name: str
+    folder: Path
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.folder})"
+
+
+@dataclass(frozen=True, slots=True)
 class File:
     """A whole file below etc/portage, after all layers."""
 
@@ -110,10 +121,10 @@ class Show:
         return self.text
 
 
-Part = Layer | File | Line | MakeProfile | Word | Env | Unmask | Locked | Show
+Part = Layer | Patches | File | Line | MakeProfile | Word | Env | Unmask | Locked | Show
 KINDS: Mapping[str, type[Any]] = {
-    "layer": Layer, "file": File, "line": Line, "make_profile": MakeProfile, "word": Word, "env": Env, "unmask": Unmask,
-    "locked": Locked, "show": Show,
+    "layer": Layer, "patches": Patches, "file": File, "line": Line, "make_profile": MakeProfile, "word": Word, "env": Env,
+    "unmask": Unmask, "locked": Locked, "show": Show,
 }  # fmt: skip
 
 
@@ -197,7 +208,7 @@ def _list(found: object) -> list[object]:
 
 def _part(kind: str, data: Mapping[str, object]) -> Part:
     texts: dict[str, Any] = {key: _text(value) for key, value in data.items()}
-    if KINDS[kind] is Layer:
+    if KINDS[kind] in {Layer, Patches}:
         texts["folder"] = Path(texts["folder"])
     part: Part = KINDS[kind](**texts)
     return part

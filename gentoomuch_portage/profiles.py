@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gentoomuch_portage import tables
-from gentoomuch_portage.errors import BadLayer, BadName, BadSetting, UnknownProfile, listed, nearest
+from gentoomuch_portage.errors import BadLayer, BadName, BadPatchSet, BadSetting, UnknownProfile, listed, nearest
 from gentoomuch_portage.settings import Settings
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]*")
@@ -89,23 +89,40 @@ def layer_folder(settings: Settings, profile: Profile, name: str) -> Path:
         BadName: the name would leave ``layers/``.
         BadLayer: it is missing, a broken link, or leads out of the configuration directory.
     """
+    return _named(settings, profile, "layers", name, "layer", BadLayer)
+
+
+def patch_folder(settings: Settings, profile: Profile, name: str) -> Path:
+    """The folder of one patch set of a profile.
+
+    Raises:
+        BadName: the name would leave ``patches/``.
+        BadPatchSet: it is missing, a broken link, or leads out of the configuration directory.
+    """
+    return _named(settings, profile, "patches", name, "patch set", BadPatchSet)
+
+
+def _named(
+    settings: Settings, profile: Profile, key: str, name: str, kind: str, error: type[BadLayer | BadPatchSet]
+) -> Path:
+    """A folder of the configuration that a list of a profile names; the key is where such folders lie, too."""
     if not _NAME.fullmatch(name):
-        raise BadName("layer", name, profile.where("layers", name))
-    top = settings.config / "layers"
+        raise BadName(kind, name, profile.where(key, name))
+    top = settings.config / key
     folder = top / name
     if folder.is_symlink() and not folder.exists():
-        told, remedy = f"layer {name!r} is a broken link: {folder} -> {folder.readlink()}", f"rm {folder}"
+        told, remedy = f"{kind} {name!r} is a broken link: {folder} -> {folder.readlink()}", f"rm {folder}"
     elif not folder.is_dir():
         known = sorted(one.name for one in top.iterdir() if one.is_dir()) if top.is_dir() else []
         near = nearest(name, known)
-        told = f"there is no layer {name!r} {listed(known)}"
+        told = f"there is no {kind} {name!r} {listed(known)}"
         remedy = f'"{near}" ?' if near else f"mkdir -p {folder}"
     elif not folder.resolve().is_relative_to(settings.config.resolve()):
-        told = f"layer {name!r} leads out of {settings.config}: {folder} -> {folder.resolve()}"
-        remedy = "copy it into layers/; a configuration is one tree that can be moved and kept in git"
+        told = f"{kind} {name!r} leads out of {settings.config}: {folder} -> {folder.resolve()}"
+        remedy = f"copy it into {key}/; a configuration is one tree that can be moved and kept in git"
     else:
         return folder
-    raise BadLayer(*_place(profile.file, "layers", name), told, remedy=remedy)
+    raise error(*_place(profile.file, key, name), told, remedy=remedy)
 
 
 def valid(name: str, kind: str, where: str = "") -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gentoomuch_portage import __version__
-from gentoomuch_portage.plan import File, Layer, Line, MakeProfile, Part
+from gentoomuch_portage.plan import File, Layer, Line, MakeProfile, Part, Patches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,6 @@ class Recipe:
         said += [
             f"{type(part).__name__} {part}"
             for _, part in self.parts
-            if isinstance(part, Layer | File | Line | MakeProfile)
+            if isinstance(part, Layer | Patches | File | Line | MakeProfile)
         ]
         return hashlib.sha256("\0".join(said).encode()).hexdigest()[:24]

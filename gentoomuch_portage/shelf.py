@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from gentoomuch_portage import offers
 from gentoomuch_portage.errors import RunError
+from gentoomuch_portage.patches import offered
 from gentoomuch_portage.plan import Plan
 from gentoomuch_portage.portage_adapter import apart, store
 from gentoomuch_portage.portage_adapter.store import Offer
@@ -30,12 +31,15 @@ class Judged:
     """What it was built with, in words."""
     verdict: Verdict
     """Of the CPU alone."""
+    patches: str
+    """Why its user patches are not those of the profile; empty where they are."""
 
     @property
     def reasons(self) -> tuple[tuple[str, str], ...]:
-        """Code and text of all that stands against it, the CPU first; empty where it would be taken."""
+        """Code and text of all that stands against it, the CPU and user patches first; empty where there is nothing."""
         cpu = () if self.verdict.accept else ((self.verdict.code, self.verdict.reason),)
-        return (*cpu, *self.offer.against)
+        patches = (("patches", self.patches),) if self.patches else ()
+        return (*cpu, *patches, *self.offer.against)
 
 
 def judged(plan: Plan, settings: Settings, asked: str | None = None, *, remote: bool = False) -> list[Judged]:
@@ -68,4 +72,6 @@ def refused(found: Iterable[Judged]) -> list[Judged]:
 
 def _judge(offer: Offer, plan: Plan, settings: Settings) -> Judged:
     verdict = offers.verdict(offer.binpkg, plan, settings)
-    return Judged(offer=offer, flags=offers.needed_by(offer.binpkg, settings.cache).told, verdict=verdict)
+    told = offers.needed_by(offer.binpkg, settings.cache).told
+    patches = offered.against(offer.binpkg, plan, settings) or ""
+    return Judged(offer=offer, flags=told, verdict=verdict, patches=patches)

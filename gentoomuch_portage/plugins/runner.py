@@ -32,7 +32,7 @@ def gm_run_emerge(plan: Plan, settings: Settings, reject: Reject) -> int:
             )
         )
         around.enter_context(binpkgs.recorded(RECORDED, needs.recording(settings.cache)))
-        heading = f"CPU features; profile {plan.profile} has {plan.cpu or 'no -march'}"
+        heading = f"CPU features or user patches; profile {plan.profile} has {plan.cpu or 'no -march'}"
         around.enter_context(binpkgs.sifted(reject, heading))
         if granted.possible:
             unmask = unmasking.unmasking(granted.against, granted.grant, granted.settle, profile=plan.profile)

@@ -49,6 +49,10 @@ class Binpkg:
     """Bytes; 0 where the index does not tell."""
     digests: tuple[tuple[str, str], ...]
     """``("SHA512", "...")``, as the index tells them, the strongest first."""
+    slot: str = ""
+    """Without its subslot."""
+    patches: str = ""
+    """Portage's digest over its user patches; empty where it tells of none."""
     others: tuple[Place, ...] = ()
     """All instances of the same package that have to be fetched, in the order in which the resolver asks."""
 
@@ -149,6 +153,8 @@ def shown(pkg: Any) -> Binpkg:
         url=place.url,
         size=place.size,
         digests=place.digests,
+        slot=pkg.slot,
+        patches=pkg.user_patches,
         others=_others(tree, cpv.cp) if remote else (),
     )
 

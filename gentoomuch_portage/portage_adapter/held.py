@@ -28,6 +28,7 @@ class Held:
 
 _FILTER = "refusing binary packages that the CPU cannot run"
 _RECORD = "recording in each package what it needs"
+_PATCHES = "knowing which user patches a package gets"
 NAMES = (
     Held("_emerge.main", "emerge_main", ("args",), "gm-emerge itself"),
     Held("_emerge.main", "parse_opts", ("tmpcmdline", "silent"), "our lines behind --version and --help"),
@@ -50,6 +51,8 @@ NAMES = (
     Held("_emerge.depgraph", "_get_masking_status", ("pkg",), _FILTER),
     Held("portage.package.ebuild.getmaskingstatus", "_MaskReason", ("category", "message"), _FILTER),
     Held("portage.package.ebuild.doebuild", "_post_src_install_write_metadata", ("settings",), _RECORD),
+    Held("portage.package.ebuild._config.UserPatches", "UserPatches._query", ("self", "func", "key"), _PATCHES),
+    Held("portage.package.ebuild._config.UserPatches", "UserPatches.__contains__", ("self", "key"), _PATCHES),
     Held("portage.util", "getconfig", ("mycfg", "allow_sourcing", "expand", "recursive"), "reading make.conf"),
     Held("portage.util", "_recursive_file_list", ("path",), "reading configuration directories in Portage's order"),
 )

@@ -17,7 +17,7 @@ class Offer:
 
     binpkg: Binpkg
     against: tuple[tuple[str, str], ...]
-    """Code and reason: ``("keywords", "~amd64 keyword")``; codes are keywords, mask, use, deps, patches and others."""
+    """Code and reason: ``("keywords", "~amd64 keyword")``; codes are keywords, mask, use, deps and others."""
 
 
 def offers(env: Mapping[str, str], asked: str | None, *, remote: bool) -> list[Offer]:
@@ -107,9 +107,6 @@ def _against(graph: Any, config: Any, pkg: Any) -> Iterator[tuple[str, str]]:
         yield "use", "it has " + " ".join(flag if flag in before else f"-{flag}" for flag in sorted(flags))
     if graph._changed_deps(pkg):
         yield "deps", "its ebuild has other dependencies now"
-    settings.setcpv(ebuild)
-    if pkg.user_patches != settings.userPatchDigest(pkg):
-        yield "patches", "it was built with other user patches"
 
 
 _CODES = {"KEYWORDS": "keywords", "package.mask": "mask", "LICENSE": "license", "CHOST": "abi", "EAPI": "eapi"}

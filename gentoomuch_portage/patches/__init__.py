@@ -1,0 +1,1 @@
+"""Patch sets: which patches a package gets, whether they still apply, and the loop of making one."""

@@ -1,0 +1,38 @@
+"""``patches = ["musl", "router"]``: patch sets in the configroot, where Portage's own eapply_user finds them."""
+
+from collections.abc import Iterator
+
+from gentoomuch_portage import console
+from gentoomuch_portage.hookspec import hookimpl
+from gentoomuch_portage.patches import offered, overlaps, sets
+from gentoomuch_portage.plan import File, Part, Patches, Plan
+from gentoomuch_portage.portage_adapter import userpatches
+from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
+from gentoomuch_portage.profiles import Profile, patch_folder
+from gentoomuch_portage.request import Request
+from gentoomuch_portage.settings import Settings
+
+_SET = """[gm-patches-changed]
+class = gentoomuch_portage.portage_adapter.patched.Changed
+world-candidate = false
+"""
+
+
+@hookimpl
+def gm_parts(request: Request, settings: Settings, profile: Profile) -> Iterator[Part]:
+    for name in dict.fromkeys(profile.patches):
+        yield Patches(name, patch_folder(settings, profile, name))
+    yield File("sets.conf", _SET)
+
+
+@hookimpl(wrapper=True)
+def gm_run_emerge(plan: Plan) -> Iterator[None]:
+    for one in overlaps.found(sets.of_plan(plan)):
+        console.warn(one.text)
+    with userpatches.mended(), userpatches.named():
+        return (yield)
+
+
+@hookimpl
+def gm_reject_binpkg(binpkg: Binpkg, plan: Plan, settings: Settings) -> str | None:
+    return offered.against(binpkg, plan, settings)
