@@ -226,6 +226,6 @@ def test_a_cache_that_cannot_be_written_is_told(world):
 
 def test_another_version_of_gentoomuch_makes_its_own(world, monkeypatch):
     world.lay()
-    monkeypatch.setattr(configroot, "__version__", "other")
+    monkeypatch.setattr("gentoomuch_portage.recipe.__version__", "other")
 
     assert world.lay().made

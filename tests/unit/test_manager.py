@@ -255,7 +255,8 @@ def test_no_answer_at_all_is_an_empty_answer(tmp_path: Path):
 
 
 def test_the_one_that_raises_among_those_who_run_is_named(tmp_path: Path):
-    joined = manager.make_manager(tmp_path, also=[("lamp", Raising(ValueError("x")))])
+    alone = frozenset(manager.BUILT_IN) - NEEDED
+    joined = manager.make_manager(tmp_path, without=alone, also=[("lamp", Raising(ValueError("x")))])
 
     with pytest.raises(PluginFailed, match="'lamp' failed in gm_run_emerge: ValueError: x"):
         manager.first(joined, "gm_run_emerge", plan=None, settings=None, reject=None)

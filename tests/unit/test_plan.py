@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gentoomuch_portage import plan as plans
+from gentoomuch_portage import profiles
 from gentoomuch_portage.errors import PartsConflict, UnreadablePlan
 from gentoomuch_portage.plan import Env, File, Layer, Line, MakeProfile, Part, Plan, Show, Word, make_plan
 from gentoomuch_portage.profiles import Profile
@@ -163,7 +164,7 @@ def test_a_plan_that_is_missing_or_no_text_is_refused(tmp_path: Path):
 
 
 def planned(*parts: tuple[str, Part], words: tuple[str, ...] = ()) -> Plan:
-    profile = Profile(name="a", file=Path("a.toml"), unmask={}, binpkg={"unknown": "reject"})
+    profile = Profile(name="a", file=Path("a.toml"), unmask={}, binpkg=profiles._BINPKG)
     return make_plan(asked(*words), profile, parts)
 
 
