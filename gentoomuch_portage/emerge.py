@@ -1,5 +1,6 @@
 """gm-emerge: the door. Without a profile this is emerge; with one, ``walk`` goes on."""
 
+import multiprocessing
 import os
 import sys
 
@@ -44,3 +45,9 @@ def _ours(name: str, argv: list[str]) -> bool:
     from gentoomuch_portage.settings import chosen
 
     return bool(chosen(os.environ, front.eprefix()))
+
+
+if getattr(multiprocessing.current_process(), "_inheriting", False):
+    # A process that multiprocessing spawns imports its parent's script before all else; bin/emerge
+    # readies Portage there, and what such a process says depends on it.
+    front.load()

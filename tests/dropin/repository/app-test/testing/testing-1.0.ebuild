@@ -1,0 +1,12 @@
+# Copyright 2026 gentoomuch-portage authors
+# Distributed under the terms of the GNU General Public License v2
+
+EAPI=8
+
+DESCRIPTION="Not stable anywhere"
+HOMEPAGE="https://github.com/gentoomuch/gentoomuch-portage"
+S="${WORKDIR}"
+
+LICENSE="GPL-2+"
+SLOT="0"
+KEYWORDS="~amd64 ~arm64 ~ppc64 ~riscv ~x86"

@@ -1,0 +1,85 @@
+"""What gm-emerge adds to emerge, where it adds anything; and that it leaves no trace without a profile."""
+
+import subprocess
+
+import pytest
+from twins import run
+
+from gentoomuch_portage import __version__
+
+
+@pytest.mark.parametrize("line", ["--version", "-V"])
+def test_the_version_is_emerges_then_ours(both, line):
+    theirs, ours = both(line)
+
+    assert theirs.out.startswith("Portage ")
+    assert ours.out == f"{theirs.out}gentoomuch-portage {__version__}\n"
+    assert (ours.status, ours.err, ours.left) == (theirs.status, theirs.err, theirs.left)
+
+
+@pytest.mark.parametrize("line", ["--help", "-h"])
+def test_the_help_is_emerges_then_ours(both, line):
+    theirs, ours = both(line)
+
+    assert "emerge" in theirs.out
+    assert ours.out.startswith(theirs.out)
+    assert "--gm-profile=NAME" in ours.out.removeprefix(theirs.out)
+    assert (ours.status, ours.err, ours.left) == (theirs.status, theirs.err, theirs.left)
+
+
+def test_a_word_of_ours_that_asks_for_nothing_changes_nothing(both):
+    theirs, ours = both("-p app-demo/gm-hello", GM_NO="", GM_CONFIG="/nowhere")
+
+    assert ours == theirs
+
+
+def test_gm_default_opts_stand_before_the_command_line(scene):
+    scene.put_back("lived-in")
+    command = [*scene.gm_emerge, "app-test/plain"]
+    process = scene.start(
+        command, {"GM_DEFAULT_OPTS": "--pretend --verbose"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 0, err
+    assert "Total: 1 package (1 upgrade)" in out
+
+
+def test_plain_runs_leave_nothing_of_ours_on_the_host(both):
+    _, ours = both("-1 --buildpkg dev-test/twin")
+
+    assert ours.status == 0
+    assert not [name for name in ours.left if "gentoomuch" in name]
+
+
+def test_an_error_of_portage_itself_is_shown_with_its_traceback(both):
+    theirs, ours = both("-p app-test/plain", PORTAGE_CONFIGROOT="/nowhere")
+
+    assert ours.status == theirs.status == 1
+    assert "Traceback" in ours.err
+    assert _below_the_door(ours.err) == _below_the_door(theirs.err)
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "words"),
+    [
+        ("--info", 0, "Repositories:"),
+        ("-pv app-demo/gm-hello", 0, "Size of downloads"),
+        ("--no-such-option", 2, "unrecognized arguments"),
+        ("-1 dev-test/twin", 0, "Completed (1 of 1) dev-test/twin-1.0"),
+    ],
+)
+def test_gm_emerge_is_emerge_where_portage_is_no_wheel(system_wide, line, status, words):
+    theirs, ours = (
+        run(system_wide, program, line, {}, state="lived-in") for program in (system_wide.emerge, system_wide.gm_emerge)
+    )
+
+    assert ours == theirs
+    assert theirs.status == status, theirs
+    assert words in theirs.out + theirs.err
+
+
+def _below_the_door(told: str) -> list[str]:
+    """The lines of a traceback from emerge_main on: above it stands the name of the program."""
+    lines = told.splitlines()
+    return lines[next(number for number, line in enumerate(lines) if "in emerge_main" in line) :]
