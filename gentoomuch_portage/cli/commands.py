@@ -11,9 +11,17 @@ from gentoomuch_portage.settings import Settings
 
 def ours() -> tuple[Command, ...]:
     """Our own commands, in the order in which help lists them."""
-    from gentoomuch_portage.cli import binpkg, demo, doctor, plugins, profile, unmask
+    from gentoomuch_portage.cli import binpkg, demo, doctor, dotgentoo, plugins, profile, unmask
 
-    return (profile.COMMAND, unmask.COMMAND, binpkg.COMMAND, doctor.COMMAND, plugins.COMMAND, demo.COMMAND)
+    return (
+        profile.COMMAND,
+        unmask.COMMAND,
+        binpkg.COMMAND,
+        dotgentoo.COMMAND,
+        doctor.COMMAND,
+        plugins.COMMAND,
+        demo.COMMAND,
+    )
 
 
 def every(settings: Settings, also: Iterable[tuple[str, object]] = ()) -> tuple[Command, ...]:

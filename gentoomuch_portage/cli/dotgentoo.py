@@ -1,0 +1,65 @@
+"""``gentoomuch dotgentoo``: the folder with which a project says how it is installed."""
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+from gentoomuch_portage import console
+from gentoomuch_portage.cli import Command
+from gentoomuch_portage.cli.parser import Parser, group, listing
+from gentoomuch_portage.settings import Settings
+
+
+def _placed(parser: Parser) -> None:
+    parser.add_argument(
+        "path",
+        nargs="?",
+        type=Path,
+        default=Path(),
+        metavar="PATH",
+        help="the folder, or what holds it; here if left out",
+    )
+
+
+def _add_id(parser: Parser) -> None:
+    _placed(parser)
+    parser.add_argument("--compat", choices=("spec", "gebuilder"), help="as others computed it")
+
+
+def _id(settings: Settings, args: argparse.Namespace) -> int:
+    from gentoomuch_portage.dotgentoo import compat, folder, identity, layout
+
+    found = layout.find(args.path)
+    if args.compat:
+        compute = {"spec": compat.spec, "gebuilder": compat.gebuilder}[args.compat]
+        console.say(compute(layout.lay_out(found)))
+    else:
+        console.say(identity.identity(folder.read(found)))
+    return 0
+
+
+def _add_check(parser: Parser) -> None:
+    listing(parser)
+    _placed(parser)
+
+
+def _check(settings: Settings, args: argparse.Namespace) -> int:
+    from gentoomuch_portage.dotgentoo import check, folder, layout
+
+    found = check.findings(folder.read(layout.find(args.path)))
+    if args.json:
+        console.say_json([asdict(one) for one in found])
+    for one in () if args.json else found:
+        at = f"{one.file}:{one.line}" if one.line else one.file
+        console.say(f"{at}: {console.bad('wrong') if one.wrong else 'note'}: {one.text}")
+    return 1 if any(one.wrong for one in found) else 0
+
+
+COMMAND = group(
+    "dotgentoo",
+    "name and check the .gentoo folder of a project",
+    (
+        Command("id", "print the ID of a folder, which tells what it means", _add_id, _id),
+        Command("check", "say what is wrong with a folder, by file and line", _add_check, _check),
+    ),
+)
