@@ -25,6 +25,7 @@ TEXT = """\
 # use = true               # use them: --usepkg
 # remote = false           # and those of binhosts: --getbinpkg
 # unknown = "reject"       # a binary package that does not tell its flags: reject or accept
+# audit = false            # read the machine code of binary packages before they are used, and of what was built
 # prefer = "newest"        # among those that run here: newest, or fastest (closest to cpu)
 """
 

@@ -82,6 +82,12 @@ def ways(image: Image, used: Sequence[Used]) -> dict[int, str]:
     return found
 
 
+def asks(image: Image, used: Iterable[Used]) -> bool:
+    """Whether an object file asks the CPU, perhaps for the other parts of its archive."""
+    names = (target for _, target in image.links if isinstance(target, str))
+    return any(one.asks for one in used) or any(_ASKING.search(name) for name in names)
+
+
 def _suspicion(number: int, one: Used, asking: set[int]) -> str:
     if number in asking:
         return ASKS
@@ -188,8 +194,3 @@ class _Graph:
             (found.calls if how == instructions.BRANCH else found.takes).add(number)
         elif how == instructions.MEMORY and target in self.description:
             found.informed = True
-
-
-def plain(used: Iterable[Used], found: dict[int, str]) -> list[Used]:
-    """The stretches that anyone may reach."""
-    return [one for number, one in enumerate(used) if one.features and number not in found]

@@ -1,12 +1,14 @@
 """One file: ELF, or an archive of object files."""
 
 import mmap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from gentoomuch_portage import isa
 from gentoomuch_portage.audit import dispatch, elf, instructions, sections
 from gentoomuch_portage.audit.elf import BadElf
+from gentoomuch_portage.audit.instructions import Used
 from gentoomuch_portage.audit.report import Finding, Report, Skipped, joined
 
 ARCHIVE = b"!<arch>\n"
@@ -14,6 +16,7 @@ MAGICS = (elf.MAGIC, ARCHIVE)
 """How a file begins that may hold machine code."""
 _BITCODE = (b"BC\xc0\xde", b"\xde\xc0\x17\x0b")
 _MACHINES: Mapping[str, str] = {"EM_X86_64": "x86_64", "EM_386": "i386"}
+_UNFINISHED = "it holds what a compiler left for link time"
 _HEADER = 60
 _HWCAPS = "/glibc-hwcaps/"
 
@@ -39,39 +42,49 @@ def of_bytes(name: str, content: bytes) -> Report:
     """The same for a file in memory."""
     try:
         if content.startswith(ARCHIVE):
-            return joined([Report(files=1), *(_object(f"{name}({part})", data) for part, data in _members(content))])
-        return _object(name, content, files=1)
+            return _archive(name, content)
+        return replace(_object(name, content)[0], files=1)
     except (BadElf, MemoryError) as error:
         return Report(files=1, skipped=(Skipped(name, getattr(error, "message", "it takes too much memory")),))
 
 
-def _object(name: str, content: bytes, *, files: int = 0) -> Report:
+def _archive(name: str, content: bytes) -> Report:
+    """The parts of an archive as one file: where one of them asks the CPU, it may ask for the others."""
+    read = [_object(f"{name}({part})", data) for part, data in _members(content)]
+    report = joined([Report(files=1), *(one for one, _ in read)])
+    if not any(asks for _, asks in read):
+        return report
+    suspect = (replace(one, how=dispatch.FILE_ASKS) if one.how == "plain" else one for one in report.findings)
+    return replace(report, findings=tuple(suspect))
+
+
+def _object(name: str, content: bytes) -> tuple[Report, bool]:
+    """What an ELF file holds, and whether it asks the CPU."""
     if content.startswith(_BITCODE):
-        return Report(files=files, skipped=(Skipped(name, "it holds what a compiler left for link time"),))
+        return Report(skipped=(Skipped(name, _UNFINISHED),)), False
     if not content.startswith(elf.MAGIC):
-        return Report(files=files)
+        return Report(), False
     try:
         image = sections.read(content)
     except BadElf as error:
-        return Report(files=files, skipped=(Skipped(name, error.message),))
+        return Report(skipped=(Skipped(name, error.message),)), False
     machine = _MACHINES.get(image.machine, "")
     if not machine:
         told = image.machine.removeprefix("EM_").lower()
         return Report(
-            files=files, skipped=(Skipped(name, f"its code is for {told}; only x86 is read"),) if image.code else ()
-        )
-    bytecode = (Skipped(name, "it holds what a compiler left for link time"),) if image.bytecode else ()
-    return Report(
-        files=files,
+            skipped=(Skipped(name, f"its code is for {told}; only x86 is read"),) if image.code else ()
+        ), False
+    used = instructions.sweep(image)
+    report = Report(
         size=sum(len(span.data) for span in image.code),
         machines=frozenset({machine}) if image.code else frozenset(),
-        findings=tuple(_findings(name, image)),
-        skipped=bytecode,
+        findings=tuple(_findings(name, image, used)),
+        skipped=(Skipped(name, _UNFINISHED),) if image.bytecode else (),
     )
+    return report, dispatch.asks(image, used)
 
 
-def _findings(name: str, image: elf.Image) -> Iterator[Finding]:
-    used = instructions.sweep(image)
+def _findings(name: str, image: elf.Image, used: Sequence[Used]) -> Iterator[Finding]:
     ways = dispatch.ways(image, used)
     chosen = _loaders_choice(name)
     for number, one in enumerate(used):
