@@ -1,8 +1,6 @@
 """Carries a plan out in this process."""
 
-import os
 from contextlib import ExitStack, closing
-from unittest.mock import patch
 
 from gentoomuch_portage import needs
 from gentoomuch_portage.errors import MissingContainer
@@ -11,6 +9,7 @@ from gentoomuch_portage.hookspec import hookimpl
 from gentoomuch_portage.plan import Plan
 from gentoomuch_portage.portage_adapter import apart, binpkgs, front, unmasking
 from gentoomuch_portage.portage_adapter.binpkgs import Reject
+from gentoomuch_portage.portage_adapter.swap import environment
 from gentoomuch_portage.requirement import RECORDED
 from gentoomuch_portage.settings import Settings
 
@@ -23,7 +22,7 @@ def gm_run_emerge(plan: Plan, settings: Settings, reject: Reject) -> int:
     with ExitStack() as around, closing(granted):
         # Resolving stays in this process: what it is granted has to hold for the merge as well.
         apart_from = {"PORTAGE_CONFIGROOT": plan.configroot, "PORTAGE_FORK_DEP_CALC": "0", **plan.env}
-        around.enter_context(patch.dict(os.environ, apart_from))
+        around.enter_context(environment(apart_from))
         around.enter_context(
             apart.apart(
                 state=settings.state / plan.profile,

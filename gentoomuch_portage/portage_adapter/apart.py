@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
+
+from gentoomuch_portage.portage_adapter.swap import swapped
 
 
 @contextmanager
@@ -24,12 +25,12 @@ def apart(*, state: Path, cache: Path, build_configroot: Callable[[], str]) -> I
 
     with ExitStack() as held:
         # Not portage.MtimeDB, which is imported lazily: its first use would put the plain class in our place.
-        held.enter_context(patch.object(MtimeDB, "__init__", _moved(MtimeDB.__init__, state)))
+        held.enter_context(swapped(MtimeDB, "__init__", _moved(MtimeDB.__init__, state)))
         # An absolute path wins in os.path.join(EROOT, CACHE_PATH, "binhost", ...): its only use there.
-        held.enter_context(patch.object(bintree, "CACHE_PATH", str(cache)))
+        held.enter_context(swapped(bintree, "CACHE_PATH", str(cache)))
         if build_configroot():
             plain = LocationsManager.__init__
-            held.enter_context(patch.object(LocationsManager, "__init__", _governed(plain, build_configroot)))
+            held.enter_context(swapped(LocationsManager, "__init__", _governed(plain, build_configroot)))
         yield
 
 

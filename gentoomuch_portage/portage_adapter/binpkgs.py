@@ -11,7 +11,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
+
+from gentoomuch_portage.portage_adapter.swap import swapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +123,9 @@ def sifted(reject: Reject, heading: str) -> Iterator[None]:
         return reasons
 
     with ExitStack() as held:
-        held.enter_context(patch.object(depgraph, "_iter_match_pkgs_atom", sifting))
-        held.enter_context(patch.object(depgraph, "_show_ignored_binaries", telling))
-        held.enter_context(patch.object(module, "_get_masking_status", masked))
+        held.enter_context(swapped(depgraph, "_iter_match_pkgs_atom", sifting))
+        held.enter_context(swapped(depgraph, "_show_ignored_binaries", telling))
+        held.enter_context(swapped(module, "_get_masking_status", masked))
         yield
 
 
@@ -217,7 +218,7 @@ def recorded(name: str, requirement: Callable[[dict[str, str], frozenset[str]], 
         info = Path(settings["PORTAGE_BUILDDIR"]) / "build-info"
         (info / name).write_text(f"{requirement(_built_with(settings, info), _flags_on(settings))}\n", encoding="utf-8")
 
-    with patch.object(doebuild, "_post_src_install_write_metadata", written):
+    with swapped(doebuild, "_post_src_install_write_metadata", written):
         yield
 
 

@@ -1,13 +1,13 @@
 """Packages that are installed: what they hold, and what they tell of how they were built."""
 
-import os
 from collections.abc import Collection, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
+
+from gentoomuch_portage.portage_adapter.swap import environment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ def installed(env: Mapping[str, str], asked: str | None, wanted: Collection[str]
     """
     from portage import create_trees
 
-    with patch.dict(os.environ, env), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+    with environment(env), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         trees = create_trees(env.get("PORTAGE_CONFIGROOT"), env.get("ROOT"))
         tree = trees[trees._target_eroot]["vartree"]
         cpvs = sorted(tree.dbapi.cpv_all()) if asked is None else _matching(tree, asked)

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import redirect_stderr
 from io import StringIO
 from typing import Any
-from unittest.mock import patch
 
 from gentoomuch_portage.ledger import Entry
+from gentoomuch_portage.portage_adapter.swap import environment
 
 
 def why_not(env: Mapping[str, str], entries: Iterable[Entry], *, installed_only: bool) -> list[str]:
@@ -19,7 +19,7 @@ def why_not(env: Mapping[str, str], entries: Iterable[Entry], *, installed_only:
     """
     import portage
 
-    with patch.dict(os.environ, env), redirect_stderr(StringIO()):
+    with environment(env), redirect_stderr(StringIO()):
         trees = portage.create_trees(
             config_root=env["PORTAGE_CONFIGROOT"], target_root=env.get("ROOT"), env={**os.environ}
         )

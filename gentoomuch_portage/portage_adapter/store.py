@@ -1,14 +1,13 @@
 """Binary packages on offer outside of a run, each with what Portage itself has against it."""
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from typing import Any
-from unittest.mock import patch
 
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg, shown
+from gentoomuch_portage.portage_adapter.swap import environment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +30,7 @@ def offers(env: Mapping[str, str], asked: str | None, *, remote: bool) -> list[O
     Raises:
         LookupError: the atom is none, or means packages of several categories; the message names them.
     """
-    with patch.dict(os.environ, env), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+    with environment(env), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         graph, config = _resolver(remote=remote)
         return [
             Offer(binpkg=shown(pkg), against=tuple(_against(graph, config, pkg)))

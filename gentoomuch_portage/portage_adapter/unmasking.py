@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from unittest.mock import patch
 
 from gentoomuch_portage.ledger import Entry
 from gentoomuch_portage.policy import Candidate
+from gentoomuch_portage.portage_adapter.swap import swapped
 
 Against = Callable[[str, Candidate], str | None]
 """Kind and package -> why it may not be unmasked, or None."""
@@ -67,7 +67,7 @@ def unmasking(against: Against, grant: Grant, settle: Callable[[], None], *, pro
             (Scheduler, "merge", _settling),
         ):
             plain = getattr(holder, name)
-            held.enter_context(patch.object(holder, name, functools.wraps(plain)(wrap(run, plain))))
+            held.enter_context(swapped(holder, name, functools.wraps(plain)(wrap(run, plain))))
         yield
 
 

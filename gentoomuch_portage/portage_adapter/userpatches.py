@@ -2,12 +2,12 @@
 
 import functools
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
+
+from gentoomuch_portage.portage_adapter.swap import environment, swapped
 
 NAMED = "GM_PATCHES"
 """The file of metadata in which a package tells the names of its patches, a line each: ``DIGEST NAME``."""
@@ -39,7 +39,7 @@ def mended() -> Iterator[None]:
 
     with ExitStack() as held:
         for name, wrap in (("_query", _querying), ("__contains__", _containing)):
-            held.enter_context(patch.object(UserPatches, name, wrap(getattr(UserPatches, name))))
+            held.enter_context(swapped(UserPatches, name, wrap(getattr(UserPatches, name))))
         yield
 
 
@@ -90,7 +90,7 @@ def named() -> Iterator[None]:
         if lines := _lines(info / "user_patch.digests"):
             (info / NAMED).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
-    with patch.object(doebuild, "_post_src_install_write_metadata", written):
+    with swapped(doebuild, "_post_src_install_write_metadata", written):
         yield
 
 
@@ -128,7 +128,7 @@ def changed_here(env: dict[str, str]) -> list[tuple[str, str, str, str]]:
     """The same, of the root and the configroot of an environment."""
     import portage
 
-    with patch.dict(os.environ, env):
+    with environment(env):
         trees = portage.create_trees(config_root=env["PORTAGE_CONFIGROOT"], target_root=env.get("ROOT", "/"))
         vartree = trees[trees._target_eroot]["vartree"]
         return sorted(changed(vartree.settings, vartree.dbapi))

@@ -4,7 +4,8 @@ import argparse
 import contextlib
 from dataclasses import dataclass
 from typing import Any, NoReturn
-from unittest.mock import patch
+
+from gentoomuch_portage.portage_adapter.swap import swapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ def emerge_options() -> list[EmergeOption]:
 
     parser = argparse.ArgumentParser
     with (
-        patch.object(parser, "parse_intermixed_args", stop),
-        patch.object(parser, "parse_args", stop),
+        swapped(parser, "parse_intermixed_args", stop),
+        swapped(parser, "parse_args", stop),
         contextlib.suppress(_Built),
     ):
         main.parse_opts([])
