@@ -10,9 +10,8 @@ import contextlib
 import json
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gentoomuch_portage import files
 from gentoomuch_portage.recipe import Recipe
@@ -25,8 +24,7 @@ _YOUNG = 600
 """Seconds for which a configroot without a recipe is left alone: its maker may be about to write one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Laid:
+class Laid(NamedTuple):
     """A configroot on disk."""
 
     path: Path

@@ -2,15 +2,13 @@
 
 import json
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gentoomuch_portage import files
 
 
-@dataclass(frozen=True, slots=True)
-class Events:
+class Events(NamedTuple):
     """Where events go; nowhere without a file."""
 
     file: Path | None

@@ -1,10 +1,9 @@
 """What emerge needs unmasked in a run: granted within the policy, and entered in the ledger once it is used."""
 
-import configparser
-import datetime
 import os
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from gentoomuch_portage import ledger, policy
@@ -29,16 +28,19 @@ class LockedProfile(UsageError):
         super().__init__(f"profile {profile} is locked, and this needs unmasked:{lines}", remedy=remedy)
 
 
-@dataclass(slots=True)
 class Grants:
-    """Grants of one run."""
+    """Grants of one run.
 
-    plan: Plan
-    """As it stands now; its configroots change with what is granted."""
-    settings: Settings
-    needed: tuple[Entry, ...] = ()
-    locks: list[int] = field(default_factory=list)
-    _policy: Policy | None = None
+    Attributes:
+        plan: as it stands now; its configroots change with what is granted.
+    """
+
+    def __init__(self, plan: Plan, settings: Settings) -> None:
+        self.plan = plan
+        self.settings = settings
+        self.needed: tuple[Entry, ...] = ()
+        self.locks: list[int] = []
+        self._policy: Policy | None = None
 
     @property
     def possible(self) -> bool:
@@ -60,8 +62,8 @@ class Grants:
         """
         if any(isinstance(part, Locked) for _, part in self.plan.parts):
             raise LockedProfile(self.plan.profile, entries)
-        today = datetime.date.today().isoformat()
-        self.needed = tuple(replace(one, since=today) for one in entries)
+        today = time.strftime("%Y-%m-%d")
+        self.needed = tuple(one._replace(since=today) for one in entries)
         before = tuple(one for one in self.plan.parts if one[0] != "granted")
         lines = tuple(("granted", Line(ledger.FILES[one.kind], one.line)) for one in entries)
         self.plan, locks = lay(replace(self.plan, parts=(*before, *lines)), self.settings)
@@ -86,6 +88,8 @@ def _means(atom: str, candidate: Candidate) -> bool:
 
 def _trusted(plan: Plan) -> set[str]:
     """The main repository and those that the layers list; all where nothing of the host lies below."""
+    import configparser
+
     configured = list(query.repositories(Path(plan.configroot)))
     if plan.base == "none":
         return set(configured)

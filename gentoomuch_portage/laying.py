@@ -21,7 +21,7 @@ def lay(plan: Plan, settings: Settings) -> tuple[Plan, list[int]]:
     locks = [laid.lock]
     building = build_cpu = ""
     if plan.root != "/":
-        beside = configroot.lay(replace(recipe, building=True), settings.cache)
+        beside = configroot.lay(recipe._replace(building=True), settings.cache)
         building = str(beside.path)
         build_cpu = " ".join(machine_flags(beside.facts["CFLAGS"]))
         locks.append(beside.lock)

@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from gentoomuch_portage import files
 from gentoomuch_portage.errors import BadFile
@@ -17,8 +17,7 @@ FILES = {
 """Kind of an entry -> the file of a configroot that it goes to."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Entry:
+class Entry(NamedTuple):
     """One thing that was unmasked."""
 
     atom: str
@@ -75,7 +74,7 @@ def change(state: Path, profile: str, how: Callable[[tuple[Entry, ...]], Iterabl
         before = read(state, profile)
         after = tuple(sorted(how(before)))
         if after != before:
-            files.write(place, json.dumps([asdict(one) for one in after], indent=1, sort_keys=True) + "\n")
+            files.write(place, json.dumps([one._asdict() for one in after], indent=1, sort_keys=True) + "\n")
     return after
 
 
@@ -85,6 +84,6 @@ def joined(before: Iterable[Entry], new: Iterable[Entry]) -> tuple[Entry, ...]:
     for one in new:
         if known := total.get(one.key):
             required = tuple(sorted({*known.required_by, *one.required_by}))
-            one = Entry(**{**asdict(known), "required_by": required})
+            one = known._replace(required_by=required)
         total[one.key] = one
     return tuple(total.values())

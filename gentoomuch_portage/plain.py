@@ -43,5 +43,5 @@ class Filter(EmptySet):
             return requirement.judge(needed, offers.offered_by(flags, ours.cache), unknown=unknown).reason or None
 
         held = cls._as_long_as_emerge_runs
-        held.enter_context(binpkgs.recorded(requirement.RECORDED, needs.recording(ours.cache)))
+        held.enter_context(binpkgs.recorded(needs.recording(ours.cache)))
         held.enter_context(binpkgs.sifted(reject, f"CPU features; this machine has {flags or 'no -march'}"))

@@ -1,15 +1,14 @@
 """What a configroot is made of; equal recipes make equal configroots while their files are equal."""
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from gentoomuch_portage import __version__
 from gentoomuch_portage.plan import File, Layer, Line, MakeProfile, Part, Patches
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class Recipe(NamedTuple):
     """What a configroot is made of."""
 
     host: Path

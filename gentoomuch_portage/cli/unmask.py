@@ -1,7 +1,6 @@
 """``gentoomuch unmask``: the ledger of a profile."""
 
 import argparse
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ def _add_ls(parser: Parser) -> None:
 def _ls(settings: Settings, args: argparse.Namespace) -> int:
     entries = ledger.read(settings.state, profile_named(settings, args))
     if args.json:
-        console.say_json([asdict(one) for one in entries])
+        console.say_json([one._asdict() for one in entries])
     elif entries:
         rows = [(one.atom, one.kind, one.value or "-", ", ".join(one.required_by) or "-", one.since) for one in entries]
         console.say(columns(("atom", "kind", "value", "required by", "since"), rows))
@@ -70,7 +69,7 @@ def _names(atom: str) -> set[str]:
 def _why(settings: Settings, args: argparse.Namespace) -> int:
     _, found = _matching(settings, args)
     if args.json:
-        console.say_json([asdict(one) for one in found])
+        console.say_json([one._asdict() for one in found])
         return 0
     for one in found:
         console.say(f"{console.heading(one.line)}  {one.kind}, since {one.since}")
@@ -84,7 +83,7 @@ def _drop(settings: Settings, args: argparse.Namespace) -> int:
     profile, found = _matching(settings, args)
     keys = {one.key for one in found}
     ledger.change(settings.state, profile, lambda before: (one for one in before if one.key not in keys))
-    _told(args, [{**asdict(one), "why": "dropped"} for one in found])
+    _told(args, [{**one._asdict(), "why": "dropped"} for one in found])
     return 0
 
 
@@ -100,7 +99,7 @@ def _prune(settings: Settings, args: argparse.Namespace) -> int:
 
     with looked_at(settings, profile_named(settings, args)) as view:
         gone = list((shedding.unneeded if args.pretend else shedding.shed)(view.plan, settings))
-    _told(args, [{**asdict(one.entry), "why": one.why} for one in gone])
+    _told(args, [{**one.entry._asdict(), "why": one.why} for one in gone])
     return 0
 
 
@@ -134,7 +133,7 @@ def _adopt(settings: Settings, args: argparse.Namespace) -> int:
             adopting.take(found, view.plan, settings)
     if args.json:
         console.say_json(
-            [{**asdict(one.entry), "line": one.line, "needed": not one.why, "why": one.why} for one in found]
+            [{**one.entry._asdict(), "line": one.line, "needed": not one.why, "why": one.why} for one in found]
         )
         return 0
     rows = [

@@ -9,11 +9,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from gentoomuch_portage import console, offers
-from gentoomuch_portage.binpkgs.source import BadBinpkg
 from gentoomuch_portage.hookspec import hookimpl
 from gentoomuch_portage.plan import Part, Plan, Show
-from gentoomuch_portage.portage_adapter import query
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
 from gentoomuch_portage.profiles import Profile
 from gentoomuch_portage.request import Request
@@ -35,7 +32,9 @@ def gm_parts(request: Request, settings: Settings, profile: Profile) -> Iterator
 def gm_reject_binpkg(binpkg: Binpkg, plan: Plan, settings: Settings) -> str | None:
     if plan.audit != "yes" or binpkg.path is None:
         return None
+    from gentoomuch_portage import offers
     from gentoomuch_portage.audit import judgement, kept
+    from gentoomuch_portage.binpkgs.source import BadBinpkg
 
     try:
         report = kept.audited(binpkg.path, settings.cache)
@@ -53,6 +52,8 @@ def gm_reject_binpkg(binpkg: Binpkg, plan: Plan, settings: Settings) -> str | No
 def gm_after_run(plan: Plan, settings: Settings, status: int, seconds: float) -> None:
     if plan.audit != "yes":
         return
+    from gentoomuch_portage import console
+
     for path in _built(plan, time.time() - seconds):
         for line in _exceeding(path, settings):
             console.warn(line)
@@ -60,13 +61,17 @@ def gm_after_run(plan: Plan, settings: Settings, status: int, seconds: float) ->
 
 def _built(plan: Plan, since: float) -> list[Path]:
     """The binary packages that a run has made, or fetched."""
+    from gentoomuch_portage.portage_adapter import query
+
     folder = Path(query.load(Path(plan.configroot)).values["PKGDIR"])
     found = (path for path in folder.rglob("*") if path.name.endswith(_SUFFIXES))
     return sorted(path for path in found if path.stat().st_ctime >= since)
 
 
 def _exceeding(path: Path, settings: Settings) -> Iterator[str]:
+    from gentoomuch_portage import offers
     from gentoomuch_portage.audit import judgement, kept
+    from gentoomuch_portage.binpkgs.source import BadBinpkg
 
     try:
         report = kept.audited(path, settings.cache)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from gentoomuch_portage import offers
 from gentoomuch_portage.hookspec import hookimpl
 from gentoomuch_portage.plan import Line, Part, Plan, Word
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
@@ -23,4 +22,6 @@ def gm_parts(request: Request, settings: Settings, profile: Profile) -> Iterator
 
 @hookimpl
 def gm_reject_binpkg(binpkg: Binpkg, plan: Plan, settings: Settings) -> str | None:
+    from gentoomuch_portage import offers  # only where there are binary packages on offer
+
     return offers.verdict(binpkg, plan, settings).reason or None

@@ -4,9 +4,12 @@ The last -march wins on a compiler's command line, so ours stands behind what th
 a ``-mno-avx2`` of a layer still holds.
 """
 
+import json
+import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
-from gentoomuch_portage import isa
 from gentoomuch_portage.hookspec import hookimpl
 from gentoomuch_portage.plan import Line, Part
 from gentoomuch_portage.profiles import Profile
@@ -18,15 +21,42 @@ _FLAGS = ("CFLAGS", "CXXFLAGS", "FCFLAGS", "FFLAGS")
 
 @hookimpl
 def gm_parts(request: Request, settings: Settings, profile: Profile) -> Iterator[Part]:
-    if not profile.cpu:
-        return
-    found = isa.macros(profile.cpu, settings.cache, asked_at=profile.where("cpu"))
+    if profile.cpu:
+        for line in _kept(profile, settings.cache):
+            yield Line("make.conf", line)
+
+
+def _kept(profile: Profile, cache: Path) -> list[str]:
+    """The lines for a CPU; kept for as long as the compiler is the same, except those of this very machine."""
+    compiler = shutil.which("gcc") or ""
+    if profile.cpu == "native" or "/" in profile.cpu or not compiler:
+        return list(_lines(profile, cache))
+    seen = os.stat(compiler)
+    key = [profile.cpu, compiler, seen.st_mtime_ns, seen.st_size]
+    kept = cache / "isa" / f"cpu-{profile.cpu}.json"
+    try:
+        found = json.loads(kept.read_text(encoding="utf-8"))
+        if found["key"] == key:
+            return list(found["lines"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    from gentoomuch_portage import files
+
+    lines = list(_lines(profile, cache))
+    files.write(kept, json.dumps({"key": key, "lines": lines}))
+    return lines
+
+
+def _lines(profile: Profile, cache: Path) -> Iterator[str]:
+    from gentoomuch_portage import isa  # takes longer to import than all else here
+
+    found = isa.macros(profile.cpu, cache, asked_at=profile.where("cpu"))
     option = f"{isa.flag_name(found)}={profile.cpu}"
     for name in _FLAGS:
-        yield Line("make.conf", f'{name}="${{{name}}} {option}"')
-    yield Line("make.conf", f'RUSTFLAGS="${{RUSTFLAGS}} -C target-cpu={profile.cpu}"')
+        yield f'{name}="${{{name}}} {option}"'
+    yield f'RUSTFLAGS="${{RUSTFLAGS}} -C target-cpu={profile.cpu}"'
     if level := isa.goamd64(found):
-        yield Line("make.conf", f'GOAMD64="{level}"')
+        yield f'GOAMD64="{level}"'
     name, flags = isa.cpu_flags(found)
     if name:
-        yield Line("make.conf", f'{name}="{flags}"')
+        yield f'{name}="{flags}"'

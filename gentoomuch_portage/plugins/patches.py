@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator
 
-from gentoomuch_portage import console
 from gentoomuch_portage.hookspec import hookimpl
-from gentoomuch_portage.patches import offered, overlaps, sets
 from gentoomuch_portage.plan import File, Part, Patches, Plan
 from gentoomuch_portage.portage_adapter import userpatches
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
@@ -27,12 +25,18 @@ def gm_parts(request: Request, settings: Settings, profile: Profile) -> Iterator
 
 @hookimpl(wrapper=True)
 def gm_run_emerge(plan: Plan) -> Iterator[None]:
-    for one in overlaps.found(sets.of_plan(plan)):
-        console.warn(one.text)
+    if any(isinstance(part, Patches) for _, part in plan.parts):
+        from gentoomuch_portage import console
+        from gentoomuch_portage.patches import overlaps, sets
+
+        for one in overlaps.found(sets.of_plan(plan)):
+            console.warn(one.text)
     with userpatches.mended(), userpatches.named():
         return (yield)
 
 
 @hookimpl
 def gm_reject_binpkg(binpkg: Binpkg, plan: Plan, settings: Settings) -> str | None:
+    from gentoomuch_portage.patches import offered  # only where there are binary packages on offer
+
     return offered.against(binpkg, plan, settings)

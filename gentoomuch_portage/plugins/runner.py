@@ -1,8 +1,9 @@
 """Carries a plan out in this process."""
 
 from contextlib import ExitStack, closing
+from functools import partial
+from pathlib import Path
 
-from gentoomuch_portage import needs
 from gentoomuch_portage.errors import MissingContainer
 from gentoomuch_portage.grants import Grants
 from gentoomuch_portage.hookspec import hookimpl
@@ -10,7 +11,6 @@ from gentoomuch_portage.plan import Plan
 from gentoomuch_portage.portage_adapter import apart, binpkgs, front, unmasking
 from gentoomuch_portage.portage_adapter.binpkgs import Reject
 from gentoomuch_portage.portage_adapter.swap import environment
-from gentoomuch_portage.requirement import RECORDED
 from gentoomuch_portage.settings import Settings
 
 
@@ -30,10 +30,17 @@ def gm_run_emerge(plan: Plan, settings: Settings, reject: Reject) -> int:
                 build_configroot=lambda: granted.plan.build_configroot,
             )
         )
-        around.enter_context(binpkgs.recorded(RECORDED, needs.recording(settings.cache)))
+        around.enter_context(binpkgs.recorded(partial(_needed, settings.cache)))
         heading = f"CPU features or user patches; profile {plan.profile} has {plan.cpu or 'no -march'}"
         around.enter_context(binpkgs.sifted(reject, heading))
         if granted.possible:
             unmask = unmasking.unmasking(granted.against, granted.grant, granted.settle, profile=plan.profile)
             around.enter_context(unmask)
         return front.emerge(plan.words)
+
+
+def _needed(cache: Path, variables: dict[str, str], use: frozenset[str]) -> str:
+    """What a package that was just built records of itself."""
+    from gentoomuch_portage import needs  # only where something is built
+
+    return needs.recording(cache)(variables, use)

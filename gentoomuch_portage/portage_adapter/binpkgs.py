@@ -8,15 +8,13 @@ reasons of a mask where nothing is left.
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gentoomuch_portage.portage_adapter.swap import swapped
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A file of a binhost, as its index tells of it."""
 
     url: str
@@ -26,8 +24,7 @@ class Place:
     """``("SHA512", "...")``, the strongest first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Binpkg:
+class Binpkg(NamedTuple):
     """One instance of a binary package."""
 
     cpv: str
@@ -200,12 +197,15 @@ def _newer(one: Any, other: Any) -> bool:
     return one.type_name == "binary" and (one.cpv.build_time or 0) > (other.cpv.build_time or 0)
 
 
+RECORDED = "GM_REQUIRES"
+"""The file of build-info, and so of a binary package's metadata, that tells what the package needs of a CPU."""
+
+
 @contextmanager
-def recorded(name: str, requirement: Callable[[dict[str, str], frozenset[str]], str]) -> Iterator[None]:
-    """As long as the block runs, each package built carries one more file of metadata.
+def recorded(requirement: Callable[[dict[str, str], frozenset[str]], str]) -> Iterator[None]:
+    """As long as the block runs, each package built records what it needs.
 
     Args:
-        name: of the file in build-info.
         requirement: gets the variables that the package was built with and its enabled USE flags.
     """
     from portage.package.ebuild import doebuild
@@ -216,7 +216,9 @@ def recorded(name: str, requirement: Callable[[dict[str, str], frozenset[str]], 
     def written(settings: Any) -> None:
         plain(settings)
         info = Path(settings["PORTAGE_BUILDDIR"]) / "build-info"
-        (info / name).write_text(f"{requirement(_built_with(settings, info), _flags_on(settings))}\n", encoding="utf-8")
+        (info / RECORDED).write_text(
+            f"{requirement(_built_with(settings, info), _flags_on(settings))}\n", encoding="utf-8"
+        )
 
     with swapped(doebuild, "_post_src_install_write_metadata", written):
         yield

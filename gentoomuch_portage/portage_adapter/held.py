@@ -10,14 +10,12 @@ Source: read in Portage 3.0.60 to 3.0.83.
 import importlib
 import inspect
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gentoomuch_portage.errors import NameMoved
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """A name, the arguments we count on, and what is lost without it."""
 
     module: str

@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 from gentoomuch_portage.ledger import Entry
@@ -26,21 +25,22 @@ _ROUNDS = 20
 """Each round grants at least one more entry; a chain that needs more than so many is a loop."""
 
 
-@dataclass(slots=True)
 class _Run:
-    """What is known while emerge runs."""
+    """What is known while emerge runs.
 
-    against: Against
-    grant: Grant
-    settle: Callable[[], None]
-    config: Any = None
-    """Portage's emerge_config, as soon as it resolves."""
-    direct: bool = False
-    granted: list[Entry] = field(default_factory=list)
-    told: int = 0
-    """How many of the granted ones the user was told."""
-    refused: dict[tuple[str, str], str] = field(default_factory=dict)
-    """``(cpv, kind)`` -> why."""
+    Attributes:
+        config: Portage's emerge_config, as soon as it resolves.
+        told: how many of the granted ones the user was told.
+        refused: ``(cpv, kind)`` -> why.
+    """
+
+    def __init__(self, against: Against, grant: Grant, settle: Callable[[], None]) -> None:
+        self.against, self.grant, self.settle = against, grant, settle
+        self.config: Any = None
+        self.direct = False
+        self.granted: list[Entry] = []
+        self.told = 0
+        self.refused: dict[tuple[str, str], str] = {}
 
 
 @contextmanager
