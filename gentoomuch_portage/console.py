@@ -29,6 +29,15 @@ def tell(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
+def agreed(question: str) -> bool:
+    """Ask on the terminal; only a written yes is one, and without a terminal nobody agrees."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
 def say_json(found: Any) -> None:
     """Print data for scripts."""
     sys.stdout.write(json.dumps(found, indent=2, sort_keys=True, default=str) + "\n")
@@ -141,6 +150,7 @@ MEANING = {
     "--gm-isolation": "none, auto, or a kind of container",
     "--gm-unmask": "unmask only keywords, live, use, license, mask; or none",
     "--gm-locked": "fail where something new would be unmasked",
+    "--gm-trust": "allow the .gentoo folder of this ID, in this run; ID:security for its security masks as well",
     "--gm-no": "leave plugins out",
     "--gm-json": "write what happens to a file, a line an event",
     "--gm-help": "these words alone",

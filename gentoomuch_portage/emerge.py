@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import sys
 
+from gentoomuch_portage.dotgentoo.words import folders
 from gentoomuch_portage.portage_adapter import front
 
 
@@ -41,6 +42,8 @@ def _ours(name: str, argv: list[str]) -> bool:
     if any(word.startswith("--gm-") or front.tells(word) for word in argv):
         return True
     if any(key.startswith("GM_") for key in os.environ):
+        return True
+    if folders(argv):
         return True
     from gentoomuch_portage.settings import chosen
 

@@ -17,7 +17,7 @@ from gentoomuch_portage import console, hookspec
 from gentoomuch_portage.errors import GmError, PluginFailed, UnknownPlugin
 from gentoomuch_portage.plan import KINDS, Part
 
-BUILT_IN = ("profile", "cpu", "binpkg", "patches", "audit", "unmask", "journal", "runner")
+BUILT_IN = ("profile", "cpu", "binpkg", "patches", "audit", "unmask", "dotgentoo", "journal", "runner")
 """Ours, each a module of ``gentoomuch_portage.plugins``."""
 _NEEDED = frozenset({"profile", "runner"})
 """Without these there is no run for a profile."""

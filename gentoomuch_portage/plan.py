@@ -121,10 +121,33 @@ class Show:
         return self.text
 
 
-Part = Layer | Patches | File | Line | MakeProfile | Word | Env | Unmask | Locked | Show
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """What emerge gets in the place of a word of the user's; nothing where it is empty."""
+
+    word: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.text or 'nothing'} instead of {self.word}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A copy of a work tree that a package is built from, and what the package records of it."""
+
+    cpv: str
+    folder: Path
+    told: str
+
+    def __str__(self) -> str:
+        return f"{self.cpv} from {self.folder}"
+
+
+Part = Layer | Patches | File | Line | MakeProfile | Word | Env | Unmask | Locked | Instead | Tree | Show
 KINDS: Mapping[str, type[Any]] = {
-    "layer": Layer, "patches": Patches, "file": File, "line": Line, "make_profile": MakeProfile, "word": Word, "env": Env,
-    "unmask": Unmask, "locked": Locked, "show": Show,
+    "layer": Layer, "patches": Patches, "file": File, "line": Line, "make_profile": MakeProfile, "word": Word,
+    "env": Env, "unmask": Unmask, "locked": Locked, "instead": Instead, "tree": Tree, "show": Show,
 }  # fmt: skip
 
 
@@ -208,7 +231,7 @@ def _list(found: object) -> list[object]:
 
 def _part(kind: str, data: Mapping[str, object]) -> Part:
     texts: dict[str, Any] = {key: _text(value) for key, value in data.items()}
-    if KINDS[kind] in {Layer, Patches}:
+    if KINDS[kind] in {Layer, Patches, Tree}:
         texts["folder"] = Path(texts["folder"])
     part: Part = KINDS[kind](**texts)
     return part
@@ -226,10 +249,13 @@ def make_plan(request: "Request", profile: "Profile", parts: Iterable[tuple[str,
     words: list[str] = []
     env: dict[str, str] = {}
     givers: dict[str, str] = {}
+    instead: dict[str, str] = {}
     for plugin, part in parts:
         match part:
             case Word(text):
                 words.append(text)
+            case Instead(word, text):
+                instead[word] = text
             case Env(name, value):
                 if env.setdefault(name, value) != value:
                     raise PartsConflict(name, givers[name], plugin)
@@ -238,7 +264,7 @@ def make_plan(request: "Request", profile: "Profile", parts: Iterable[tuple[str,
         profile=profile.name,
         base=profile.base,
         root=str(profile.root),
-        words=(*words, *request.words),
+        words=(*words, *(instead.get(word, word) for word in request.words if instead.get(word) != "")),
         env=dict(sorted(env.items())),
         isolation=request.said.get("isolation") or profile.isolation,
         unknown=profile.binpkg["unknown"],

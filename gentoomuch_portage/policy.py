@@ -46,7 +46,7 @@ class Policy:
             return None
         if "*" not in atoms:
             return f"[unmask] {kind} does not allow it"
-        if kind == "mask" and _SECURITY.search(candidate.reasons):
+        if kind == "mask" and security(candidate.reasons):
             return "it is masked for security; only its name in [unmask] mask lifts that"
         if kind != "use" and candidate.repository not in self.trusted:
             told = f"the profile does not list the repository {candidate.repository}"
@@ -65,6 +65,11 @@ def allowed(unmask: Mapping[str, Any], said: str | None = None) -> dict[str, str
         kinds = {kind for kind in said.split(",") if kind}
         return {kind: "*" if kind in kinds else "" for kind in KINDS}
     return {kind: _text(unmask[kind]) for kind in KINDS}
+
+
+def security(text: str) -> bool:
+    """Whether the comment of a mask tells of a vulnerability."""
+    return bool(_SECURITY.search(text))
 
 
 def of(texts: Mapping[str, str], trusted: Iterable[str]) -> Policy:

@@ -82,6 +82,12 @@ def read(settings: Settings, name: str) -> Profile:
     return Profile(name=name, file=file, **merged)
 
 
+def host_alone(name: str) -> Profile:
+    """What stands for a profile in a run without one that has to be composed all the same: the host as it is."""
+    binpkg = {**_BINPKG, "build": False, "use": False, "unknown": "accept"}
+    return Profile(name=name, file=Path(name), unmask=_UNMASK, binpkg=binpkg)
+
+
 def layer_folder(settings: Settings, profile: Profile, name: str) -> Path:
     """The folder of one layer of a profile.
 

@@ -17,6 +17,7 @@ WORDS: Mapping[str, str] = {
     "--gm-isolation": "KIND",
     "--gm-unmask": "KIND[,KIND...]|none",
     "--gm-locked": "",
+    "--gm-trust": "ID[,ID...]",
     "--gm-no": "PLUGIN[,PLUGIN...]",
     "--gm-json": "FILE",
     "--gm-help": "",

@@ -13,6 +13,7 @@ from pathlib import Path
 from pluggy import PluginManager
 
 from gentoomuch_portage import __version__, configroot, console, files, manager, profiles
+from gentoomuch_portage.dotgentoo.words import folders
 from gentoomuch_portage.errors import ProfileBeaten
 from gentoomuch_portage.events import Events
 from gentoomuch_portage.laying import lay
@@ -21,6 +22,9 @@ from gentoomuch_portage.portage_adapter import front, held
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
 from gentoomuch_portage.request import WORDS, Request
 from gentoomuch_portage.settings import Settings
+
+_OF_PROFILES = frozenset({"audit", "binpkg", "cpu", "unmask"})
+"""Plugins that have nothing to say where a .gentoo folder is installed without a profile: that is plain emerge."""
 
 
 def walk(called: str, argv: Iterable[str], plugins: Iterable[tuple[str, object]] = ()) -> int:
@@ -31,7 +35,7 @@ def walk(called: str, argv: Iterable[str], plugins: Iterable[tuple[str, object]]
             return _tell(request.said)
         settings = Settings.of(os.environ, eprefix=front.eprefix(), said=request.said)
         name = request.said.get("profile") or settings.chosen
-        if not name and "plan" not in request.said:
+        if not name and "plan" not in request.said and not folders(request.words):
             return _without(request)
         held.check()
         end.status = _with(request, settings, name, plugins)
@@ -43,17 +47,21 @@ def prepare(
 ) -> tuple[Plan, PluginManager]:
     """The plan of a request and the plugins that carry it out.
 
+    Args:
+        name: of the profile; empty where a .gentoo folder is installed without one.
+
     Raises:
         GmError: the profile, a plugin or the request is wrong.
     """
-    taking_part = manager.make_manager(settings.cache, without=request.without, strict=settings.strict, also=plugins)
+    without = request.without if name or "plan" in request.said else request.without | _OF_PROFILES
+    taking_part = manager.make_manager(settings.cache, without=without, strict=settings.strict, also=plugins)
     if "plan" in request.said:
         printed = Plan.from_json(Path(request.said["plan"]))
         profiles.valid(printed.profile, "profile", request.said["plan"])
         return replace(printed, words=(*printed.words, *request.words)), taking_part
-    profile = profiles.read(settings, name)
+    profile = profiles.read(settings, name) if name else profiles.host_alone("dotgentoo")
     if beaten := next((word for word in request.words if word.startswith("--config-root")), ""):
-        raise ProfileBeaten(beaten, name)
+        raise ProfileBeaten(beaten, profile.name)
     parts = manager.parts(taking_part, request=request, settings=settings, profile=profile)
     return make_plan(request, profile, parts), taking_part
 

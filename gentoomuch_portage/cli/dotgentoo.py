@@ -55,11 +55,28 @@ def _check(settings: Settings, args: argparse.Namespace) -> int:
     return 1 if any(one.wrong for one in found) else 0
 
 
+def _add_init(parser: Parser) -> None:
+    parser.add_argument("name", metavar="ATOM", help="CATEGORY/PACKAGE")
+    parser.add_argument(
+        "path", nargs="?", type=Path, default=Path(), metavar="PATH", help="the project; here if left out"
+    )
+
+
+def _init(settings: Settings, args: argparse.Namespace) -> int:
+    from gentoomuch_portage.dotgentoo import templates
+
+    folder = templates.start(args.path, args.name)
+    if not args.quiet:
+        console.tell(f"{folder} is written; look at its ebuild, then: gm-emerge {args.path}")
+    return 0
+
+
 COMMAND = group(
     "dotgentoo",
-    "name and check the .gentoo folder of a project",
+    "name, check and start the .gentoo folder of a project",
     (
         Command("id", "print the ID of a folder, which tells what it means", _add_id, _id),
         Command("check", "say what is wrong with a folder, by file and line", _add_check, _check),
+        Command("init", "write a first folder for the project in a tree", _add_init, _init),
     ),
 )

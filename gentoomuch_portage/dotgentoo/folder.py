@@ -86,6 +86,12 @@ def read(path: Path) -> Folder:
     )
 
 
+def is_name(category: str, package: str) -> bool:
+    """Whether they may be names of a category and of a package."""
+    sound = _CATEGORY.fullmatch(category) and _PACKAGE.fullmatch(package)
+    return bool(sound) and not _VERSION_AT_END.search(package)
+
+
 def _named(layout: Layout) -> tuple[str, str, Raw]:
     """Category and package of the one ebuild, and the ebuild.
 
@@ -103,7 +109,7 @@ def _named(layout: Layout) -> tuple[str, str, Raw]:
             raise layout.refuse("", f"there are several ebuilds in it: {told}", remedy="keep one")
     if not _CATEGORY.fullmatch(category):
         raise layout.refuse(one.name, f"{category!r} is no name of a category")
-    if not _PACKAGE.fullmatch(package) or _VERSION_AT_END.search(package):
+    if not is_name(category, package):
         raise layout.refuse(one.name, f"{package!r} is no name of a package")
     if file != f"{package}-{VERSION}.ebuild":
         raise layout.refuse(one.name, f"the ebuild is not named {package}-{VERSION}.ebuild", remedy="rename it")

@@ -47,6 +47,14 @@ def action(words: Iterable[str]) -> str:
     return parse_opts(list(words), silent=True)[0] or ""
 
 
+def asked(words: Iterable[str]) -> tuple[str, frozenset[str], tuple[str, ...]]:
+    """What emerge takes a command line for: its action, empty where it installs; its options; its targets."""
+    from _emerge.main import parse_opts
+
+    action, options, targets = parse_opts(list(words), silent=True)
+    return action or "", frozenset(options), tuple(targets)
+
+
 def removes(words: Iterable[str]) -> bool:
     """Whether emerge takes a command line for one that removes packages, and does so."""
     from _emerge.main import parse_opts

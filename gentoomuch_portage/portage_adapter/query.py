@@ -240,3 +240,14 @@ def package_of(cpv: str) -> str:
     from portage.versions import cpv_getkey
 
     return str(cpv_getkey(cpv) or cpv)
+
+
+def atom_key(text: str) -> str:
+    """``cat/pkg`` that an atom is about, ``*/*`` and the like as they are; empty where it is none."""
+    from portage.dep import Atom
+    from portage.exception import InvalidAtom
+
+    try:
+        return str(Atom(text, allow_wildcard=True, allow_repo=True, allow_build_id=True).cp)
+    except InvalidAtom:
+        return ""

@@ -7,7 +7,7 @@ function __gentoomuch_at
             set skip 0
         else if contains -- $word --cache --color --compat --config --from --jobs --profile --state --write
             set skip 1
-        else if contains -- (string join ' ' $path $word) 'profile' 'profile ls' 'profile show' 'profile set' 'profile add' 'profile diff' 'profile lint' 'profile env' 'profile run' 'unmask' 'unmask ls' 'unmask why' 'unmask prune' 'unmask drop' 'unmask adopt' 'binpkg' 'binpkg ls' 'binpkg why' 'binpkg audit' 'binpkg mask' 'dotgentoo' 'dotgentoo id' 'dotgentoo check' 'doctor' 'plugins' 'demo'
+        else if contains -- (string join ' ' $path $word) 'profile' 'profile ls' 'profile show' 'profile set' 'profile add' 'profile diff' 'profile lint' 'profile env' 'profile run' 'unmask' 'unmask ls' 'unmask why' 'unmask prune' 'unmask drop' 'unmask adopt' 'binpkg' 'binpkg ls' 'binpkg why' 'binpkg audit' 'binpkg mask' 'dotgentoo' 'dotgentoo id' 'dotgentoo check' 'dotgentoo init' 'doctor' 'plugins' 'demo'
             set -a path $word
         end
     end
@@ -17,7 +17,7 @@ complete -c gentoomuch -f
 complete -c gentoomuch -n '__gentoomuch_at' -a profile -d 'list, show, set and compare the profiles of machines'
 complete -c gentoomuch -n '__gentoomuch_at' -a unmask -d 'show, explain and shed what was unmasked for a profile'
 complete -c gentoomuch -n '__gentoomuch_at' -a binpkg -d 'say which binary package runs where, and why not'
-complete -c gentoomuch -n '__gentoomuch_at' -a dotgentoo -d 'name and check the .gentoo folder of a project'
+complete -c gentoomuch -n '__gentoomuch_at' -a dotgentoo -d 'name, check and start the .gentoo folder of a project'
 complete -c gentoomuch -n '__gentoomuch_at' -a doctor -d 'tell what this host can do, with the command that mends what it cannot'
 complete -c gentoomuch -n '__gentoomuch_at' -a plugins -d 'list the plugins: from where, and which hooks they answer'
 complete -c gentoomuch -n '__gentoomuch_at' -a demo -d 'make a Gentoo host in a folder, with two profiles, and build for both'
@@ -227,6 +227,7 @@ complete -c gentoomuch -n '__gentoomuch_at binpkg mask' -l profile -x -a '(gento
 complete -c gentoomuch -n '__gentoomuch_at binpkg mask' -l write -x -a '(__fish_complete_path)' -d 'write them there instead of printing them'
 complete -c gentoomuch -n '__gentoomuch_at dotgentoo' -a id -d 'print the ID of a folder, which tells what it means'
 complete -c gentoomuch -n '__gentoomuch_at dotgentoo' -a check -d 'say what is wrong with a folder, by file and line'
+complete -c gentoomuch -n '__gentoomuch_at dotgentoo' -a init -d 'write a first folder for the project in a tree'
 complete -c gentoomuch -n '__gentoomuch_at dotgentoo' -l help -s h -d 'show this help and exit'
 complete -c gentoomuch -n '__gentoomuch_at dotgentoo' -l version -d 'show the version and exit'
 complete -c gentoomuch -n '__gentoomuch_at dotgentoo' -l config -x -a '(__fish_complete_directories)' -d 'configuration instead of /etc/gentoomuch'
@@ -250,6 +251,13 @@ complete -c gentoomuch -n '__gentoomuch_at dotgentoo check' -l cache -x -a '(__f
 complete -c gentoomuch -n '__gentoomuch_at dotgentoo check' -l quiet -s q -d 'be silent but for errors'
 complete -c gentoomuch -n '__gentoomuch_at dotgentoo check' -l color -x -a 'y n' -d 'colours, y or n; left out: as the terminal has them'
 complete -c gentoomuch -n '__gentoomuch_at dotgentoo check' -l json -d 'print JSON'
+complete -c gentoomuch -n '__gentoomuch_at dotgentoo init' -l help -s h -d 'show this help and exit'
+complete -c gentoomuch -n '__gentoomuch_at dotgentoo init' -l version -d 'show the version and exit'
+complete -c gentoomuch -n '__gentoomuch_at dotgentoo init' -l config -x -a '(__fish_complete_directories)' -d 'configuration instead of /etc/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at dotgentoo init' -l state -x -a '(__fish_complete_directories)' -d 'state instead of /var/lib/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at dotgentoo init' -l cache -x -a '(__fish_complete_directories)' -d 'cache instead of /var/cache/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at dotgentoo init' -l quiet -s q -d 'be silent but for errors'
+complete -c gentoomuch -n '__gentoomuch_at dotgentoo init' -l color -x -a 'y n' -d 'colours, y or n; left out: as the terminal has them'
 complete -c gentoomuch -n '__gentoomuch_at doctor' -l help -s h -d 'show this help and exit'
 complete -c gentoomuch -n '__gentoomuch_at doctor' -l version -d 'show the version and exit'
 complete -c gentoomuch -n '__gentoomuch_at doctor' -l config -x -a '(__fish_complete_directories)' -d 'configuration instead of /etc/gentoomuch'

@@ -8,6 +8,7 @@ complete -c gm-emerge -l gm-plan -x -a '(__fish_complete_path)' -d 'run a printe
 complete -c gm-emerge -l gm-isolation -x -d 'none, auto, or a kind of container'
 complete -c gm-emerge -l gm-unmask -x -d 'unmask only keywords, live, use, license, mask; or none'
 complete -c gm-emerge -l gm-locked -d 'fail where something new would be unmasked'
+complete -c gm-emerge -l gm-trust -x -d 'allow the .gentoo folder of this ID, in this run; ID:security for its security masks as well'
 complete -c gm-emerge -l gm-no -x -d 'leave plugins out'
 complete -c gm-emerge -l gm-json -x -a '(__fish_complete_path)' -d 'write what happens to a file, a line an event'
 complete -c gm-emerge -l gm-help -d 'these words alone'

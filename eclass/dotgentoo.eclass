@@ -1,0 +1,1 @@
+../gentoomuch_portage/dotgentoo/eclass/dotgentoo.eclass

@@ -1,0 +1,150 @@
+"""A work tree as it is: what git would not ignore, uncommitted changes included, copied to where a build can read it.
+
+The copy is what is digested and what is built, so a file that changes meanwhile is in both or in neither.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gentoomuch_portage import files
+from gentoomuch_portage.dotgentoo.errors import BadTree
+from gentoomuch_portage.run import run, where
+
+NOT_SOURCES = frozenset({".git", ".hg", ".svn", ".bzr", "_darcs", "CVS", "RCS", "SCCS", ".jj", "_FOSSIL_", ".fslckout"})
+_FICLONE = 0x40049409
+"""Share the blocks of a file, where the file system can. Source: ioctl_ficlone(2)."""
+_GIT = ("git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*")
+"""Nothing of the repository's own configuration is to be run; and root may look into a user's repository."""
+_UNUSED = 7 * 86_400
+"""Seconds after which a copy that nobody used is removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A copy of a work tree."""
+
+    path: Path
+    digest: str
+    """SHA-256 over path, kind and content of all its files."""
+    version: str
+    """As git describe tells it; empty without git."""
+
+
+def copied(project: Path, cache: Path) -> Tree:
+    """Copy a work tree; one that is there already is taken.
+
+    Raises:
+        BadTree: there is something in it that cannot be copied.
+        NoPrivilege: the cache cannot be written.
+    """
+    stands = cache / "trees"
+    with files.fresh_folder(stands) as fresh:
+        for name in sorted(set(listed(project))):
+            _copy(project / name, fresh / name)
+        digest = digested(fresh)
+        place = stands / digest
+        try:
+            fresh.rename(place)
+        except OSError as error:
+            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+                raise
+            if digested(place) != digest:  # somebody wrote into it
+                files.remove_unheld(place)
+                fresh.rename(place)
+    os.utime(place)
+    _collect(stands)
+    return Tree(place, digest, _version(project))
+
+
+def listed(project: Path) -> Iterator[str]:
+    """The files of a work tree, by path below it: with git what it does not ignore, without it all.
+
+    Raises:
+        BadTree: a name is no UTF-8.
+    """
+    if not where("git") or run([*_GIT, "-C", str(project), "rev-parse"], keep=True, accept=()).status:
+        yield from _all(project)
+        return
+    told = run([*_GIT, "-C", str(project), "ls-files", "-zco", "--exclude-standard"], keep=True).out
+    for name in told.split("\0"):
+        if "\ufffd" in name:
+            raise BadTree(project, f"the name {name!r} is no UTF-8")
+        path = project / name
+        if name and path.is_dir() and not path.is_symlink():  # a submodule, or a repository in this one
+            yield from (f"{name.rstrip('/')}/{below}" for below in listed(path))
+        elif name and os.path.lexists(path):  # what is deleted and not committed is listed, too
+            yield name
+
+
+def _all(project: Path) -> Iterator[str]:
+    for folder, folders, names in os.walk(project):
+        folders[:] = sorted(name for name in folders if name not in NOT_SOURCES)
+        above = Path(folder)
+        links = [name for name in folders if (above / name).is_symlink()]
+        for name in [*names, *links]:
+            if name not in NOT_SOURCES:
+                yield str((above / name).relative_to(project))
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file or a link, its blocks shared where the file system can.
+
+    Raises:
+        BadTree: it is neither, or cannot be read.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    seen = source.lstat()
+    if stat.S_ISLNK(seen.st_mode):
+        target.symlink_to(os.readlink(source))
+        return
+    try:
+        with os.fdopen(os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as read:
+            if not stat.S_ISREG(os.fstat(read.fileno()).st_mode):
+                raise BadTree(source, "it is neither a file nor a link")
+            with target.open("wb") as write:
+                try:
+                    fcntl.ioctl(write.fileno(), _FICLONE, read.fileno())
+                except OSError:
+                    shutil.copyfileobj(read, write)
+    except OSError as error:
+        raise BadTree(source, (error.strerror or "it cannot be read").lower()) from error
+    target.chmod(0o755 if seen.st_mode & 0o100 else 0o644)
+    os.utime(target, ns=(seen.st_mtime_ns, seen.st_mtime_ns))
+
+
+def digested(folder: Path) -> str:
+    """SHA-256 over path, kind and content of all files below a folder."""
+    total = hashlib.sha256()
+    for name in sorted(str(path.relative_to(folder)) for path in folder.rglob("*")):
+        path = folder / name
+        if path.is_symlink():
+            kind, content = b"link", os.fsencode(os.readlink(path))
+        elif path.is_file():
+            kind, content = (b"program" if path.stat().st_mode & 0o100 else b"file"), path.read_bytes()
+        else:
+            continue
+        total.update(b"%s\0%s\0%d\0%s" % (os.fsencode(name), kind, len(content), content))
+    return total.hexdigest()
+
+
+def _version(project: Path) -> str:
+    if not where("git"):
+        return ""
+    told = run([*_GIT, "-C", str(project), "describe", "--tags", "--always", "--dirty"], keep=True, accept=())
+    return told.out.strip() if told.status == 0 else ""
+
+
+def _collect(stands: Path) -> None:
+    for folder in stands.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - folder.stat().st_mtime > _UNUSED:
+                files.remove_unheld(folder)

@@ -1,0 +1,56 @@
+"""Which words of emerge's line mean a project, and what becomes of them in a plan."""
+
+from pathlib import Path
+
+import pytest
+from dotgentoos import written
+
+from gentoomuch_portage import profiles
+from gentoomuch_portage.dotgentoo.words import folders, means_folder
+from gentoomuch_portage.plan import Instead, Plan, Tree, make_plan
+from gentoomuch_portage.request import Request
+
+
+@pytest.mark.parametrize(
+    "word", [".", "./", "./.", ".gentoo", "./.gentoo", ".gentoo/", "../here", "../here/.gentoo", "sub/.."]
+)
+def test_it_means_a_project(word: str, tmp_path: Path, monkeypatch):
+    written(tmp_path / "here")
+    (tmp_path / "here/sub").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    assert means_folder(word)
+
+
+@pytest.mark.parametrize(
+    "word", ["app-misc/hello", "here", "..", "/", "-p", "--root=./here", "@world", "./x.ebuild", ""]
+)
+def test_it_means_none(word: str, tmp_path: Path, monkeypatch):
+    written(tmp_path / "here/deep")
+    (tmp_path / "here/app-misc/hello").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+
+    assert not means_folder(word)
+
+
+def test_each_is_named_once_and_in_order(tmp_path: Path):
+    one, two = (str(written(tmp_path / name).parent) for name in ("one", "two"))
+
+    assert folders(["-p", two, "a/b", one, two]) == (two, one)
+
+
+def test_a_plan_has_what_stands_instead_of_a_word():
+    request = Request(words=("-p", ".", "../b", "x", ""), said={})
+    parts = [("dotgentoo", Instead(".", "=a/b-99999")), ("dotgentoo", Instead("../b", ""))]
+
+    plan = make_plan(request, profiles.host_alone("dotgentoo"), parts)
+
+    assert plan.words == ("-p", "=a/b-99999", "x", "")
+
+
+def test_a_printed_plan_has_its_trees(tmp_path: Path):
+    tree = Tree("a/b-99999", tmp_path / "tree", "ID DIGEST")
+    plan = make_plan(Request(words=(), said={}), profiles.host_alone("dotgentoo"), [("dotgentoo", tree)])
+    (tmp_path / "plan").write_text(plan.to_json())
+
+    assert Plan.from_json(tmp_path / "plan") == plan

@@ -1,0 +1,139 @@
+"""The copy of a work tree: what is in it, and its digest."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from gentoomuch_portage.dotgentoo.errors import BadTree
+from gentoomuch_portage.dotgentoo.worktree import Tree, copied, digested
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A work tree in git with a file, a program and a link, all committed, and a file that is ignored."""
+    top = tmp_path / "project"
+    (top / "src").mkdir(parents=True)
+    (top / "src/a.c").write_text("a\n")
+    (top / "run").write_text("#!/bin/sh\n")
+    (top / "run").chmod(0o750)
+    (top / "link").symlink_to("/etc/passwd")
+    (top / ".gitignore").write_text("*.o\n")
+    (top / "a.o").write_text("")
+    git(top, "init", "-q")
+    git(top, "add", "-A")
+    git(top, "commit", "-q", "-m", "one")
+    return top
+
+
+def git(top: Path, *words: str) -> None:
+    who = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "protocol.file.allow=always"]
+    subprocess.run(["git", "-C", top, *who, *words], check=True, capture_output=True)
+
+
+def names(tree: Tree) -> list[str]:
+    found = (path for path in tree.path.rglob("*") if path.is_symlink() or path.is_file())
+    return sorted(str(path.relative_to(tree.path)) for path in found)
+
+
+def test_what_git_does_not_ignore_is_in_it_committed_or_not(project: Path, tmp_path: Path):
+    (project / "new").write_text("")
+    (project / "src/a.c").write_text("changed\n")
+
+    tree = copied(project, tmp_path / "cache")
+
+    assert names(tree) == [".gitignore", "link", "new", "run", "src/a.c"]
+    assert (tree.path / "src/a.c").read_text() == "changed\n"
+
+
+def test_what_is_deleted_is_not_in_it(project: Path, tmp_path: Path):
+    (project / "src/a.c").unlink()
+
+    assert "src/a.c" not in names(copied(project, tmp_path / "cache"))
+
+
+def test_a_link_is_copied_as_one_and_not_followed(project: Path, tmp_path: Path):
+    tree = copied(project, tmp_path / "cache")
+
+    assert os.readlink(tree.path / "link") == "/etc/passwd"
+    assert [oct((tree.path / name).stat().st_mode & 0o777) for name in ("run", "src/a.c")] == ["0o755", "0o644"]
+
+
+def test_an_unchanged_tree_is_one_copy(project: Path, tmp_path: Path):
+    first, second = copied(project, tmp_path / "cache"), copied(project, tmp_path / "cache")
+
+    assert first == second
+    assert len(list((tmp_path / "cache/trees").iterdir())) == 1
+
+
+@pytest.mark.parametrize("change", ["content", "mode", "name", "link", "new"])
+def test_any_change_is_another_digest(change: str, project: Path, tmp_path: Path):
+    before = copied(project, tmp_path / "cache").digest
+    match change:
+        case "content":
+            (project / "src/a.c").write_text("b\n")
+        case "mode":
+            (project / "run").chmod(0o640)
+        case "name":
+            (project / "run").rename(project / "walk")
+        case "link":
+            (project / "link").unlink()
+            (project / "link").write_text("/etc/passwd")
+        case "new":
+            (project / "src/b.c").write_text("")
+
+    assert copied(project, tmp_path / "cache").digest != before
+
+
+def test_a_copy_that_somebody_wrote_into_is_made_again(project: Path, tmp_path: Path):
+    tree = copied(project, tmp_path / "cache")
+    (tree.path / "src/a.c").write_text("evil\n")
+
+    again = copied(project, tmp_path / "cache")
+
+    assert again.digest == tree.digest == digested(again.path)
+
+
+def test_a_fifo_is_refused_and_leaves_nothing(project: Path, tmp_path: Path):
+    git(project, "rm", "-q", "--cached", "run")
+    (project / "run").unlink()
+    (project / ".git/info/exclude").write_text("")
+    os.mkfifo(project / "run")
+    (project / ".git").rename(tmp_path / "gone")  # git itself passes over a fifo
+
+    with pytest.raises(BadTree, match="neither a file nor a link"):
+        copied(project, tmp_path / "cache")
+
+    assert list((tmp_path / "cache/trees").iterdir()) == []
+
+
+def test_a_name_that_is_no_text_is_refused_by_name(project: Path, tmp_path: Path):
+    (project / os.fsdecode(b"\xff")).write_text("")
+
+    with pytest.raises(BadTree, match="is no UTF-8"):
+        copied(project, tmp_path / "cache")
+
+
+def test_a_repository_within_is_in_it_without_what_it_ignores(project: Path, tmp_path: Path):
+    inner = project / "inner"
+    inner.mkdir()
+    (inner / ".gitignore").write_text("x\n")
+    (inner / "x").write_text("")
+    (inner / "y").write_text("")
+    git(inner, "init", "-q")
+    git(inner, "add", "-A")
+    git(inner, "commit", "-q", "-m", "one")
+
+    assert [name for name in names(copied(project, tmp_path / "cache")) if "inner" in name] == [
+        "inner/.gitignore",
+        "inner/y",
+    ]
+
+
+def test_the_version_is_that_of_git_describe(project: Path, tmp_path: Path):
+    git(project, "tag", "v2")
+    clean = copied(project, tmp_path / "cache").version
+    (project / "run").write_text("")
+
+    assert (clean, copied(project, tmp_path / "cache").version) == ("v2", "v2-dirty")
