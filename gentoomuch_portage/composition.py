@@ -12,6 +12,7 @@ from gentoomuch_portage.errors import BadFile, UnknownMakeProfile, nearest
 from gentoomuch_portage.plan import MakeProfile
 from gentoomuch_portage.portage_adapter import query
 from gentoomuch_portage.recipe import Recipe
+from gentoomuch_portage.requirement import machine_flags
 
 
 def written(recipe: Recipe, stands: Path) -> tuple[Path, Mapping[str, str], Mapping[str, str]]:
@@ -43,6 +44,7 @@ def written(recipe: Recipe, stands: Path) -> tuple[Path, Mapping[str, str], Mapp
             composed.inputs[str(path)] = signature(path)
         root = _placed(fresh, stands / _digest(shown))
     facts = {name: value for name, value in loaded.values.items() if not name.startswith("USE_")}
+    facts["machine"] = " ".join(machine_flags(facts["CFLAGS"]))
     return root, facts, composed.inputs
 
 

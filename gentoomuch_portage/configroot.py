@@ -30,7 +30,8 @@ class Laid(NamedTuple):
     path: Path
     """As PORTAGE_CONFIGROOT means it."""
     facts: dict[str, str]
-    """What Portage made of it when it was composed: PORTAGE_TMPDIR and others."""
+    """What Portage made of it when it was composed: PORTAGE_TMPDIR and others; ``machine``: of CFLAGS those that
+    choose instruction sets."""
     made: bool
     """Whether this call composed it."""
     lock: int

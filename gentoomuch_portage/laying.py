@@ -6,7 +6,6 @@ from dataclasses import replace
 from gentoomuch_portage import configroot
 from gentoomuch_portage.plan import Plan
 from gentoomuch_portage.recipe import Recipe
-from gentoomuch_portage.requirement import machine_flags
 from gentoomuch_portage.settings import Settings
 
 
@@ -23,10 +22,10 @@ def lay(plan: Plan, settings: Settings) -> tuple[Plan, list[int]]:
     if plan.root != "/":
         beside = configroot.lay(recipe._replace(building=True), settings.cache)
         building = str(beside.path)
-        build_cpu = " ".join(machine_flags(beside.facts["CFLAGS"]))
+        build_cpu = beside.facts["machine"]
         locks.append(beside.lock)
     above = os.environ.get("PORTAGE_TMPDIR") or laid.facts["PORTAGE_TMPDIR"]
     env = {**plan.env, "PORTAGE_TMPDIR": f"{above}/gentoomuch-{os.geteuid()}/{plan.profile}"}
-    cpu = " ".join(machine_flags(laid.facts["CFLAGS"]))
+    cpu = laid.facts["machine"]
     done = replace(plan, configroot=str(laid.path), build_configroot=building, env=env, cpu=cpu, build_cpu=build_cpu)
     return done, locks
