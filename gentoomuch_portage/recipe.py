@@ -7,6 +7,9 @@ from typing import NamedTuple
 from gentoomuch_portage import __version__
 from gentoomuch_portage.plan import File, Layer, Line, MakeProfile, Part, Patches
 
+_FORMAT = "2"
+"""Of what is remembered of a recipe: another one is remembered beside it."""
+
 
 class Recipe(NamedTuple):
     """What a configroot is made of."""
@@ -24,7 +27,7 @@ class Recipe(NamedTuple):
     @property
     def digest(self) -> str:
         """What it is remembered by."""
-        said = [__version__, self.base, str(self.host), str(self.config), str(self.building)]
+        said = [__version__, _FORMAT, self.base, str(self.host), str(self.config), str(self.building)]
         said += [
             f"{type(part).__name__} {part}"
             for _, part in self.parts
