@@ -162,6 +162,7 @@ class BadPatchSet(ConfigError):
 
     def __init__(self, path: Path | str, line: int, what: str, *, remedy: str = "") -> None:
         super().__init__(f"{path}:{line}: {what}" if line else f"{path}: {what}", remedy=remedy)
+        self.path, self.line, self.what = str(path), line, what
 
 
 class UnknownMakeProfile(ConfigError):

@@ -11,7 +11,7 @@ from pathlib import Path
 from gentoomuch_portage.errors import NoPrivilege
 
 
-def write(path: Path, text: str, *, mode: int = 0o644) -> None:
+def write(path: Path, text: str | bytes, *, mode: int = 0o644) -> None:
     """Put a text in the place of a file, in one step: a reader sees the old one or the new one.
 
     A link at that place is replaced, never written through.
@@ -27,8 +27,8 @@ def write(path: Path, text: str, *, mode: int = 0o644) -> None:
         raise NoPrivilege(told, remedy="run it as the owner of that folder") from error
     fresh = Path(name)
     try:
-        with os.fdopen(number, "w", encoding="utf-8") as out:
-            out.write(text)
+        with os.fdopen(number, "wb") as out:
+            out.write(text if isinstance(text, bytes) else text.encode())
             out.flush()
             os.fsync(out.fileno())
             os.fchmod(out.fileno(), mode)

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from gentoomuch_portage import profiles, tables
 from gentoomuch_portage.errors import BadFile, GmError
+from gentoomuch_portage.patches import overlaps, sets
 from gentoomuch_portage.portage_adapter import query
 from gentoomuch_portage.settings import Settings
 from gentoomuch_portage.statements import Assigned, Line, Place, Token, assignments, lines, of_line, of_variable
@@ -28,8 +29,8 @@ class Finding:
 
     profile: str
     kind: str
-    """``flag``, ``variable``, ``hidden``, ``repeat``, ``layer-twice``, ``pkgdir``, ``missing-env``, ``same-root``, or
-    the code of the error that keeps the profile from being read."""
+    """``flag``, ``variable``, ``hidden``, ``repeat``, ``layer-twice``, ``pkgdir``, ``missing-env``, ``same-file``,
+    ``same-root``, or the code of the error that keeps the profile from being read."""
     text: str
     places: tuple[Place, ...]
 
@@ -70,6 +71,7 @@ def contradictions(view: View) -> list[Finding]:
         *(Finding(name, "layer-twice", *told) for told in _named_twice(view)),
         *(Finding(name, "pkgdir", *told) for told in _own_pkgdir(said)),
         *(Finding(name, "missing-env", *told) for told in _missing_env(view, spoken)),
+        *(Finding(name, "same-file", *told) for told in _patched_twice(view)),
     ]
 
 
@@ -124,6 +126,14 @@ def _missing_env(view: View, spoken: Iterable[Line]) -> _Told:
         for name in one.words if one.kind == "package.env" else ():
             if f"env/{name}" not in view.composed.files:
                 yield f"package.env names env/{name}, which no layer has", (one.place,)
+
+
+def _patched_twice(view: View) -> _Told:
+    for one in overlaps.found(sets.of_plan(view.plan)):
+        yield (
+            f"patch sets {' and '.join(map(repr, one.sets))} both touch {one.name} of {one.package}",
+            tuple(Place(path, line) for path, line in one.places),
+        )
 
 
 def shared_root(settings: Settings, name: str) -> list[Finding]:

@@ -1,6 +1,7 @@
 """The one room that starts programs."""
 
 import os
+import pwd
 import shutil
 import subprocess
 from collections.abc import Collection, Mapping, Sequence
@@ -30,6 +31,7 @@ def run(
     cwd: Path | None = None,
     text: str | None = None,
     atom: str = "",
+    user: int | None = None,
 ) -> Ran:
     """Run a program to its end.
 
@@ -40,6 +42,7 @@ def run(
         accept: the statuses that are no failure; empty accepts all.
         text: its standard input; None hands ours on, or nothing where the output is kept.
         atom: the package of Gentoo that has the program, for the remedy.
+        user: number of the user to be meanwhile; only root may name another. None stays who we are.
 
     Raises:
         MissingProgram: ``argv[0]`` is not on PATH.
@@ -58,6 +61,9 @@ def run(
             encoding="utf-8",
             errors="replace",
             check=False,
+            user=user,
+            group=None if user is None else _group_of(user),
+            extra_groups=None if user is None else (),
         )
     except FileNotFoundError as error:
         raise MissingProgram(argv[0], atom) from error
@@ -65,6 +71,14 @@ def run(
     if accept and ran.status not in accept:
         raise ProgramFailed(argv, ran.status, "\n".join((ran.out + ran.err).splitlines()[-20:]))
     return ran
+
+
+def _group_of(user: int) -> int:
+    """The group of a user; one of the same number where nobody has that name."""
+    try:
+        return pwd.getpwuid(user).pw_gid
+    except KeyError:
+        return user
 
 
 def become(argv: Sequence[str], env: Mapping[str, str]) -> int:

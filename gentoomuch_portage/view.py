@@ -54,13 +54,18 @@ def environment(view: View) -> dict[str, str]:
 
 
 @contextmanager
-def looked_at(settings: Settings, name: str, plugins: Iterable[tuple[str, object]] = ()) -> Iterator[View]:
+def looked_at(
+    settings: Settings, name: str, plugins: Iterable[tuple[str, object]] = (), *, without: str = ""
+) -> Iterator[View]:
     """Compose a profile, and hold it for the length of the block.
+
+    Args:
+        without: a plugin that is left out.
 
     Raises:
         GmError: the profile, one of its files, or a plugin is wrong.
     """
-    asked, _ = walk.prepare(Request(words=(), said={}), settings, name, plugins)
+    asked, _ = walk.prepare(Request(words=(), said={"no": without}), settings, name, plugins)
     plan, locks = lay(asked, settings)
     try:
         host = settings.host if plan.base == "host" else None

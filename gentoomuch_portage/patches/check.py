@@ -1,0 +1,161 @@
+"""What is wrong with the patch sets of a profile, found without building."""
+
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gentoomuch_portage.compose import patch_name
+from gentoomuch_portage.errors import nearest
+from gentoomuch_portage.patches import looking, trying
+from gentoomuch_portage.patches.applied import Package, applied
+from gentoomuch_portage.patches.looking import Remark
+from gentoomuch_portage.patches.sets import Saved, saved
+from gentoomuch_portage.plan import Patches
+from gentoomuch_portage.portage_adapter import sources
+from gentoomuch_portage.portage_adapter.ebuilds import Ebuild, Ebuilds
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Finding:
+    """One thing that is wrong."""
+
+    file: Path
+    """The patch; the profile where an installed package is meant."""
+    line: int
+    """From 1; 0 where the whole file is meant."""
+    kind: str
+    """``link``, ``place``, ``empty``, ``binary``, ``outside``, ``no-patch``, ``name``, ``version``, ``slot``, ``fuzz``,
+    ``upstream``, ``level``, ``conflict``, ``stale``, ``unprepared`` or ``changed``."""
+    text: str
+    package: str = ""
+    """The version that it was tried with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What sets are held against."""
+
+    ebuilds: Ebuilds
+    env: Mapping[str, str]
+    """PORTAGE_CONFIGROOT and ROOT of the profile."""
+    beside: Path
+    """The etc/portage/patches of the profile without its sets: what the host and the layers have."""
+    config: Path
+    cache: Path
+
+
+def examined(sets: Iterable[Patches], world: World) -> Iterator[Finding]:
+    """All findings of some sets that one profile has, in order."""
+    sets = tuple(sets)
+    files = [one for part in sets for one in saved(part.name, part.folder)]
+    meant: dict[Saved, list[Ebuild]] = {}
+    for one in files:
+        remarks = list(looking.remarks(one, world.config))
+        yield from (_finding(one, remark) for remark in remarks)
+        if one.category:
+            found, remark = _meant(one, world.ebuilds)
+            if remark is not None:
+                yield _finding(one, remark)
+            if found and one.file.is_file() and not one.file.stat().st_size:
+                yield from _negating(one, found, files)
+            if not any(remark.stops for remark in remarks):
+                meant[one] = found
+    yield from _fitting(sets, meant, world)
+
+
+def _finding(one: Saved, remark: Remark, package: str = "") -> Finding:
+    return Finding(one.file, remark.line, remark.kind, remark.text, package)
+
+
+def package(ebuild: Ebuild) -> Package:
+    """An ebuild as folders of patches name it."""
+    return Package(
+        category=ebuild.category,
+        name=ebuild.name,
+        version=ebuild.version,
+        revision=ebuild.revision,
+        slot=ebuild.slot,
+    )
+
+
+def _meant(one: Saved, ebuilds: Ebuilds) -> tuple[list[Ebuild], Remark | None]:
+    """The versions that a patch is for, or what is wrong with its folder."""
+    name, _, slot = one.package.partition(":")
+    known = ebuilds.packages(one.category)
+    every = [
+        ebuild
+        for pn in known
+        if name == pn or name.startswith(f"{pn}-")
+        for ebuild in ebuilds.of(f"{one.category}/{pn}")
+    ]
+    found = [ebuild for ebuild in every if one.package in package(ebuild).folders]
+    if found:
+        return found, None
+    if others := [ebuild for ebuild in every if name in package(ebuild).folders]:
+        slots = ", ".join(sorted({ebuild.slot for ebuild in others}))
+        return [], Remark("slot", f"no version of {one.category}/{name} has slot {slot} (there are: {slots})")
+    if every:
+        versions = ", ".join(ebuild.pf for ebuild in every)
+        return [], Remark("version", f"matches no version of any ebuild (there are: {versions})")
+    near = nearest(name, known) or (nearest(one.category, ebuilds.categories()) if not known else "")
+    hint = f"; {near} ?" if near else ""
+    return [], Remark("name", f"no repository has a package {one.category}/{name}{hint}")
+
+
+def _negating(one: Saved, meant: Iterable[Ebuild], files: Iterable[Saved]) -> Iterator[Finding]:
+    """An empty file that negates nothing. One that negates a patch of a less telling folder is as it should be."""
+    for ebuild in meant:
+        folders = package(ebuild).folders
+        less = {(one.set, one.category, folder, one.file.name) for folder in folders[: folders.index(one.package)]}
+        if any((other.set, other.category, other.package, other.file.name) in less for other in files):
+            return
+    text = "is empty, by which Portage means: do not apply a patch of this name; there is none"
+    yield Finding(one.file, 0, "empty", text)
+
+
+def _fitting(sets: tuple[Patches, ...], meant: Mapping[Saved, list[Ebuild]], world: World) -> Iterator[Finding]:
+    """Try the patches of each version that would be built, with all others that it gets."""
+    wanted = {ebuild.cpv: ebuild for found in meant.values() for ebuild in built(found)}
+    with tempfile.TemporaryDirectory(prefix="gm-patches-") as folder:
+        laid = Path(folder)
+        owners = _laid(sets, meant, world.beside, laid)
+        for cpv, ebuild in sorted(wanted.items()):
+            patches = applied(laid, package(ebuild))
+            try:
+                prepared = sources.prepared(ebuild, world.env, world.cache)
+            except sources.Unprepared as error:
+                first = next(one for one, found in meant.items() if ebuild in found)
+                yield Finding(first.file, 0, "unprepared", error.message, cpv)
+                continue
+            for outcome in trying.outcomes(patches, prepared.tree):
+                if outcome.kind and (owner := owners.get(patches[outcome.name])):
+                    yield Finding(owner.file, outcome.line, outcome.kind, outcome.text, cpv)
+
+
+def _laid(
+    sets: tuple[Patches, ...], meant: Mapping[Saved, list[Ebuild]], beside: Path, into: Path
+) -> dict[Path, Saved]:
+    """Lay patches as a configroot has them; where each came from."""
+    owners: dict[Path, Saved] = {}
+    turns = {part.name: number for number, part in enumerate(sets)}
+    for other in beside.glob("*/*/*"):
+        target = into / other.relative_to(beside)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(other)
+    for one in meant:
+        name = patch_name(turns[one.set], len(sets), one.set, one.file.name)
+        target = into / one.category / one.package / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(one.file)
+        owners[target] = one
+    return owners
+
+
+def built(found: Iterable[Ebuild]) -> list[Ebuild]:
+    """Of each slot the version that would be built: the best that nothing masks, or the best there is."""
+    best: dict[str, Ebuild] = {}
+    for ebuild in found:
+        if ebuild.visible or not (ebuild.slot in best and best[ebuild.slot].visible):
+            best[ebuild.slot] = ebuild
+    return list(best.values())

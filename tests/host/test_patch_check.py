@@ -1,0 +1,128 @@
+"""``gentoomuch patch check``: what is wrong with patches, found without building."""
+
+import json
+from pathlib import Path
+
+import pytest
+from patching import greeting, package, put
+
+from gentoomuch_portage.embedded import Host
+
+LIB = "dev-demo/libgreet"
+GOOD = greeting("hello", "good day")
+FAR = GOOD.replace(" #else\n", " #elif 1\n")
+
+BAD = {
+    "a wrong -p level": (f"{LIB}/x.patch", greeting("hello", "x", before="", after=""), 1, "level", "-p0"),
+    "a deeper -p level": (f"{LIB}/x.patch", greeting("hello", "x", before="a/b/", after="a/b/"), 1, "level", "-p2"),
+    "fuzz": (f"{LIB}/x.patch", FAR, 3, "fuzz", "with fuzz"),
+    "already upstream": (f"{LIB}/x.patch", greeting("bonjour", "hello"), 0, "upstream", "in the sources already"),
+    "no longer applying": (f"{LIB}/x.patch", greeting("bonjour", "x"), 3, "stale", "greet.c: Hunk #1 FAILED"),
+    "a wrong name": ("dev-demo/libgret/x.patch", GOOD, 0, "name", "dev-demo/libgret; libgreet ?"),
+    "a wrong category": ("dev-dmo/libgreet/x.patch", GOOD, 0, "name", "dev-demo ?"),
+    "a version that there is not": ("dev-demo/libgreet-0.9/x.patch", GOOD, 0, "version", "-1.0)"),
+    "a wrong slot": (f"{LIB}:5/x.patch", GOOD, 0, "slot", "(there are: 0)"),
+    "empty": (f"{LIB}/x.patch", "", 0, "empty", "there is none"),
+    "binary": (f"{LIB}/x.patch", "diff --git a/x b/x\nGIT binary patch\nliteral 1\nIcmZ\n", 1, "binary", "x as a"),
+    "outside by ../": (f"{LIB}/x.patch", GOOD.replace("b/greet.c", "b/../../greet.c"), 1, "outside", "../greet.c"),
+    "outside by a path": (f"{LIB}/x.patch", greeting("hello", "x", before="/e/", after="/e/"), 1, "outside", "/e/"),
+    "no patch": (f"{LIB}/x.patch", "hello\n", 1, "no-patch", "nothing that patch(1)"),
+    "misplaced": ("dev-demo/x.patch", GOOD, 0, "place", "CAT/PACKAGE/NAME.patch"),
+    "misnamed": (f"{LIB}/x.patch.txt", GOOD, 0, "place", "CAT/PACKAGE/NAME.patch"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def bad(host: Host) -> Host:
+    """A profile whose one set has every bad patch, each in a package of its own that is libgreet's twin."""
+    host.profile("a", 'patches = ["bad"]\n')
+    return host
+
+
+def checked(on) -> list[dict]:
+    ended = on("gentoomuch", "patch", "check", "--json")
+    assert ended.err == ""
+    found = json.loads(ended.out)
+    assert ended.status == bool(found)
+    return found
+
+
+def told(found: list[dict]) -> list[tuple]:
+    return [(Path(one["file"]).name, one["line"], one["kind"]) for one in found]
+
+
+def test_good_patches_are_clean(host: Host, on):
+    put(host, f"good/{LIB}/x.patch", GOOD)
+    put(host, "good/dev-demo/libgreet-1.0:0/x.patch", "")
+    put(host, "good/README", "what this is for\n")
+    host.profile("a", 'patches = ["good"]\n')
+
+    ended = on("gentoomuch", "patch", "check")
+
+    assert (ended.status, ended.out) == (0, "")
+    assert ended.err == "every patch applies\n"
+
+
+def test_each_bad_patch_has_its_finding(bad: Host, on):
+    source = (bad.repository / LIB / "libgreet-1.0.ebuild").read_text()
+    for number, (name, text, *_) in enumerate(BAD.values()):
+        twin = f"twin{number}"
+        path = name.replace("libgreet", twin)
+        folder = bad.repository / "dev-demo" / twin
+        folder.mkdir()
+        (folder / f"{twin}-1.0.ebuild").write_text(
+            source.replace("${P}.tar.gz", "libgreet-1.0.tar.gz") + 'S="${WORKDIR}/libgreet-1.0"\n'
+        )
+        (folder / "Manifest").write_bytes((bad.repository / LIB / "Manifest").read_bytes())
+        put(bad, f"bad/{path}".replace("/x.", f"/{number}-x."), text)
+    link = put(bad, "bad/dev-demo/twin0/out.patch", "")
+    link.unlink()
+    link.symlink_to(bad.etc / "make.conf")
+
+    found = {Path(one["file"]).name: one for one in checked(on)}
+
+    for number, (name, _, line, kind, text) in enumerate(BAD.values()):
+        one = found.pop(f"{number}-{name.rpartition('/')[2]}")
+        assert (one["line"], one["kind"]) == (line, kind), one
+        assert text in one["text"]
+    assert found.pop("out.patch")["kind"] == "link"
+    assert found == {}
+
+
+def test_a_set_that_comes_in_the_way_of_another_is_told(host: Host, on):
+    one, two = (put(host, f"{name}/{LIB}/x.patch", greeting("hello", name)) for name in ("one", "two"))
+    host.profile("a", 'patches = ["one", "two"]\n')
+
+    [found] = checked(on)
+    lint = on("gentoomuch", "profile", "lint", "a")
+
+    assert (found["file"], found["line"], found["kind"], found["profiles"]) == (str(two), 3, "conflict", ["a"])
+    assert "fits alone, but not after those before it: greet.c: Hunk #1 FAILED" in found["text"]
+    assert f"patch sets 'one' and 'two' both touch greet.c of {LIB}" in lint.out
+    assert f"{one}:1" in lint.out
+
+
+def test_what_is_installed_with_other_patches_is_told(host: Host, on):
+    host.profile("a", "")
+    assert on("gm-emerge", "--gm-profile=a", "-q", LIB).status == 0
+    put(host, f"good/{LIB}/x.patch", GOOD)
+    host.profile("a", 'patches = ["good"]\n')
+
+    [found] = checked(on)
+
+    assert (found["kind"], found["package"]) == ("changed", f"{LIB}-1.0")
+    assert found["text"].endswith("was built without the user patches of profile a: 00-good-x.patch")
+
+
+def test_sources_that_cannot_be_prepared_are_told(host: Host, on):
+    package(host, "dev-demo/dies-1.0", {"a.txt": "a\n"}, more='src_unpack() { die "no way"; }\n')
+    package(host, "dev-demo/aged-1.0", {"a.txt": "a\n"}, eapi="5")
+    put(host, "bad/dev-demo/dies/x.patch", "--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-a\n+b\n")
+    put(host, "bad/dev-demo/aged/x.patch", "--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-a\n+b\n")
+    host.profile("a", 'patches = ["bad"]\n')
+
+    aged, dies = checked(on)
+
+    assert (aged["kind"], dies["kind"]) == ("unprepared", "unprepared")
+    assert "EAPI 5, which applies no user patches" in aged["text"]
+    assert "no way" in dies["text"]

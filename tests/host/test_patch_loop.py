@@ -1,0 +1,200 @@
+"""The loop: prep, edit, try, save, with real Portage at each end."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from patching import package, put
+
+from gentoomuch_portage.embedded import Host
+
+APP = "dev-demo/app"
+MAKE = (
+    "app: main.c other.o\n\t$(CC) $(CFLAGS) -o $@ main.c other.o\n"
+    "other.o: other.c\n\t$(CC) $(CFLAGS) -c -o $@ other.c\n"
+)
+MAIN = """#include <stdio.h>
+int other(void);
+int main(void)
+{
+	puts("plain");
+	return other();
+}
+"""
+BROKEN = MAIN.replace("int main", "#ifdef STRICT\n#define puts strict_puts(\n#endif\nint main")
+INSTALL = 'src_compile() { emake CC="${CHOST}-gcc"; }\nsrc_install() { dobin app; }\n'
+
+
+@pytest.fixture
+def app(host: Host) -> Host:
+    """Version 2.0 does not compile where STRICT is defined, as it is for the profiles ``strict`` and ``also``."""
+    package(
+        host,
+        f"{APP}-1.0",
+        {"main.c": MAIN, "other.c": "int other(void) { return 0; }\n", "Makefile": MAKE},
+        more=INSTALL,
+    )
+    package(
+        host,
+        f"{APP}-2.0",
+        {"main.c": BROKEN, "other.c": "int other(void) { return 0; }\n", "Makefile": MAKE},
+        more=INSTALL,
+    )
+    host.profile("strict", 'layers = ["strict"]\n', {"strict/make.conf": 'CFLAGS="${CFLAGS} -DSTRICT"\n'})
+    host.profile("plain", "")
+    return host
+
+
+def binpkg(ended) -> str:
+    found = re.search(r"\[binary[^\]]*\] (\S+)", ended.out)
+    return found[1].partition("::")[0] if found else ""
+
+
+def prepared(ended) -> Path:
+    assert ended.status == 0, ended.err
+    return Path(ended.out.strip())
+
+
+def test_a_compile_error_is_mended_and_the_patch_stays_with_its_profiles(app: Host, on):
+    assert on("gm-emerge", "--gm-profile=strict", "-q", APP).status == 1
+
+    tree = prepared(on("gentoomuch", "patch", "prep", "mend", APP, "--profile=strict"))
+    (tree / "main.c").write_text((tree / "main.c").read_text().replace("strict_puts(", "nonsense("))
+    first = on("gentoomuch", "patch", "try", "mend", "--profile=strict")
+    (tree / "main.c").write_text(MAIN.replace("plain", "mended"))
+    second = on("gentoomuch", "patch", "try", "mend", "--profile=strict")
+    saved = on("gentoomuch", "patch", "save", "mend", "-m", "Mend STRICT")
+
+    assert first.status == 1
+    assert "main.c:" in first.out
+    assert "error" in first.out
+    assert "did not build" in first.err
+    assert second.status == 0, second.out + second.err
+    assert "builds on what was built before" in second.err
+    assert saved.out.strip() == str(app.config / "patches/mend" / APP / "app.patch")
+
+    app.profile("strict", 'layers = ["strict"]\npatches = ["mend"]\n')
+    app.profile("also", 'layers = ["strict"]\npatches = ["mend"]\n')
+    assert on("gm-emerge", "--gm-profile=strict", "-q", APP).status == 0
+    assert subprocess.check_output([app.eprefix / "usr/bin/app"], text=True) == "mended\n"
+    assert on("gm-emerge", "--gm-profile=plain", "-q", APP).status == 0
+    assert subprocess.check_output([app.eprefix / "usr/bin/app"], text=True) == "plain\n"
+
+    strict, plain = (on("gm-emerge", f"--gm-profile={name}", "-p", APP) for name in ("strict", "plain"))
+    assert (binpkg(strict), binpkg(plain)) == (f"{APP}-2.0-1", f"{APP}-2.0-2")
+    assert binpkg(on("gm-emerge", "--gm-profile=also", "-p", APP)) == f"{APP}-2.0-1"
+    why = {name: on("gentoomuch", "binpkg", "why", APP, f"--profile={name}").out for name in ("strict", "plain")}
+    assert "patches: was built without the user patches of profile strict: 00-mend-app.patch" in why["strict"]
+    assert "patches: was built with user patches that profile plain has not: 00-mend-app.patch" in why["plain"]
+
+
+PATCH = (
+    f"From {'0' * 40} Mon Sep 17 00:00:00 2001\nFrom: Ada <ada@example.org>\nDate: Fri, 2 Jan 2026 03:04:05 +0000\n"
+    "Subject: [PATCH] Say hello\n\n---\n--- a/main.c\n+++ b/main.c\n@@ -2,6 +2,6 @@\n"
+    ' int other(void);\n int main(void)\n {\n-\tputs("plain");\n+\tputs("hello");\n \treturn other();\n }\n'
+)
+
+
+def test_a_patch_is_brought_to_a_new_version_by_a_rebase(app: Host, on):
+    put(app, f"hi/{APP}/hello.patch", PATCH)
+
+    tree = prepared(on("gentoomuch", "patch", "prep", "hi", APP, "--from=1.0", "--profile=plain"))
+    on("gentoomuch", "patch", "save", "hi")
+
+    log = subprocess.check_output(["git", "-C", tree, "log", "--format=%an %s"], text=True)
+    assert log.splitlines()[0] == "Ada Say hello"
+    assert (tree / "main.c").read_text() == BROKEN.replace("plain", "hello")
+    saved = (app.config / f"patches/hi/{APP}/hello.patch").read_text()
+    assert "From: Ada <ada@example.org>\nDate: Fri, 2 Jan 2026 03:04:05 +0000\nSubject: [PATCH] Say hello\n" in saved
+    assert "Made for: dev-demo/app-2.0::gm-demo\n" in saved
+
+
+def test_a_conflict_is_shown_as_git_shows_it_and_nothing_is_saved_before_it_is_solved(app: Host, on):
+    put(app, f"hi/{APP}/hello.patch", PATCH)
+    package(
+        app, f"{APP}-3.0", {"main.c": MAIN.replace("plain", "other"), "Makefile": MAKE, "other.c": ""}, more=INSTALL
+    )
+
+    refused = on("gentoomuch", "patch", "prep", "hi", APP, "--profile=plain")
+    ended = on("gentoomuch", "patch", "prep", "hi", APP, "--from=1.0", "--profile=plain")
+    early = on("gentoomuch", "patch", "save", "hi")
+
+    assert refused.status == 70
+    assert "hello.patch does not apply to the sources of dev-demo/app-3.0: main.c: Hunk #1 FAILED" in refused.err
+    assert ended.status == 1
+    assert "CONFLICT (content): Merge conflict in main.c" in ended.err
+    assert "a rebase is not ended in" in early.err
+    assert early.status == 70
+
+
+def test_odd_sources_come_out_of_portage_as_they_were_edited(host: Host, on):
+    files = {
+        "one/with a space.c": b"one\r\ntwo\r\nthree\r\n",
+        "one/gone.txt": "gone\n",
+        "two/run.sh": "#!/bin/sh\n",
+        "two/latin.txt": b"\xe4\xf6\n",
+        ".gitattributes": "* text eol=lf\n",
+    }
+    more = 'S="${WORKDIR}"\nsrc_install() { insinto /usr/share/odd; doins -r odd-1.0 second; }\n'
+    ebuild = package(host, "dev-demo/odd-1.0", files, more=more)
+    second = host.folder / "sources/second"
+    second.mkdir()
+    (second / "b.c").write_text("second\n")
+    from gentoomuch_portage import embedded
+
+    embedded.pack(second, host.distdir / "second.tar.gz")
+    embedded.manifest(ebuild.parent, [host.distdir / "second.tar.gz", host.distdir / "odd-1.0.tar.gz"])
+    ebuild.write_text(ebuild.read_text().replace('SRC_URI="', 'SRC_URI="second.tar.gz '))
+    host.profile("a", "")
+
+    tree = prepared(on("gentoomuch", "patch", "prep", "odd", "=dev-demo/odd-1.0", "--profile=a"))
+    (tree / "odd-1.0/one/with a space.c").write_bytes(b"one\r\n2\r\nthree\r\n")
+    (tree / "odd-1.0/one/gone.txt").unlink()
+    (tree / "odd-1.0/two/run.sh").rename(tree / "odd-1.0/two/moved it.sh")
+    (tree / "odd-1.0/two/latin.txt").write_bytes(b"\xe4\xf6\xfc\n")
+    (tree / "second/b.c").write_text("first\n")
+    (tree / "second/new.sh").write_text("#!/bin/sh\n")
+    (tree / "second/new.sh").chmod(0o755)
+    assert on("gentoomuch", "patch", "save", "odd").status == 0
+    host.profile("a", 'patches = ["odd"]\n')
+    built = on("gm-emerge", "--gm-profile=a", "-q", "dev-demo/odd")
+
+    assert built.status == 0, built.out
+    assert (host.config / "patches/odd/dev-demo/odd-1.0/odd.patch").is_file()
+    shutil.rmtree(tree / ".git")
+    (tree / "odd-1.0/.gitattributes").unlink(missing_ok=True)
+    installed = host.eprefix / "usr/share/odd"
+    (installed / "odd-1.0/.gitattributes").unlink(missing_ok=True)
+    assert contents(installed) == contents(tree)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(one.relative_to(folder)): one.read_bytes() for one in sorted(folder.rglob("*")) if one.is_file()}
+
+
+def test_the_baseline_has_the_ebuilds_own_patches_and_nothing_that_it_does_later(host: Host, on):
+    more = (
+        'PATCHES=( "${FILESDIR}"/own.patch )\n'
+        "src_prepare() { sed -i s/one/ONE/ a.txt || die; default; sed -i s/three/THREE/ a.txt || die; }\n"
+    )
+    ebuild = package(host, "dev-demo/steps-1.0", {"a.txt": "one\ntwo\nthree\n"}, more=more)
+    (ebuild.parent / "files").mkdir()
+    (ebuild.parent / "files/own.patch").write_text("--- a/a.txt\n+++ b/a.txt\n@@ -2,2 +2,2 @@\n-two\n+TWO\n three\n")
+    host.profile("a", "")
+
+    tree = prepared(on("gentoomuch", "patch", "prep", "s", "dev-demo/steps", "--profile=a"))
+
+    assert (tree / "a.txt").read_text() == "ONE\nTWO\nthree\n"
+    assert [one.name for one in sorted(tree.iterdir())] == [".git", "a.txt"]
+
+
+def test_what_is_being_patched_and_who_has_it_is_listed(app: Host, on):
+    put(app, f"hi/{APP}/hello.patch", PATCH)
+    app.profile("plain", 'patches = ["hi"]\n')
+
+    found = json.loads(on("gentoomuch", "patch", "ls", "--json").out)
+
+    assert found == [{"set": "hi", "packages": [APP], "patches": 1, "profiles": ["plain"], "trees": []}]

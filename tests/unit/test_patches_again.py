@@ -1,0 +1,207 @@
+"""What is done in a work tree, saved and applied again by patch(1), gives the same tree."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from gentoomuch_portage.patches import save
+from gentoomuch_portage.patches.git import begin, git
+from gentoomuch_portage.patches.unlike import UnsayablePatch
+from gentoomuch_portage.patches.workbench import Bench
+
+File = tuple[bytes, bool]
+"""Content, and whether it is executable."""
+NAMES = ("a.c", "src/b.c", "src/deep/c d.txt", "e f/g h.c", "src/ä.txt", ".gitignore", ".gitattributes", "x.sh", "-odd")
+LINES = (
+    b"one",
+    b"two\r",
+    b"",
+    b"-- three",
+    b"++ four",
+    b"\xff\xe4 not UTF-8",
+    b"@@ -1 +1 @@",
+    b"diff --git a/x b/x",
+    b"five ",
+)
+
+texts = st.tuples(st.lists(st.sampled_from(LINES), max_size=12), st.booleans()).map(
+    lambda one: b"\n".join(one[0]) + (b"\n" if one[1] else b"")
+)
+rules = st.sampled_from([b"*.c\nx.sh\n", b"* text=auto eol=crlf\n", b"*.txt -diff\n* ident\n", b""])
+trees = st.dictionaries(st.sampled_from(NAMES), st.tuples(texts, st.booleans()), max_size=6)
+
+
+def tree_of(files: dict[str, File]) -> dict[str, File]:
+    """The same, with rules that mean something in git's own files."""
+    return {
+        name: (b"* text=auto eol=crlf ident\n*.txt -diff\n" if name == ".gitattributes" else content, run)
+        for name, (content, run) in files.items()
+        if name != ".gitignore"
+    } | ({".gitignore": (b"*.c\nx.sh\n", False)} if ".gitignore" in files else {})
+
+
+def write(folder: Path, files: dict[str, File]) -> None:
+    """Make a folder hold these files, and nothing else but its .git."""
+    folder.mkdir(exist_ok=True)
+    for one in folder.iterdir():
+        if one.name != ".git":
+            shutil.rmtree(one) if one.is_dir() else one.unlink()
+    for name, (content, run) in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        path.chmod(0o755 if run else 0o644)
+
+
+def shown(folder: Path) -> dict[str, File]:
+    return {
+        str(one.relative_to(folder)): (one.read_bytes(), bool(one.stat().st_mode & 0o100))
+        for one in folder.rglob("*")
+        if one.is_file() and ".git" not in one.relative_to(folder).parts[:1]
+    }
+
+
+def bench(folder: Path) -> Bench:
+    base = git(folder, "rev-parse", "HEAD").out.strip()
+    return Bench(
+        tree=folder, set="s", cpv="c/p-1", slot="0", repository="r", target="p", base=base, inside=".", taken=()
+    )  # fmt: skip
+
+
+def applied(before: dict[str, File], patches: list[bytes], above: Path) -> dict[str, File]:
+    """What Portage makes of sources: patch(1), called as it calls it."""
+    folder = above / "again"
+    write(folder, before)
+    for content in patches:
+        (above / "patch").write_bytes(content)
+        words = ["patch", "-p1", "-f", "-g0", "--no-backup-if-mismatch"]
+        with (above / "patch").open("rb") as given_in:
+            subprocess.run(words, cwd=folder, stdin=given_in, check=True, capture_output=True)
+    return shown(folder)
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@given(before=trees, after=trees)
+@example(before={"a b": (b"", True)}, after={"a b": (b"", False)})
+@example(before={"a.c": (b"", False)}, after={"src/deep/c d.txt": (b"", False)})
+@example(before={"a b": (b"1\n2\n3\n4\n5\n", False)}, after={"c": (b"1\n2\n3\n4\n5\n", True)})
+@example(before={}, after={"new and empty": (b"", True)})
+@example(before={"e f": (b"1\n2\n3\n4\n5\n", False)}, after={"g h": (b"1\n2\n3\n4\n6\n", True)})
+def test_one_patch_gives_the_same_tree(before: dict[str, File], after: dict[str, File]):
+    before, after = tree_of(before), tree_of(after)
+    with tempfile.TemporaryDirectory() as name:
+        tree = Path(name) / "tree"
+        write(tree, before)
+        begin(tree, "base")
+        made = bench(tree)
+        write(tree, after)
+        git(tree, "add", "-A", "-f", ".")
+
+        saved = [one.content for one in save.pieces(made)]
+
+        assert applied(before, saved, Path(name)) == after
+
+
+@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
+@given(before=trees, steps=st.lists(trees, min_size=1, max_size=3))
+def test_a_series_gives_the_same_tree(before: dict[str, File], steps: list[dict[str, File]]):
+    with tempfile.TemporaryDirectory() as name:
+        tree = Path(name) / "tree"
+        write(tree, tree_of(before))
+        begin(tree, "base")
+        made = bench(tree)
+        for step in steps:
+            write(tree, tree_of(step))
+            git(tree, "add", "-A", "-f", ".")
+            git(tree, "commit", "-q", "--allow-empty", "-m", "a step\n\ndiff --git a/a.c b/a.c\n--- a.c\n+++ b.c\n1d0")
+
+        saved = [one.content for one in save.pieces(made, series=True)]
+
+        assert applied(tree_of(before), saved, Path(name)) == tree_of(steps[-1])
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Bench:
+    """A work tree with one file, ``a.c``."""
+    write(tmp_path / "tree", {"a.c": (b"one\ntwo\n", False), "data": (b"\0\1", False)})
+    begin(tmp_path / "tree", "base")
+    return bench(tmp_path / "tree")
+
+
+def test_a_binary_is_refused_by_its_name(made: Bench):
+    (made.tree / "data").write_bytes(b"\0\2")
+    (made.tree / "logo.png").write_bytes(b"\x89PNG\0")
+
+    with pytest.raises(UnsayablePatch, match=r"data, logo.png: patch\(1\) knows no binary files"):
+        save.pieces(made)
+
+
+def test_a_link_comes_out_as_a_link(made: Bench, tmp_path: Path):
+    (made.tree / "link").symlink_to("a.c")
+
+    [piece] = save.pieces(made)
+
+    applied({"a.c": (b"one\ntwo\n", False)}, [piece.content], tmp_path)
+    assert (tmp_path / "again/link").readlink() == Path("a.c")
+
+
+@pytest.mark.parametrize(("before", "after"), [("x/y", "x"), ("x", "x/y")])
+def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path: Path, before: str, after: str):
+    write(tmp_path / "tree", {before: (b"one\n", False)})
+    begin(tmp_path / "tree", "base")
+    write(tmp_path / "tree", {after: (b"one\n", False)})
+
+    with pytest.raises(UnsayablePatch):
+        save.pieces(bench(tmp_path / "tree"))
+
+
+def test_nothing_changed_is_no_patch(made: Bench):
+    assert save.pieces(made) == []
+
+
+def test_a_series_needs_everything_committed(made: Bench):
+    (made.tree / "a.c").write_bytes(b"three\n")
+
+    with pytest.raises(save.Uncommitted, match=r"a\.c"):
+        save.pieces(made, series=True)
+
+
+def test_the_head_is_that_of_the_commit(made: Bench):
+    (made.tree / "a.c").write_bytes(b"three\n")
+    who = {"GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@example.org", "GIT_AUTHOR_DATE": "2026-01-02T03:04:05Z"}
+    git(made.tree, "commit", "-qam", "Say three\n\nTwo was wrong.", env=who)
+
+    [piece] = save.pieces(made)
+
+    assert piece.name == "p.patch"
+    assert piece.content.decode().startswith(
+        f"From {'0' * 40} Mon Sep 17 00:00:00 2001\nFrom: Ada <ada@example.org>\nDate: Fri, 2 Jan 2026 03:04:05 +0000\n"
+        "Subject: [PATCH] Say three\n\nTwo was wrong.\n\nMade for: c/p-1::r\n---\ndiff --git a/a.c b/a.c\n"
+    )
+
+
+def test_saving_again_writes_nothing(made: Bench, tmp_path: Path):
+    (made.tree / "a.c").write_bytes(b"three\n")
+    first, _ = save.store(made, save.pieces(made), tmp_path / "set")
+    before = (tmp_path / "set/c/p/p.patch").read_bytes()
+
+    _, changed = save.store(first, save.pieces(first), tmp_path / "set")
+
+    assert changed == []
+    assert (tmp_path / "set/c/p/p.patch").read_bytes() == before
+
+
+def test_the_index_of_the_user_is_left_alone(made: Bench):
+    (made.tree / "a.c").write_bytes(b"three\n")
+    before = os.stat(made.tree / ".git/index").st_mtime_ns
+
+    save.pieces(made)
+
+    assert os.stat(made.tree / ".git/index").st_mtime_ns == before
+    assert git(made.tree, "diff", "--name-only", "--cached").out == ""
