@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from gentoomuch_portage.errors import PartsConflict, UnreadablePlan
 
@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from gentoomuch_portage.request import Request
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(NamedTuple):
     """A folder laid out like /etc/portage, in its turn."""
 
     name: str
@@ -24,8 +23,7 @@ class Layer:
         return f"{self.name} ({self.folder})"
 
 
-@dataclass(frozen=True, slots=True)
-class Patches:
+class Patches(NamedTuple):
     """A patch set, in its turn: ``CAT/PN[-PV[-rN]][:SLOT]/*.patch``."""
 
     name: str
@@ -35,8 +33,7 @@ class Patches:
         return f"{self.name} ({self.folder})"
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(NamedTuple):
     """A whole file below etc/portage, after all layers."""
 
     file: str
@@ -46,8 +43,7 @@ class File:
         return f"{self.file}: {self.text.rstrip()}"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line of a file below etc/portage, after all layers."""
 
     file: str
@@ -57,8 +53,7 @@ class Line:
         return f"{self.file}: {self.text}"
 
 
-@dataclass(frozen=True, slots=True)
-class MakeProfile:
+class MakeProfile(NamedTuple):
     """The make_profile: ``default/linux/...`` or ``repo:path``."""
 
     name: str
@@ -69,8 +64,7 @@ class MakeProfile:
         return self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """A word put before the user's."""
 
     text: str
@@ -79,8 +73,7 @@ class Word:
         return self.text
 
 
-@dataclass(frozen=True, slots=True)
-class Env:
+class Env(NamedTuple):
     """A variable of emerge's environment."""
 
     name: str
@@ -90,8 +83,7 @@ class Env:
         return f"{self.name}={self.value}"
 
 
-@dataclass(frozen=True, slots=True)
-class Unmask:
+class Unmask(NamedTuple):
     """What emerge may unmask without asking: ``*``, nothing, or atoms, by kind."""
 
     kind: str
@@ -101,8 +93,7 @@ class Unmask:
         return f"{self.kind}: {self.allowed or 'nothing'}"
 
 
-@dataclass(frozen=True, slots=True)
-class Locked:
+class Locked(NamedTuple):
     """A run that would need anything new unmasked fails."""
 
     by: str
@@ -111,8 +102,7 @@ class Locked:
         return f"nothing new is unmasked ({self.by})"
 
 
-@dataclass(frozen=True, slots=True)
-class Show:
+class Show(NamedTuple):
     """Something that ``--gm-explain`` tells, without effect."""
 
     text: str
@@ -121,8 +111,7 @@ class Show:
         return self.text
 
 
-@dataclass(frozen=True, slots=True)
-class Instead:
+class Instead(NamedTuple):
     """What emerge gets in the place of a word of the user's; nothing where it is empty."""
 
     word: str
@@ -132,8 +121,7 @@ class Instead:
         return f"{self.text or 'nothing'} instead of {self.word}"
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
+class Tree(NamedTuple):
     """A copy of a work tree that a package is built from, and what the package records of it."""
 
     cpv: str
@@ -186,7 +174,7 @@ class Plan:
                 "plugin": plugin,
                 "kind": _kind(part),
                 "text": str(part),
-                "data": {one.name: str(getattr(part, one.name)) for one in fields(part)},
+                "data": {key: str(value) for key, value in part._asdict().items()},
             }
             for plugin, part in self.parts
         ]

@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 KINDS = ("keywords", "live", "use", "license", "mask")
 """As ``[unmask]`` of a profile names them. ``live``: no keywords at all, as live ebuilds have."""
@@ -15,8 +14,7 @@ _SECURITY = re.compile(r"\bCVE-\d{4}-\d+|\bGLSA\b|security|vulnerab|exploit|remo
 """Words that Gentoo's security masks are written with. Source: profiles/package.mask of ::gentoo, 2004 to 2026."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A package that could be taken if something were unmasked."""
 
     cpv: str
@@ -26,8 +24,7 @@ class Candidate:
     """Why package.mask masks it, where it does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """Kind -> what may be unmasked: ``("*",)`` all, ``()`` nothing, or atoms."""
 
     allowed: Mapping[str, tuple[str, ...]]

@@ -3,9 +3,8 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gentoomuch_portage import tables
 from gentoomuch_portage.errors import BadLayer, BadName, BadPatchSet, BadSetting, UnknownProfile, listed, nearest
@@ -16,13 +15,16 @@ _UNMASK = {"keywords": True, "live": False, "use": True, "license": False, "mask
 _BINPKG = {"build": True, "use": True, "remote": False, "unknown": "reject", "prefer": "newest", "audit": False}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
+class Profile(NamedTuple):
     """What ``profiles/NAME.toml`` says, laid over the defaults of ``gentoomuch.toml``."""
 
     name: str
     file: Path
     """Where it is written down."""
+    unmask: Mapping[str, Any]
+    """Kind -> true, false, or a list of atoms."""
+    binpkg: Mapping[str, Any]
+    """Keys of ``[binpkg]``, all of them."""
     make_profile: str = ""
     """``default/linux/...`` or ``repo:path``; empty for the host's."""
     base: str = "host"
@@ -35,8 +37,6 @@ class Profile:
     isolation: str = "none"
     emerge: tuple[str, ...] = ()
     """Words put before the user's."""
-    unmask: Mapping[str, Any]
-    binpkg: Mapping[str, Any]
 
     def where(self, key: str, value: str = "") -> str:
         """``FILE:LINE`` of the line that sets a key, in the profile or in the defaults."""

@@ -2,8 +2,7 @@
 
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from gentoomuch_portage.errors import UsageError, nearest
 
@@ -57,8 +56,7 @@ class UnreadableWords(UsageError):
         self.variable = variable
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(NamedTuple):
     """What the user typed, ours parted from emerge's."""
 
     words: tuple[str, ...]

@@ -2,17 +2,15 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from gentoomuch_portage import tables
 from gentoomuch_portage.errors import BadFile, GmError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(NamedTuple):
     """Precedence, last wins: these defaults, ``gentoomuch.toml``, the environment, the command line."""
 
     config: Path
@@ -25,7 +23,7 @@ class Settings:
     """The host's own ``etc/portage``. Environment: PORTAGE_CONFIGROOT."""
     strict: bool = False
     """A plugin that cannot be imported ends the run. Environment: GM_STRICT."""
-    defaults: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = MappingProxyType({})
     """What ``gentoomuch.toml`` says for every profile, not yet checked against a profile's keys."""
 
     @classmethod

@@ -6,21 +6,20 @@ Nothing of a folder is run before it was allowed; what may be read before is rea
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from gentoomuch_portage import console, files
-from gentoomuch_portage.binpkgs.pools import Pools, Unread, proxy_of_environment
-from gentoomuch_portage.binpkgs.reader import Reader
-from gentoomuch_portage.binpkgs.source import BadBinpkg
-from gentoomuch_portage.dotgentoo import parts, trust, worktree
-from gentoomuch_portage.dotgentoo.parts import Project
 from gentoomuch_portage.dotgentoo.words import means_folder
 from gentoomuch_portage.hookspec import hookimpl
 from gentoomuch_portage.plan import Instead, Part, Plan, Show, Tree, Word
-from gentoomuch_portage.portage_adapter import front, trees
+from gentoomuch_portage.portage_adapter import front
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
 from gentoomuch_portage.profiles import Profile
 from gentoomuch_portage.request import Request
 from gentoomuch_portage.settings import Settings
+
+if TYPE_CHECKING:
+    from gentoomuch_portage.dotgentoo.parts import Project
 
 _BUILDS_ANYHOW = frozenset({"--buildpkgonly", "--fetchonly", "--fetch-all-uri", "--onlydeps", "--root"})
 """Options with which it does not matter, or cannot be told, what is installed."""
@@ -30,6 +29,9 @@ _BUILDS_ANYHOW = frozenset({"--buildpkgonly", "--fetchonly", "--fetch-all-uri", 
 def gm_parts(request: Request, settings: Settings, profile: Profile) -> Iterator[Part]:
     if not any(map(means_folder, request.words)):
         return
+    from gentoomuch_portage.dotgentoo import parts, trust, worktree  # only where a word means a folder
+    from gentoomuch_portage.portage_adapter import trees
+
     action, options, targets = front.asked(request.words)
     projects = parts.projects(word for word in targets if means_folder(word))
     there = parts.repositories(settings, profile)
@@ -56,7 +58,7 @@ def _root(profile: Profile) -> str:
     return str(profile.root) if profile.foreign else os.environ.get("ROOT") or "/"
 
 
-def _words(project: Project, *, unchanged: bool, alone: bool) -> Iterator[Part]:
+def _words(project: "Project", *, unchanged: bool, alone: bool) -> Iterator[Part]:
     """The atom; of an unchanged project only what emerge's own --noreplace does, which --selective=n takes back."""
     if unchanged:
         console.tell(f"{project.folder.cpv} is installed from {project.folder.project} as it is")
@@ -68,6 +70,10 @@ def _words(project: Project, *, unchanged: bool, alone: bool) -> Iterator[Part]:
 @hookimpl(wrapper=True)
 def gm_run_emerge(plan: Plan) -> Iterator[None]:
     found = [part for _, part in plan.parts if isinstance(part, Tree)]
+    if not found:
+        return (yield)
+    from gentoomuch_portage.portage_adapter import trees
+
     with ExitStack() as around:
         for part in found:
             if (lock := files.hold(part.folder)) is not None:
@@ -81,6 +87,11 @@ def gm_reject_binpkg(binpkg: Binpkg, plan: Plan, settings: Settings) -> str | No
     told = next((part.told for _, part in plan.parts if isinstance(part, Tree) and part.cpv == binpkg.cpv), None)
     if told is None:
         return None
+    from gentoomuch_portage.binpkgs.pools import Pools, Unread, proxy_of_environment
+    from gentoomuch_portage.binpkgs.reader import Reader
+    from gentoomuch_portage.binpkgs.source import BadBinpkg
+    from gentoomuch_portage.portage_adapter import trees
+
     try:
         found = Reader(settings.cache, {trees.NAME}, Pools(proxy_of_environment)).read(binpkg)
     except (BadBinpkg, Unread) as error:
