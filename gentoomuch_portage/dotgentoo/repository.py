@@ -12,6 +12,7 @@ from gentoomuch_portage import files
 from gentoomuch_portage.dotgentoo.errors import BadFolder, Unreachable
 from gentoomuch_portage.dotgentoo.folder import VERSION, Folder
 from gentoomuch_portage.dotgentoo.overlays import Overlay
+from gentoomuch_portage.dotgentoo.worktree import readable
 from gentoomuch_portage.errors import ProgramFailed
 from gentoomuch_portage.run import run
 
@@ -100,6 +101,7 @@ def _clone(overlay: Overlay, uri: str, place: Path) -> None:
 
 def _placed(fresh: Path, place: Path) -> None:
     """Give a new folder its name; one that another run gave it meanwhile is left, one that somebody changed is not."""
+    readable(fresh)
     while True:
         try:
             fresh.rename(place)

@@ -17,13 +17,13 @@ from pathlib import Path
 
 from gentoomuch_portage import files
 from gentoomuch_portage.dotgentoo.errors import BadTree
-from gentoomuch_portage.run import run, where
+from gentoomuch_portage.run import Ran, run, where
 
 NOT_SOURCES = frozenset({".git", ".hg", ".svn", ".bzr", "_darcs", "CVS", "RCS", "SCCS", ".jj", "_FOSSIL_", ".fslckout"})
 _FICLONE = 0x40049409
 """Share the blocks of a file, where the file system can. Source: ioctl_ficlone(2)."""
 _GIT = ("git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*")
-"""Nothing of the repository's own configuration is to be run; and root may look into a user's repository."""
+"""Root may look into a user's repository, and runs nothing that its configuration names: no monitor, no hook."""
 _UNUSED = 7 * 86_400
 """Seconds after which a copy that nobody used is removed."""
 
@@ -36,7 +36,8 @@ class Tree:
     digest: str
     """SHA-256 over path, kind and content of all its files."""
     version: str
-    """As git describe tells it; empty without git."""
+    """As ``git describe --tags --always`` tells it, ``-dirty`` behind it where files are not as committed; empty
+    without git."""
 
 
 def copied(project: Path, cache: Path) -> Tree:
@@ -50,6 +51,7 @@ def copied(project: Path, cache: Path) -> Tree:
     with files.fresh_folder(stands) as fresh:
         for name in sorted(set(listed(project))):
             _copy(project / name, fresh / name)
+        readable(fresh)
         digest = digested(fresh)
         place = stands / digest
         try:
@@ -71,11 +73,13 @@ def listed(project: Path) -> Iterator[str]:
     Raises:
         BadTree: a name is no UTF-8.
     """
-    if not where("git") or run([*_GIT, "-C", str(project), "rev-parse"], keep=True, accept=()).status:
+    if not where("git") or _git(project, "rev-parse").status:
         yield from _all(project)
         return
-    told = run([*_GIT, "-C", str(project), "ls-files", "-zco", "--exclude-standard"], keep=True).out
-    for name in told.split("\0"):
+    told = _git(project, "ls-files", "-zco", "--exclude-standard")
+    if told.status:
+        raise BadTree(project, f"git cannot list it: {told.err.strip()}")
+    for name in told.out.split("\0"):
         if "\ufffd" in name:
             raise BadTree(project, f"the name {name!r} is no UTF-8")
         path = project / name
@@ -139,8 +143,27 @@ def digested(folder: Path) -> str:
 def _version(project: Path) -> str:
     if not where("git"):
         return ""
-    told = run([*_GIT, "-C", str(project), "describe", "--tags", "--always", "--dirty"], keep=True, accept=())
-    return told.out.strip() if told.status == 0 else ""
+    told = _git(project, "describe", "--tags", "--always")
+    if told.status:
+        return ""
+    # A file as old as the index is compared by its content, for which git would run the filters of the repository.
+    listed = _git(project, "config", "--name-only", "-z", "--get-regexp", r"^filter\.").out
+    without = [word for name in listed.split("\0") if name for word in ("-c", f"{name}=")]
+    changed = _git(project, *without, "diff-index", "--name-only", "--ignore-submodules=all", "HEAD").out
+    return told.out.strip() + ("-dirty" if changed.strip() else "")
+
+
+def _git(project: Path, *words: str) -> Ran:
+    """Run git in a work tree, whatever repository the caller's environment names."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return run([*_GIT, "-C", str(project), *words], env={**env, "GIT_OPTIONAL_LOCKS": "0"}, keep=True, accept=())
+
+
+def readable(folder: Path) -> None:
+    """Let everybody read what lies below a folder, whatever the umask is: builds run as a user of their own."""
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode & 0o777 | (0o555 if path.is_dir() else 0o444))
 
 
 def _collect(stands: Path) -> None:

@@ -115,6 +115,42 @@ def test_a_name_that_is_no_text_is_refused_by_name(project: Path, tmp_path: Path
         copied(project, tmp_path / "cache")
 
 
+def test_a_build_may_read_it_whatever_the_umask_is(project: Path, tmp_path: Path):
+    before = os.umask(0o077)
+    try:
+        tree = copied(project, tmp_path / "cache")
+    finally:
+        os.umask(before)
+
+    assert [oct((tree.path / name).stat().st_mode & 0o777) for name in ("", "src", "src/a.c", "run")] == [
+        "0o755",
+        "0o755",
+        "0o644",
+        "0o755",
+    ]
+
+
+def test_git_runs_nothing_of_the_repository_and_writes_nothing_there(project: Path, tmp_path: Path):
+    (project / ".gitattributes").write_text("* filter=evil\n")
+    for name in ("filter.evil.clean", "filter.evil.process", "filter.E-v.clean", "core.fsmonitor", "diff.external"):
+        git(project, "config", name, f"touch {tmp_path}/ran; cat")
+    (project / "src/a.c").write_text("b\n")  # as long as before, and as old as the index
+    before = {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in (project / ".git").rglob("*")}
+
+    tree = copied(project, tmp_path / "cache")
+
+    assert tree.version.endswith("-dirty")
+    assert not (tmp_path / "ran").exists()
+    assert {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in (project / ".git").rglob("*")} == before
+
+
+def test_a_repository_that_the_environment_names_is_another(project: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path))
+
+    assert "a.o" not in names(copied(project, tmp_path / "cache"))
+
+
 def test_a_repository_within_is_in_it_without_what_it_ignores(project: Path, tmp_path: Path):
     inner = project / "inner"
     inner.mkdir()
@@ -134,6 +170,6 @@ def test_a_repository_within_is_in_it_without_what_it_ignores(project: Path, tmp
 def test_the_version_is_that_of_git_describe(project: Path, tmp_path: Path):
     git(project, "tag", "v2")
     clean = copied(project, tmp_path / "cache").version
-    (project / "run").write_text("")
+    (project / "run").write_text("#")
 
     assert (clean, copied(project, tmp_path / "cache").version) == ("v2", "v2-dirty")

@@ -62,8 +62,8 @@ fi
 # @OUTPUT_VARIABLE
 # @DEFAULT_UNSET
 # @DESCRIPTION:
-# The version of the work tree as `git describe --tags --always --dirty` tells it.
-# Empty without git; unset where DOTGENTOO_PACKAGE_ROOT is.
+# The version of the work tree as `git describe --tags --always` tells it, with -dirty
+# where files are not as committed. Empty without git; unset where DOTGENTOO_PACKAGE_ROOT is.
 
 # @ECLASS_VARIABLE: DOTGENTOO_DIGEST
 # @OUTPUT_VARIABLE
