@@ -102,6 +102,40 @@ def test_a_binary_package_of_another_state_is_not_taken(project: Project, host: 
     assert built(new.out) == 0
 
 
+def test_an_unchanged_tree_is_packaged_once(project: Project, host: Host, on, identity):
+    host.profile("any", "")
+    words = ["gm-emerge", "--gm-profile=any", f"--gm-trust={identity()}", "--buildpkgonly", "."]
+
+    ended = [on(*words, cwd=project.path) for _ in range(2)]
+    project.edit("two")
+    edited = on(*words, cwd=project.path)
+
+    assert [one.status for one in (*ended, edited)] == [0, 0, 0], edited.err
+    assert [built(one.out) for one in (*ended, edited)] == [1, 0, 1]
+
+
+def test_a_root_of_its_own_has_its_own_state(project: Project, host: Host, on, identity, tmp_path: Path):
+    host.profile("box", f'root = "{tmp_path / "box"}"\n')
+    trust = f"--gm-trust={identity()}"
+    assert on("gm-emerge", trust, ".", cwd=project.path).status == 0
+
+    there = [on("gm-emerge", "--gm-profile=box", trust, ".", cwd=project.path) for _ in range(2)]
+
+    assert [one.status for one in there] == [0, 0], there[0].err
+    assert [built(one.out) for one in there] == [1, 0]
+    assert (host.eroot(tmp_path / "box") / "usr/bin/greet").is_file()
+
+
+def test_what_is_recorded_stands_with_the_installed_package(project: Project, host: Host, on, identity):
+    assert on("gm-emerge", f"--gm-trust={identity()}", ".", "app-demo/gm-hello", cwd=project.path).status == 0
+
+    told = (host.vdb / "app-misc/greet-99999/GM_DOTGENTOO").read_text().split()
+
+    assert told[0] == identity()
+    assert (host.eprefix / "var/cache/gentoomuch/trees" / told[1] / "greet.c").is_file()
+    assert not (host.vdb / "app-demo/gm-hello-1.0/GM_DOTGENTOO").exists()
+
+
 def test_the_version_of_the_work_tree_is_told(project: Project, host: Host, on, identity):
     project.commit()
     git(project.path, "tag", "v1.5")

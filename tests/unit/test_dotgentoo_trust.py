@@ -1,0 +1,90 @@
+"""What is kept of allowed folders, and which atoms of package.unmask lift a security mask."""
+
+from pathlib import Path
+
+import pytest
+from dotgentoos import written
+
+from gentoomuch_portage.dotgentoo import trust
+from gentoomuch_portage.dotgentoo.errors import Untrusted
+from gentoomuch_portage.dotgentoo.folder import read
+from gentoomuch_portage.errors import BadFile
+
+ENTRY = '{"date": "2026-01-01", "id": "a", "path": "/p", "security": ["x/y"]}\n'
+MASKS = """# Copyright
+
+# Somebody <s@example.org> (2026-01-01)
+# Remote code execution.
+# CVE-2026-1
+dev-libs/bad
+=dev-libs/old-1*
+
+# Removal in 30 days.
+dev-libs/gone
+
+# Exploited in the wild.
+
+dev-libs/apart
+dev-libs/also # a word behind it
+# Bumped.
+dev-libs/bumped
+"""
+
+
+@pytest.mark.parametrize(
+    ("identity", "security", "said", "allowed"),
+    [
+        ("a", (), "", True),
+        ("a", ("x/y",), "", True),
+        ("a", ("x/z",), "", False),
+        ("b", (), "", False),
+        ("b", (), "b", True),
+        ("b", (), "c,b", True),
+        ("b", ("x/y",), "b", False),
+        ("b", ("x/y",), "b:security", True),
+        ("bb", (), "b", False),
+    ],
+)
+def test_a_folder_is_allowed_by_its_id_and_no_further(identity, security, said, allowed, tmp_path: Path):
+    (tmp_path / "trusted").write_text(ENTRY)
+
+    assert trust.allows(tmp_path, identity, security, said) is allowed
+
+
+@pytest.mark.parametrize("line", ["nonsense", "{}", "[]", '{"id": "a", "security": 1}', '{"id": "a", "security": []}'])
+def test_a_line_that_allows_nothing_is_an_error_with_its_place(line: str, tmp_path: Path):
+    (tmp_path / "trusted").write_text(f"{ENTRY}{line}\n")
+
+    with pytest.raises(BadFile, match="trusted:2: this allows no folder"):
+        trust.allows(tmp_path, "a", ())
+
+
+def test_without_a_terminal_nobody_agrees_and_nothing_is_kept(tmp_path: Path, capsys):
+    folder = read(written(tmp_path, {"overlays/o": "[sci]\nsync-uri = https://sci.example.org\n"}))
+
+    with pytest.raises(Untrusted):
+        trust.ask(folder, "ID", (), tmp_path / "state")
+
+    assert "https://sci.example.org" in capsys.readouterr().err
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize(
+    ("atom", "lifts"),
+    [
+        ("dev-libs/bad", True),
+        (">=dev-libs/bad-1:0::x", True),
+        ("dev-libs/old", True),
+        ("dev-libs/*", True),
+        ("*/*", True),
+        ("dev-libs/gone", False),
+        ("dev-libs/bumped", False),
+        ("dev-libs/other", False),
+    ],
+)
+def test_a_security_mask_is_known_by_its_comment(atom: str, lifts: bool, tmp_path: Path):
+    masks = tmp_path / "package.mask"
+    masks.write_text(MASKS)
+    folder = read(written(tmp_path, {"package.unmask": f"{atom}\n"}))
+
+    assert trust.lifted(folder, [masks, tmp_path / "none"]) == ((atom,) if lifts else ())
