@@ -107,11 +107,13 @@ def _add_save(parser: Parser) -> None:
 
 
 def _save(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.patches import save, sets, workbench
+    from gentoomuch_portage.patches import git, save, sets, workbench
 
     name = profiles.valid(args.set, "patch set")
     made = [(one, save.pieces(one, series=args.series, message=args.message)) for one in workbench.of(settings, name)]
     for bench, pieces in made:
+        if left := git.ignored(bench.tree):
+            console.warn(f"left out, for .gitignore names them (git add -f): {', '.join(left)}")
         kept, changed = save.store(bench, pieces, sets.folder(settings, name))
         kept.keep()
         console.say_each(f"{'' if path.exists() else 'removed '}{path}" for path in changed)

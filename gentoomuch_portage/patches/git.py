@@ -81,6 +81,12 @@ def written(tree: Path) -> str:
     return found
 
 
+def ignored(tree: Path) -> list[str]:
+    """New files that ``written`` leaves out, because a .gitignore of the sources names them; whole folders as one."""
+    told = git(tree, "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory").out
+    return [name for name in told.split("\0") if name]
+
+
 def _put(file: Path, content: bytes, user: int | None) -> None:
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(content)

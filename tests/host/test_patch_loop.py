@@ -1,16 +1,22 @@
 """The loop: prep, edit, try, save, with real Portage at each end."""
 
 import json
+import os
+import pwd
 import re
 import shutil
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 from patching import package, put
 
+from gentoomuch_portage import embedded
 from gentoomuch_portage.embedded import Host
 
+BIN = Path(sys.executable).parent
 APP = "dev-demo/app"
 MAKE = (
     "app: main.c other.o\n\t$(CC) $(CFLAGS) -o $@ main.c other.o\n"
@@ -143,8 +149,6 @@ def test_odd_sources_come_out_of_portage_as_they_were_edited(host: Host, on):
     second = host.folder / "sources/second"
     second.mkdir()
     (second / "b.c").write_text("second\n")
-    from gentoomuch_portage import embedded
-
     embedded.pack(second, host.distdir / "second.tar.gz")
     embedded.manifest(ebuild.parent, [host.distdir / "second.tar.gz", host.distdir / "odd-1.0.tar.gz"])
     ebuild.write_text(ebuild.read_text().replace('SRC_URI="', 'SRC_URI="second.tar.gz '))
@@ -198,3 +202,21 @@ def test_what_is_being_patched_and_who_has_it_is_listed(app: Host, on):
     found = json.loads(on("gentoomuch", "patch", "ls", "--json").out)
 
     assert found == [{"set": "hi", "packages": [APP], "patches": 1, "profiles": ["plain"], "trees": []}]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root works for somebody else")
+def test_a_work_tree_belongs_to_whoever_called_sudo():
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        host = embedded.make(Path(folder) / "host")
+        host.profile("a", "")
+        env = host.env(SUDO_USER="nobody")
+        words = [str(BIN / "gentoomuch"), "patch", "prep", "s", "dev-demo/libgreet", "--profile=a"]
+        tree = Path(subprocess.check_output(words, env=env, text=True).strip())
+        (tree / "greet.c").write_text("int x;\n")
+        words = [str(BIN / "gentoomuch"), "patch", "save", "s"]
+        subprocess.run(words, env=env, check=True)
+        nobody = pwd.getpwnam("nobody").pw_uid
+
+        assert {one.lstat().st_uid for one in (tree, *tree.rglob("*"))} == {nobody}
+        assert (host.config / "patches/s/dev-demo/libgreet/libgreet.patch").stat().st_uid == 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from patching import greeting, put
+from serving import serving
 
 from gentoomuch_portage.embedded import Host
 
@@ -181,3 +182,20 @@ def test_a_patch_that_is_a_link_out_of_the_configuration_is_one_error(host: Host
 
     assert ended.status == 78
     assert ended.err.startswith(f"gentoomuch: {link}: this link leads out of {host.config}")
+
+
+def test_a_binhost_whose_index_tells_no_patches_deceives_nobody(three: Host, on, tmp_path: Path):
+    for name in ("without", "with"):
+        assert on("gm-emerge", f"--gm-profile={name}", "-q", "-B", LIB).status == 0
+    three.pkgdir.rename(tmp_path / "www")
+    index = tmp_path / "www/Packages"
+    index.write_text(re.sub(r"(?m)^USER_PATCHES: .*\n", "", index.read_text()))
+
+    with serving(tmp_path / "www") as server:
+        found = {
+            name: on("gm-emerge", f"--gm-profile={name}", "-pG", LIB, PORTAGE_BINHOST=server.url)
+            for name in ("also", "without")
+        }
+
+    assert (binpkg(found["without"]), binpkg(found["also"])) == (f"{LIB}-1.0-1", f"{LIB}-1.0-2")
+    assert "1.0-2 was built with user patches that profile without has not: 00-polite-good-day" in found["without"].err

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from gentoomuch_portage.patches import save
-from gentoomuch_portage.patches.git import begin, git
+from gentoomuch_portage.patches.git import begin, git, ignored
 from gentoomuch_portage.patches.unlike import UnsayablePatch
 from gentoomuch_portage.patches.workbench import Bench
 
@@ -205,3 +205,16 @@ def test_the_index_of_the_user_is_left_alone(made: Bench):
 
     assert os.stat(made.tree / ".git/index").st_mtime_ns == before
     assert git(made.tree, "diff", "--name-only", "--cached").out == ""
+
+
+def test_new_files_that_gitignore_names_are_left_out_and_told_unless_they_are_added(made: Bench):
+    (made.tree / ".gitignore").write_text("*.o\n")
+    (made.tree / "a.o").write_text("built\n")
+    (made.tree / "b.o").write_text("wanted\n")
+    git(made.tree, "add", "-f", "b.o")
+
+    [piece] = save.pieces(made)
+
+    assert ignored(made.tree) == ["a.o"]
+    assert b"b.o" in piece.content
+    assert b"a.o" not in piece.content
