@@ -141,7 +141,8 @@ def _unknown(told: str) -> Requirement:
 @functools.lru_cache(maxsize=1)
 def _reader(cache: Path, process: int) -> Reader:
     """One reader for all packages of a run; a process that Portage forks must not share its connections."""
-    return Reader(cache, {requirement.RECORDED, *needs.VARIABLES, "USER_PATCHES", userpatches.NAMED}, Pools(proxy_of_environment))
+    wanted = {requirement.RECORDED, *needs.VARIABLES, "USER_PATCHES", userpatches.NAMED}
+    return Reader(cache, wanted, Pools(proxy_of_environment))
 
 
 @functools.lru_cache(maxsize=8)

@@ -19,7 +19,7 @@ def _ls(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.patches import sets, workbench
 
     users, benches = sets.users(settings), workbench.every(settings)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "set": name,
             "packages": sorted({f"{one.category}/{one.package}" for one in found if one.category}),

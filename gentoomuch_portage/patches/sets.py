@@ -38,7 +38,9 @@ class Saved:
 def names(settings: Settings) -> tuple[str, ...]:
     """The patch sets that there are, sorted."""
     top = settings.config / "patches"
-    return tuple(sorted(one.name for one in top.iterdir() if one.is_dir())) if top.is_dir() else ()
+    return (
+        tuple(sorted(one.name for one in top.iterdir() if one.is_dir() and one.name[0] != ".")) if top.is_dir() else ()
+    )
 
 
 def folder(settings: Settings, name: str) -> Path:
