@@ -62,8 +62,8 @@ def killed(host: Host, chance: random.Random, takes: dict[tuple[str, ...], float
         [EMERGE, *words], env=host.env(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     time.sleep(chance.uniform(0, takes[words]))
-    if one.poll() is not None:
-        return "had ended"
+    if one.poll() is not None:  # too late: that was none
+        return killed(host, chance, takes)
     with_all = chance.random() < 0.7
     if with_all:
         os.killpg(one.pid, signal.SIGKILL)
