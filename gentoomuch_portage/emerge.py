@@ -1,5 +1,6 @@
 """gm-emerge: the door. Without a profile this is emerge; with one, ``walk`` goes on."""
 
+import gc
 import multiprocessing
 import os
 import sys
@@ -11,6 +12,7 @@ from gentoomuch_portage.portage_adapter import front
 def main() -> int:
     """The console script."""
     front.speak_utf8()
+    gc.disable()  # until front.emerge has imported all there is
     try:
         status = run(sys.argv[0], sys.argv[1:])
     except KeyboardInterrupt as signalled:
@@ -29,7 +31,12 @@ def run(called: str, argv: list[str]) -> int:
     name = os.path.basename(called)
     front.load()  # first: most of what we import ourselves comes with it, and it is needed anyway
     if not _ours(name, argv):
-        return front.emerge(argv)
+        status = front.emerge(argv)
+        if any(map(front.tells, argv)):
+            from gentoomuch_portage import afterword
+
+            afterword.tell(argv)
+        return status
     from gentoomuch_portage.walk import walk
 
     return walk(name, argv)
@@ -39,7 +46,7 @@ def _ours(name: str, argv: list[str]) -> bool:
     """Whether anything of ours is asked for; on the way of every plain emerge, so it imports little."""
     if name.endswith("-emerge") and name != "gm-emerge":
         return True
-    if any(word.startswith("--gm-") or front.tells(word) for word in argv):
+    if any(word.startswith("--gm-") for word in argv):
         return True
     if any(key.startswith("GM_") for key in os.environ):
         return True

@@ -4,7 +4,6 @@ Each step hands the next one a finished thing, and nothing goes back.
 """
 
 import os
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -12,12 +11,12 @@ from pathlib import Path
 
 from pluggy import PluginManager
 
-from gentoomuch_portage import __version__, configroot, console, files, manager, profiles
+from gentoomuch_portage import __version__, afterword, configroot, console, files, manager, profiles
 from gentoomuch_portage.dotgentoo.words import folders
 from gentoomuch_portage.errors import ProfileBeaten
 from gentoomuch_portage.events import Events
 from gentoomuch_portage.laying import lay
-from gentoomuch_portage.plan import Layer, Plan, make_plan
+from gentoomuch_portage.plan import Plan, make_plan
 from gentoomuch_portage.portage_adapter import front, held
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
 from gentoomuch_portage.request import WORDS, Request
@@ -106,8 +105,7 @@ def _carry_out(plan: Plan, taking_part: PluginManager, settings: Settings, liste
 
     try:
         status = int(manager.first(taking_part, "gm_run_emerge", plan=plan, settings=settings, reject=reject))
-        if any(front.tells(word) for word in plan.words) or "--info" in plan.words:
-            _tell_more(plan.words, plan)
+        afterword.tell(plan.words, plan)
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else 1
         raise
@@ -137,21 +135,8 @@ def _without(request: Request) -> int:
         console.say("no profile is given or set: this is plain emerge " + " ".join(request.words))
         return 0
     status = front.emerge(request.words)
-    _tell_more(request.words, None)
+    afterword.tell(request.words)
     return status
-
-
-def _tell_more(words: Iterable[str], plan: Plan | None) -> None:
-    """Our lines behind emerge's own --version, --help and --info."""
-    action = front.action(words)
-    if action == "version":
-        console.say(f"gentoomuch-portage {__version__}")
-    elif action == "help":
-        console.say(console.our_words(WORDS))
-    elif action == "info" and plan is not None:
-        layers = ", ".join(part.name for _, part in plan.parts if isinstance(part, Layer))
-        console.say(f"gentoomuch: profile {plan.profile}, layers {layers or 'none'}, configroot {plan.configroot}")
-    sys.stdout.flush()
 
 
 def _tell(said: Mapping[str, str]) -> int:

@@ -1,6 +1,7 @@
 """What gm-emerge adds to emerge, where it adds anything; and that it leaves no trace without a profile."""
 
 import subprocess
+import sys
 
 import pytest
 from twins import run
@@ -58,6 +59,17 @@ def test_an_error_of_portage_itself_is_shown_with_its_traceback(both):
     assert ours.status == theirs.status == 1
     assert "Traceback" in ours.err
     assert _below_the_door(ours.err) == _below_the_door(theirs.err)
+
+
+def test_the_garbage_collector_is_on_while_emerge_runs(scene):
+    script = (
+        "import gc, sys; import _emerge.main; from gentoomuch_portage import emerge; sys.argv = ['gm-emerge', '-p']; "
+        "_emerge.main.emerge_main = lambda args: 40 + gc.isenabled(); sys.exit(emerge.main())"
+    )
+    process = scene.start([sys.executable, "-c", script], {}, stderr=subprocess.PIPE)
+    told = process.communicate(timeout=60)[1]
+
+    assert process.returncode == 41, told
 
 
 @pytest.mark.parametrize(
