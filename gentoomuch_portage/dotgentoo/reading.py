@@ -35,9 +35,13 @@ class Raw:
 
 
 def place(top: Path, name: str) -> str:
-    """The path of a file below a folder as it may be shown: whatever a name holds, a terminal sees plain text."""
-    shown = f"{top}/{name}" if name else str(top)
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in shown)
+    """The path of a file below a folder, as it may be shown."""
+    return visible(f"{top}/{name}" if name else str(top))
+
+
+def visible(text: str) -> str:
+    """A text of a stranger as it may be shown: whatever it holds, a terminal sees plain signs."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def about(top: Path, name: str, what: str, *, remedy: str = "") -> BadFolder:

@@ -13,6 +13,7 @@ from pathlib import Path
 from gentoomuch_portage import console, files, policy
 from gentoomuch_portage.dotgentoo.errors import Untrusted
 from gentoomuch_portage.dotgentoo.folder import Folder
+from gentoomuch_portage.dotgentoo.reading import visible
 from gentoomuch_portage.errors import BadFile
 from gentoomuch_portage.portage_adapter import query
 
@@ -80,7 +81,8 @@ def summary(folder: Folder, identity: str) -> list[str]:
     lines = [f"{folder.path} has not been allowed yet.", f"  ID       {identity}", f"  installs {folder.cpv}"]
     lines += [f"  overlay  {one.name} from {one.get('sync-uri') or 'this host'}" for one in folder.overlays]
     lines += [f"  {kind:<8} {entry.text}" for kind, found in folder.entries.items() for entry in found]
-    return lines + [f"  env file {name}: {line}" for name, text in folder.env for line in text.splitlines() if line]
+    lines += [f"  env file {name}: {line}" for name, text in folder.env for line in text.splitlines() if line]
+    return [visible(line) for line in lines]
 
 
 def lifted(folder: Folder, places: Iterable[Path]) -> tuple[str, ...]:

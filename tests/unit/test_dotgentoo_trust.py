@@ -69,6 +69,15 @@ def test_without_a_terminal_nobody_agrees_and_nothing_is_kept(tmp_path: Path, ca
     assert not (tmp_path / "state").exists()
 
 
+def test_what_a_folder_wants_cannot_be_hidden_from_the_terminal(tmp_path: Path):
+    files = {"package.env": "a/b e\n", "env/e": 'CFLAGS="$(evil)" \x1b[2K\x1b[1A\u202e\n'}
+
+    shown = trust.summary(read(written(tmp_path / "a\x1bb", files)), "ID")
+
+    assert all(line.isprintable() for line in shown)
+    assert any(r"$(evil)" in line and r"\x1b[2K" in line for line in shown)
+
+
 @pytest.mark.parametrize(
     ("atom", "lifts"),
     [
