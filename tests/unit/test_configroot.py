@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,7 @@ def test_a_configroot_is_made_once_and_found_again(world):
 
 def test_equal_content_has_an_equal_name(world, tmp_path: Path):
     first = world.lay().path.name
-    other = world.lay(replace(world.recipe, parts=(*world.recipe.parts, ("x", Line("package.mask", "a/a"))))).path.name
+    other = world.lay(world.recipe._replace(parts=(*world.recipe.parts, ("x", Line("package.mask", "a/a"))))).path.name
     world.cache = tmp_path / "other"
 
     assert world.lay().path.name == first
@@ -34,7 +33,7 @@ def test_equal_content_has_an_equal_name(world, tmp_path: Path):
 
 
 def test_two_recipes_of_equal_content_share_one_configroot(world):
-    with_more = replace(world.recipe, parts=(*world.recipe.parts, ("x", File("bashrc", "true"))))
+    with_more = world.recipe._replace(parts=(*world.recipe.parts, ("x", File("bashrc", "true"))))
     first = world.lay(with_more)
     (world.layers / "two/bashrc").write_text("true\n")
 
@@ -111,7 +110,7 @@ def test_a_folder_that_is_new_before_the_one_that_had_the_make_profile_is_seen(w
     (world.host.folder / "second/profiles/repo_name").write_text("second\n")
     (world.host.folder / "second/profiles/other").mkdir()
     world.host.write("repos.conf/second.conf", f"[second]\nlocation = {world.host.folder / 'second'}\n")
-    recipe = replace(world.recipe, parts=(("p", MakeProfile("other", "f:1")),))
+    recipe = world.recipe._replace(parts=(("p", MakeProfile("other", "f:1")),))
     before = (world.lay(recipe).path / "etc/portage/make.profile").resolve()
 
     (world.host.repository / "profiles/other").mkdir()
@@ -195,7 +194,7 @@ def test_an_error_leaves_nothing_behind(world):
 
 def test_an_unknown_make_profile_names_the_nearest(world):
     with pytest.raises(UnknownMakeProfile) as caught:
-        world.lay(replace(world.recipe, parts=(("p", MakeProfile("machin", "a.toml:3")),)))
+        world.lay(world.recipe._replace(parts=(("p", MakeProfile("machin", "a.toml:3")),)))
 
     assert caught.value.message.startswith("a.toml:3: ")
     assert caught.value.remedy == 'make_profile = "machine" ?'
@@ -207,12 +206,12 @@ def test_a_make_profile_outside_of_its_repository_is_unknown(world, name: str):
     (world.host.folder / "escape").mkdir()
 
     with pytest.raises(UnknownMakeProfile):
-        world.lay(replace(world.recipe, parts=(("p", MakeProfile(name, "a.toml:3")),)))
+        world.lay(world.recipe._replace(parts=(("p", MakeProfile(name, "a.toml:3")),)))
 
 
 def test_a_host_without_configuration_is_told(world, tmp_path: Path):
     with pytest.raises(BadFile, match="no configuration to start from"):
-        world.lay(replace(world.recipe, host=tmp_path / "none"))
+        world.lay(world.recipe._replace(host=tmp_path / "none"))
 
 
 @AS_ROOT
