@@ -12,6 +12,7 @@ from gentoomuch_portage.macros import parsed
 from gentoomuch_portage.requirement import Requirement, of_macros, untold
 from gentoomuch_portage.run import run, where
 
+_LAUNCHERS = frozenset({"ccache", "distcc", "icecc", "sccache"})
 _COMPILERS = ("gcc", "cc", "clang")
 _OLDEST = (
     ("x86_64", ("-march=x86-64",)),
@@ -32,7 +33,7 @@ def find(told: str = "") -> Path:
     Raises:
         MissingProgram: there is none.
     """
-    names = [told.split()[0]] if told.split() else []
+    names = [word for word in told.split() if word not in _LAUNCHERS][:1]
     if found := next(filter(None, map(where, (*names, *_COMPILERS))), None):
         return found
     raise MissingProgram("gcc", "sys-devel/gcc")
@@ -75,11 +76,11 @@ def oldest(found: frozenset[str]) -> tuple[str, ...]:
     return next((flags for macro, flags in _OLDEST if macro in found), ())
 
 
-def known_names(compiler: Path) -> tuple[str, ...]:
-    """The names that a compiler takes after -march=, as its error lists them."""
-    told = run([str(compiler), "-march=?", "-E", "-x", "c", "/dev/null"], keep=True, accept=()).err
-    found = re.search(r"valid arguments to .*? are: (.*?)(?:;|$)", told, re.M)
-    return tuple(found[1].split()) if found else ()
+def known_names(compiler: Path, option: str = "-march") -> tuple[str, ...]:
+    """The names that a compiler takes after -march= or -mcpu=, as its error lists them."""
+    told = run([str(compiler), f"{option}=?", "-E", "-x", "c", "/dev/null"], keep=True, accept=()).err
+    found = re.search(r"valid .*?are: (.*?)(?:;|$)", told, re.M)
+    return tuple(found[1].replace(",", " ").split()) if found else ()
 
 
 def _machine() -> str:

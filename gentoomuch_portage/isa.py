@@ -4,10 +4,11 @@ Source: the predefined macros of ``gcc -march=NAME -dM -E`` (gcc(1), "x86 Option
 ::gentoo's profiles/desc/cpu_flags_{x86,arm,ppc}.desc; the x86-64 psABI, "Micro-Architecture Levels".
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from gentoomuch_portage import compiler
+from gentoomuch_portage import compiler, isa_words
 from gentoomuch_portage.errors import UnknownCpu
 
 _X86: Mapping[str, str] = {
@@ -45,23 +46,38 @@ def flag_name(found: frozenset[str]) -> str:
 
 
 def macros(cpu: str, cache: Path, *, asked_at: str) -> frozenset[str]:
-    """What the compiler predefines for a CPU, without the underscores.
+    """What the compiler predefines for a CPU, as ``macros`` reads it.
+
+    Raises:
+        MissingProgram: there is no C compiler.
+        UnknownCpu: it does not know that name, or one of the features.
+    """
+    return chosen(cpu, cache, asked_at=asked_at)[1]
+
+
+def chosen(cpu: str, cache: Path, *, asked_at: str) -> tuple[tuple[str, ...], frozenset[str]]:
+    """The flags that mean a CPU to the compiler of this machine, and what it predefines for them.
 
     Args:
-        cpu: a -march name, a psABI level, or ``native``.
+        cpu: a -march or -mcpu name, a psABI level, or ``native``, perhaps with features behind it that the CPU has
+            beyond that: ``x86-64-v2 aes pclmul``.
         cache: answers are kept there, for as long as the compiler and the machine are the same.
         asked_at: ``FILE:LINE`` that names the CPU, for the error.
 
     Raises:
         MissingProgram: there is no C compiler.
-        UnknownCpu: it does not know that name.
+        UnknownCpu: it does not know that name, or one of the features.
     """
     asked = compiler.find()
     plain = compiler.macros(asked, (), cache) or frozenset()
-    found = compiler.macros(asked, (f"{flag_name(plain)}={cpu}",), cache)
-    if found is None:
-        raise UnknownCpu(asked_at, cpu, compiler.known_names(asked))
-    return found
+    arch = "arm64" if "aarch64" in plain else "arm" if "arm" in plain else ""
+    arch = arch or ("ppc" if flag_name(plain) == "-mcpu" else "riscv64" if "riscv" in plain else "x86_64")
+    words = cpu.split()
+    if words and cpu == " ".join(words) and all(re.fullmatch(r"\w[\w.+-]*", word) for word in words):
+        for flags in isa_words.spelt(arch, words[0], words[1:]):
+            if (found := compiler.macros(asked, flags, cache)) is not None:
+                return flags, found
+    raise UnknownCpu(asked_at, cpu, compiler.known_names(asked))
 
 
 def cpu_flags(found: frozenset[str]) -> tuple[str, str]:
@@ -106,3 +122,24 @@ def level(name: str) -> frozenset[str]:
         if name == f"x86-64-{short}":
             return frozenset({"CX16"}.union(*(wanted for _, wanted in _LEVELS[number:])))
     return frozenset()
+
+
+_OF_EVERY: Mapping[str, frozenset[str]] = {
+    "x86_64": _BASELINE | {"x86_64"},
+    "i386": frozenset({"i386"}),
+    "arm64": frozenset({"aarch64", "ARM_NEON"}),
+    "arm": frozenset({"arm"}),
+    "ppc64le": frozenset({"PPC", "ALTIVEC", "VSX", "POWER8_VECTOR"}),
+}
+"""An architecture -> macros of its oldest CPU, which no requirement names."""
+
+
+def cpu_flags_of(features: frozenset[str], arch: str) -> tuple[str, str]:
+    """The USE_EXPAND variable of an architecture and its value, from features beyond its oldest CPU."""
+    thumb = {"thumb2"} if "THUMB2" in features else set()
+    return cpu_flags(features | _OF_EVERY.get(arch, frozenset()) | thumb)
+
+
+def level_of(features: frozenset[str], arch: str) -> str:
+    """The highest psABI level that features reach, ``v1`` to ``v4``; an empty string elsewhere than on x86-64."""
+    return goamd64(features | _OF_EVERY["x86_64"]) if arch == "x86_64" else ""

@@ -23,7 +23,7 @@ _NOISE = re.compile(
     r"|(FLT|LDBL|DBL|BFLT|DEC)\d*X?_|BIGGEST_ALIGNMENT|FLOAT\d+X?$|LONG_?DOUBLE|STDC|RECIP|RSQRTE|VEC$|VEC_ELEMENT"
     r"|PPU$|TM_FENCE|ARM_(SIZEOF|PCS|ARCH_PROFILE|ARCH_\d|ARCH_ISA_ARM|ARCH_EXT_IDIV|ASM_SYNTAX|FP16_|BF16_FORMAT)"
     r"|ARM_(FEATURE_(COPROC|CMSE|BTI_DEFAULT|PAC_DEFAULT|GCS_DEFAULT|CRYPTO|ALIGNED|UNALIGNED)|NEON_FP|EABI|32BIT|64BIT)"
-    r"|(ARCH_(PPC|PWR$|COM|\d|A2$|E\d)|SOFTFP|SOFT_FP|LITTLE_ENDIAN|BIG_ENDIAN|ARMEL|ARMEB|AARCH64E[LB]|THUMBE[LB])"
+    r"|(ARCH_(PPC|PWR$|COM|\d|A2$|E\d)|SOFTFP|SOFT_FP|LITTLE_ENDIAN|BIG_ENDIAN|ARM_BIG_ENDIAN|ARMEL|ARMEB|AARCH64E[LB]|THUMBE[LB])"
     r"|(BYTE_ORDER|CALL_ELF|CALL_LINUX|HAVE_BSWAP|GXX|ELF|VFP_FP|INDIRECT_RETURN|CODE_MODEL|CMODEL|SEG_)"
     r"|APX_INLINE_ASM|MMX_WITH_SSE|AVX10_\d_256$"
 )
@@ -34,8 +34,8 @@ _OLD_X86 = frozenset({"i386", "i486", "i586", "pentium", "pentium_mmx", "k6", "k
 _ABI = frozenset(
     {
         "x86_64", "i386", "LP64", "ILP32", "NO_80387", "aarch64", "arm", "ARM_PCS_VFP", "SOFTFP", "powerpc64",
-        "powerpc", "LONG_DOUBLE_IEEE128", "riscv_float_abi_double", "riscv_float_abi_single", "riscv_float_abi_soft", "mips64",
-        "mips_hard_float", "loongarch_lp64", "loongarch_double_float", "s390x",
+        "powerpc", "LONG_DOUBLE_IEEE128", "riscv_float_abi_double", "riscv_float_abi_single", "riscv_float_abi_soft",
+        "mips64", "mips_hard_float", "loongarch_lp64", "loongarch_double_float", "s390x",
     }
 )  # fmt: skip
 _NUMBERED = re.compile(r"(SIZEOF_LONG_DOUBLE|CALL_ELF|riscv_xlen)=(\d+)")

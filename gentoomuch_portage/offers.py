@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from gentoomuch_portage import compiler, isa, needs, requirement
+from gentoomuch_portage import isa, knowledge, needs, requirement
 from gentoomuch_portage.binpkgs.pools import Pools, Unread, proxy_of_environment
 from gentoomuch_portage.binpkgs.reader import Reader
 from gentoomuch_portage.binpkgs.source import BadBinpkg
@@ -96,27 +96,19 @@ def told_by(found: Mapping[str, str], use: Iterable[str], cache: Path) -> Requir
         return requirement.of_text(found[requirement.RECORDED])
     if not _tells(found):
         return requirement.UNKNOWN
-    plain = needs.asking(cache)
-
-    def ask(flags: tuple[str, ...]) -> Requirement:
-        """``native`` was answered where it was built; nobody can ask there now."""
-        native = next((flag for flag in flags if flag.endswith("=native")), "")
-        return _unknown(f"it was built with {native} and does not record what that was") if native else plain(flags)
-
-    return needs.of_variables(found, use, ask)
+    return needs.of_variables(found, use, needs.asking(cache, found.get("CC", ""), found.get("CHOST", "")))
 
 
 def _of_declared(url: str, cpu: str, use: Iterable[str], cache: Path) -> Requirement:
     """What the packages of a binhost need that ``gentoomuch.toml`` tells of."""
     if cpu == "native":
         return _unknown(f'native says nothing about the packages of {url}; name its cpu in [binhost."{url}"]')
-    found = compiler.find()
-    plain = compiler.macros(found, (), cache) or frozenset()
-    level = compiler.requirement(found, (f"{isa.flag_name(plain)}={cpu}",), cache)
+    level = knowledge.built_for(cpu, cache)
     if not level.known:
-        return _unknown(f'the compiler knows no cpu {cpu!r}, which [binhost."{url}"] names')
+        return _unknown(f'no known compiler knows the cpu {cpu!r}, which [binhost."{url}"] names')
     flags = isa.features_of_flags(use)
-    return replace(level, features=level.features | flags, told=f"{cpu}, declared for {url}")
+    by = {**level.by, "USE": flags} if level.by else {}
+    return replace(level, features=level.features | flags, by=by, told=f"{cpu}, declared for {url}")
 
 
 def _declared(url: str, declared: Mapping[str, str]) -> str:
@@ -152,4 +144,4 @@ def offered_by(cpu: str, cache: Path) -> Requirement:
     Args:
         cpu: as the plan has it: machine flags of the compiler.
     """
-    return compiler.requirement(compiler.find(), requirement.machine_flags(cpu), cache)
+    return knowledge.offered(requirement.machine_flags(cpu), cache)

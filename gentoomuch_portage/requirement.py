@@ -7,7 +7,7 @@ flags. It is asked when the package is built, and its answer travels in the pack
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gentoomuch_portage.macros import abi, features
 
@@ -43,6 +43,8 @@ that only builtins use (clzero, mwaitx, rdpru): a program may use them wherever 
 Source: Intel SDM volume 2 (the instruction's own page: privilege, #UD conditions, "treated as NOP") and AMD APM
 volumes 2 and 3; gcc/config/i386/i386.md and i386-expand.cc (what is emitted without a builtin)."""
 
+LIBCS = frozenset({"glibc", "musl", "uclibc", "bionic"})
+"""Words of an ABI that no macro tells: the last part of CHOST, or USE=elibc_*. Source: ::gentoo's desc/elibc.desc."""
 _TELLING = ("avx512f", "avx512vl", "avx2", "bmi2", "fma", "avx", "sse4_2", "ssse3", "sve2", "sve")
 
 
@@ -58,6 +60,9 @@ class Requirement:
     """The flags, or the CPU, in words: ``-march=haswell``."""
     known: bool = True
     """False where it could not be found out; ``told`` says why."""
+    by: Mapping[str, frozenset[str]] = field(default_factory=dict, compare=False)
+    """Where nobody knows which compiler built it: what each that may have done so says, and "" for the one that is
+    here. ``features`` is then all of that together for code, and what is sure for a CPU."""
 
     def to_json(self) -> str:
         """One line; equal requirements give equal text."""
@@ -92,14 +97,31 @@ def judge(needs: Requirement, has: Requirement, *, unknown: str = "reject") -> V
         told = needs.told if not needs.known else has.told
         accept = unknown == "accept"
         return Verdict(accept=accept, code="unknown", reason="" if accept else told)
-    if needs.abi and has.abi and needs.abi != has.abi:
-        only = " ".join(sorted(needs.abi ^ has.abi))
-        return Verdict(accept=False, code="abi", reason=f"is of another ABI ({only})")
-    if lacking := sorted(feature.lower() for feature in needs.features - has.features if feature not in SILENT):
+    if other := _other_abi(needs.abi, has.abi):
+        return Verdict(accept=False, code="abi", reason=f"is of another ABI ({' '.join(sorted(other))})")
+    if lacking := sorted(feature.lower() for feature in _lacking(needs, has) if feature not in SILENT):
         return Verdict(
             accept=False, code="cpu", missing=tuple(lacking), reason=f"needs {_short(lacking)} ({needs.told})"
         )
     return Verdict(accept=True, code="runs")
+
+
+def _lacking(needs: Requirement, has: Requirement) -> frozenset[str]:
+    """What is missing, held against what the same compiler says of the CPU.
+
+    Compilers differ in what they can name and in what they believe of a CPU, over the years and from each other: code
+    of one and a CPU as another knows it would be refused for names alone.
+    """
+    if not needs.by:
+        return needs.features - has.features
+    return frozenset().union(*(wanted - has.by.get(name, has.features) for name, wanted in needs.by.items()))
+
+
+def _other_abi(needs: frozenset[str], has: frozenset[str]) -> frozenset[str]:
+    """In what two ABIs differ; a libc, or an ABI, that is not told differs from none."""
+    if not needs & LIBCS or not has & LIBCS:
+        needs, has = needs - LIBCS, has - LIBCS
+    return needs ^ has if needs and has else frozenset()
 
 
 def _short(lacking: list[str], *, most: int = 4) -> str:
@@ -129,7 +151,10 @@ def of_text(text: str) -> Requirement:
         if found["v"] != 1:
             return untold(f"its requirement is of version {found['v']}")
         features, abi = frozenset(_words(found["features"])), frozenset(_words(found["abi"]))
-        return Requirement(features=features, abi=abi, told=str(found["told"])[:200], known=found["known"] is True)
+        told = str(found["told"])[:200]
+        if not told.isprintable():  # it is shown in a terminal, and anybody may have written it
+            raise ValueError("no line of text")
+        return Requirement(features=features, abi=abi, told=told, known=found["known"] is True)
     except (ValueError, KeyError, TypeError) as error:
         return untold(f"its requirement cannot be read: {type(error).__name__}")
 
@@ -146,11 +171,12 @@ def untold(why: str) -> Requirement:
 
 
 def machine_flags(flags: str) -> tuple[str, ...]:
-    """The words of compiler flags that choose instruction sets or an ABI, in order, without doubles at the end.
+    """The words of compiler flags that choose instruction sets or an ABI, in order; of a double the last is kept.
 
-    -mtune adds no instruction; -O, -f, -W and -D neither.
+    -mtune adds no instruction; -O, -f, -W and -D neither, and what stands behind -mllvm is for LLVM's passes. Of
+    -march and of -mcpu the last counts, each for itself: which of the two does is for the compiler to say.
     """
-    words = [word for word in flags.split() if re.match(r"-m(?!tune)", word)]
-    marches = [word for word in words if re.match(r"-m(arch|cpu)=", word)]
-    last = marches[-1:]
-    return tuple(dict.fromkeys([*last, *(word for word in words if word not in marches)]))
+    words = [word for word in flags.split() if re.match(r"-m(?!tune\b|llvm)", word)]
+    last = {word.partition("=")[0]: word for word in words if re.match(r"-m(arch|cpu)=", word)}
+    others = (word for word in words if not re.match(r"-m(arch|cpu)=", word))
+    return tuple(dict.fromkeys(reversed([*last.values(), *others])))[::-1]

@@ -48,13 +48,12 @@ def _kept(profile: Profile, cache: Path) -> list[str]:
 
 
 def _lines(profile: Profile, cache: Path) -> Iterator[str]:
-    from gentoomuch_portage import isa  # takes longer to import than all else here
+    from gentoomuch_portage import isa, languages  # takes longer to import than all else here
 
-    found = isa.macros(profile.cpu, cache, asked_at=profile.where("cpu"))
-    option = f"{isa.flag_name(found)}={profile.cpu}"
+    options, found = isa.chosen(profile.cpu, cache, asked_at=profile.where("cpu"))
     for name in _FLAGS:
-        yield f'{name}="${{{name}}} {option}"'
-    yield f'RUSTFLAGS="${{RUSTFLAGS}} -C target-cpu={profile.cpu}"'
+        yield f'{name}="${{{name}}} {" ".join(options)}"'
+    yield f'RUSTFLAGS="${{RUSTFLAGS}} {languages.rustflags(profile.cpu, options)}"'
     if level := isa.goamd64(found):
         yield f'GOAMD64="{level}"'
     name, flags = isa.cpu_flags(found)

@@ -7,6 +7,7 @@ import pytest
 
 from gentoomuch_portage import isa
 from gentoomuch_portage.errors import MissingProgram, UnknownCpu
+from gentoomuch_portage.languages import rustflags
 from gentoomuch_portage.plan import Line
 from gentoomuch_portage.plugins import cpu as plugin
 from gentoomuch_portage.profiles import Profile
@@ -95,6 +96,21 @@ def test_an_unknown_name_is_told_with_its_place_and_the_nearest(tmp_path: Path):
 
     assert caught.value.status == 78
     assert caught.value.remedy == 'cpu = "znver3" ?'
+
+
+def test_features_may_stand_behind_a_cpu(tmp_path: Path):
+    options, found = isa.chosen("x86-64-v2 aes pclmul sse4_2", tmp_path, asked_at="")
+
+    assert options == ("-march=x86-64-v2", "-maes", "-mpclmul", "-msse4.2")
+    assert {"AES", "PCLMUL"} <= found
+    assert rustflags("x86-64-v2 aes pclmul", options) == (
+        "-C target-cpu=x86-64-v2 -C target-feature=+aes,+pclmulqdq,+sse4.2"
+    )
+
+
+def test_a_feature_that_nobody_knows_is_an_unknown_cpu(tmp_path: Path):
+    with pytest.raises(UnknownCpu, match="x86-64-v2 nobodys"):
+        isa.chosen("x86-64-v2 nobodys", tmp_path, asked_at="a.toml:7")
 
 
 def test_a_name_far_from_all_lists_them(tmp_path: Path):

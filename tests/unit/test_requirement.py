@@ -50,6 +50,7 @@ def test_a_requirement_with_hostile_words_is_unknown():
         "[]",
         '{"v": 2}',
         '{"v": 1, "features": ["A\\u0000"], "abi": [], "told": "", "known": true}',
+        '{"v": 1, "features": [], "abi": [], "told": "\\u001b[2J", "known": true}',
         "{" * 10000,
     ):
         assert not of_text(text).known
