@@ -74,3 +74,18 @@ class SystemRefuses(MachineError):
     def __init__(self, error: OSError) -> None:
         told = error.strerror or str(error)
         super().__init__(f"{error.filename}: {told}" if error.filename else told)
+
+
+class UnknownCompiler(UsageError):
+    """A compiler was named whose answers are not known."""
+
+    code = "unknown-compiler"
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        known = list(known)
+        near = nearest(name, known)
+        super().__init__(
+            f"nothing is known of the compiler {name!r} {listed(known, most=20)}",
+            remedy=f"--compiler {near} ?" if near else "leave --compiler out: then any of them may have built it",
+        )
+        self.name = name

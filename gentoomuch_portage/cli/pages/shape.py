@@ -101,11 +101,13 @@ def _of(parser: Parser, path: tuple[str, ...], told: str) -> Shape:
         if isinstance(action, argparse._SubParsersAction):
             helps = {one.dest: one.help or "" for one in action._choices_actions}
             below += [_of(one, (*path, name), helps[name]) for name, one in action.choices.items()]
+        elif action.help == argparse.SUPPRESS:
+            continue
         elif action.option_strings:
             options.append(_option(action, general=groups.get(action) == GENERAL))
         else:
             values.append(str(action.metavar or action.dest))
-    becomes = bool(parser.get_default("becomes"))
+    becomes = parser.get_default("becomes") is True
     return Shape(
         path=path, help=told, options=tuple(options), values=tuple(values), below=tuple(below), becomes=becomes
     )

@@ -5,9 +5,9 @@ function __gentoomuch_at
     for word in (commandline -opc)[2..]
         if test $skip = 1
             set skip 0
-        else if contains -- $word --cache --color --compat --config --from --jobs --message --profile --state --write -m
+        else if contains -- $word --cache --color --compat --compiler --config --cpu --from --jobs --message --profile --state --write -m
             set skip 1
-        else if contains -- (string join ' ' $path $word) 'profile' 'profile ls' 'profile show' 'profile set' 'profile add' 'profile diff' 'profile lint' 'profile env' 'profile run' 'unmask' 'unmask ls' 'unmask why' 'unmask prune' 'unmask drop' 'unmask adopt' 'binpkg' 'binpkg ls' 'binpkg why' 'binpkg audit' 'binpkg mask' 'patch' 'patch ls' 'patch check' 'patch prep' 'patch try' 'patch save' 'dotgentoo' 'dotgentoo id' 'dotgentoo check' 'dotgentoo init' 'doctor' 'plugins' 'demo'
+        else if contains -- (string join ' ' $path $word) 'profile' 'profile ls' 'profile show' 'profile set' 'profile add' 'profile diff' 'profile lint' 'profile env' 'profile run' 'unmask' 'unmask ls' 'unmask why' 'unmask prune' 'unmask drop' 'unmask adopt' 'binpkg' 'binpkg ls' 'binpkg why' 'binpkg audit' 'binpkg mask' 'patch' 'patch ls' 'patch check' 'patch prep' 'patch try' 'patch save' 'isa' 'isa show' 'isa check' 'dotgentoo' 'dotgentoo id' 'dotgentoo check' 'dotgentoo init' 'doctor' 'plugins' 'demo'
             set -a path $word
         end
     end
@@ -18,6 +18,7 @@ complete -c gentoomuch -n '__gentoomuch_at' -a profile -d 'list, show, set and c
 complete -c gentoomuch -n '__gentoomuch_at' -a unmask -d 'show, explain and shed what was unmasked for a profile'
 complete -c gentoomuch -n '__gentoomuch_at' -a binpkg -d 'say which binary package runs where, and why not'
 complete -c gentoomuch -n '__gentoomuch_at' -a patch -d 'make, keep and check patches of packages'
+complete -c gentoomuch -n '__gentoomuch_at' -a isa -d 'say what a CPU has, and what runs on it'
 complete -c gentoomuch -n '__gentoomuch_at' -a dotgentoo -d 'name, check and start the .gentoo folder of a project'
 complete -c gentoomuch -n '__gentoomuch_at' -a doctor -d 'tell what this host can do, with the command that mends what it cannot'
 complete -c gentoomuch -n '__gentoomuch_at' -a plugins -d 'list the plugins: from where, and which hooks they answer'
@@ -281,6 +282,33 @@ complete -c gentoomuch -n '__gentoomuch_at patch save' -l quiet -s q -d 'be sile
 complete -c gentoomuch -n '__gentoomuch_at patch save' -l color -x -a 'y n' -d 'colours, y or n; left out: as the terminal has them'
 complete -c gentoomuch -n '__gentoomuch_at patch save' -l series -d 'a patch for each commit, instead of one for all'
 complete -c gentoomuch -n '__gentoomuch_at patch save' -l message -s m -x -d 'subject of the patch'
+complete -c gentoomuch -n '__gentoomuch_at isa' -a show -d 'show the features of a CPU, and what Gentoo and Go call them'
+complete -c gentoomuch -n '__gentoomuch_at isa' -a check -d 'say whether code built with some flags would run on a CPU'
+complete -c gentoomuch -n '__gentoomuch_at isa' -l help -s h -d 'show this help and exit'
+complete -c gentoomuch -n '__gentoomuch_at isa' -l version -d 'show the version and exit'
+complete -c gentoomuch -n '__gentoomuch_at isa' -l config -x -a '(__fish_complete_directories)' -d 'configuration instead of /etc/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at isa' -l state -x -a '(__fish_complete_directories)' -d 'state instead of /var/lib/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at isa' -l cache -x -a '(__fish_complete_directories)' -d 'cache instead of /var/cache/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at isa' -l quiet -s q -d 'be silent but for errors'
+complete -c gentoomuch -n '__gentoomuch_at isa' -l color -x -a 'y n' -d 'colours, y or n; left out: as the terminal has them'
+complete -c gentoomuch -n '__gentoomuch_at isa show' -l help -s h -d 'show this help and exit'
+complete -c gentoomuch -n '__gentoomuch_at isa show' -l version -d 'show the version and exit'
+complete -c gentoomuch -n '__gentoomuch_at isa show' -l config -x -a '(__fish_complete_directories)' -d 'configuration instead of /etc/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at isa show' -l state -x -a '(__fish_complete_directories)' -d 'state instead of /var/lib/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at isa show' -l cache -x -a '(__fish_complete_directories)' -d 'cache instead of /var/cache/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at isa show' -l quiet -s q -d 'be silent but for errors'
+complete -c gentoomuch -n '__gentoomuch_at isa show' -l color -x -a 'y n' -d 'colours, y or n; left out: as the terminal has them'
+complete -c gentoomuch -n '__gentoomuch_at isa show' -l json -d 'print JSON'
+complete -c gentoomuch -n '__gentoomuch_at isa check' -l help -s h -d 'show this help and exit'
+complete -c gentoomuch -n '__gentoomuch_at isa check' -l version -d 'show the version and exit'
+complete -c gentoomuch -n '__gentoomuch_at isa check' -l config -x -a '(__fish_complete_directories)' -d 'configuration instead of /etc/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at isa check' -l state -x -a '(__fish_complete_directories)' -d 'state instead of /var/lib/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at isa check' -l cache -x -a '(__fish_complete_directories)' -d 'cache instead of /var/cache/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at isa check' -l quiet -s q -d 'be silent but for errors'
+complete -c gentoomuch -n '__gentoomuch_at isa check' -l color -x -a 'y n' -d 'colours, y or n; left out: as the terminal has them'
+complete -c gentoomuch -n '__gentoomuch_at isa check' -l json -d 'print JSON'
+complete -c gentoomuch -n '__gentoomuch_at isa check' -l cpu -x -d 'where it should run: a CPU as in a profile; several may be named'
+complete -c gentoomuch -n '__gentoomuch_at isa check' -l compiler -x -d 'built by this one, as gcc-12; any where left out'
 complete -c gentoomuch -n '__gentoomuch_at dotgentoo' -a id -d 'print the ID of a folder, which tells what it means'
 complete -c gentoomuch -n '__gentoomuch_at dotgentoo' -a check -d 'say what is wrong with a folder, by file and line'
 complete -c gentoomuch -n '__gentoomuch_at dotgentoo' -a init -d 'write a first folder for the project in a tree'

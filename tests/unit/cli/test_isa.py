@@ -1,0 +1,110 @@
+"""``gentoomuch isa``."""
+
+import json
+
+import pytest
+
+from gentoomuch_portage.cli.door import enter
+
+
+@pytest.fixture
+def isa(tmp_path, capsys):
+    """Run ``gentoomuch isa ...``; its status and what it said."""
+
+    def run(*words: str):
+        status = enter(["isa", *words, "--cache", str(tmp_path)])
+        return status, capsys.readouterr()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("check", "-O2 -march=haswell", "--cpu", "x86-64-v2"),
+        ("check", "-march=haswell", "--cpu", "x86-64-v2"),
+        ("check", "-O2", "-pipe", "-march=haswell", "--cpu", "x86-64-v2"),
+        ("check", "--cpu", "x86-64-v2", "--compiler", "gcc-12", "-march=haswell"),
+    ],
+)
+def test_code_that_lacks_something_is_refused_with_its_names(isa, words):
+    status, said = isa(*words)
+
+    assert status == 1
+    assert "avx2" in said.out
+
+
+def test_flags_may_stand_behind_two_dashes(tmp_path, capsys):
+    status = enter(["isa", "check", "--cache", str(tmp_path), "--", "-march=haswell", "--cpu", "x86-64-v2"])
+
+    assert status == 1
+    assert "avx2" in capsys.readouterr().out
+
+
+def test_code_that_runs_says_so(isa):
+    assert isa("check", "-march=x86-64-v2", "--cpu", "haswell")[0] == 0
+
+
+@pytest.mark.parametrize("words", [("-march=native", "--cpu", "haswell"), ("-O2", "--cpu", "nobodys")])
+def test_what_nobody_knows_is_2(isa, words):
+    assert isa("check", *words)[0] == 2
+
+
+def test_json_gives_each_cpu_in_the_order_asked(isa):
+    status, said = isa("check", "-mavx2", "--cpu", "x86-64-v2", "--cpu", "haswell", "--cpu", "nobodys", "--json")
+
+    assert status == 1
+    assert [(one["cpu"], one["verdict"]) for one in json.loads(said.out)] == [
+        ("x86-64-v2", "reject"),
+        ("haswell", "accept"),
+        ("nobodys", "unknown"),
+    ]
+    assert json.loads(said.out)[0].keys() == {"cpu", "verdict", "missing"}
+    assert "avx2" in json.loads(said.out)[0]["missing"]
+
+
+def test_features_may_stand_behind_a_cpu(isa):
+    assert isa("check", "-march=x86-64-v2 -maes -mpclmul", "--cpu", "x86-64-v2")[0] == 1
+    assert isa("check", "-march=x86-64-v2 -maes -mpclmul", "--cpu", "x86-64-v2 aes pclmul")[0] == 0
+
+
+def test_code_of_another_machine_is_refused(isa):
+    assert isa("check", "-mcpu=cortex-a72", "--cpu", "haswell")[0] == 1
+    assert isa("check", "-mcpu=cortex-a72", "--cpu", "cortex-a76")[0] == 0
+    assert isa("check", "-mcpu=power9", "--cpu", "power8")[0] == 1
+
+
+def test_a_compiler_that_is_not_known_is_named_with_those_that_are(isa):
+    status, said = isa("check", "-march=haswell", "--cpu", "haswell", "--compiler", "gcc-99")
+
+    assert status == 64
+    assert "gcc-12" in said.err
+
+
+def test_check_without_a_cpu_is_a_usage_error(isa):
+    assert isa("check", "-O2")[0] == 64
+
+
+def test_show_tells_level_flags_and_features(isa):
+    status, said = isa("show", "x86-64-v3", "--json")
+    found = json.loads(said.out)
+
+    assert status == 0
+    assert {"avx2", "bmi2", "fma"} <= set(found["features"])
+    assert (found["level"], found["goamd64"]) == ("x86-64-v3", "v3")
+    assert "fma3" in found["cpu_flags"]["CPU_FLAGS_X86"].split()
+
+
+def test_show_takes_flags(isa):
+    assert "avx512f" in isa("show", "-O2 -mavx512f")[1].out
+
+
+def test_show_of_an_arm_cpu_names_gentoos_flags(isa):
+    found = json.loads(isa("show", "cortex-a76", "--json")[1].out)
+
+    assert found["arch"] == "arm64"
+    assert {"neon", "asimddp"} <= set(found["cpu_flags"]["CPU_FLAGS_ARM"].split())
+
+
+def test_show_of_nothing_is_this_machine(isa):
+    assert isa("show")[0] == 0
