@@ -2,14 +2,13 @@
 
 import os
 import re
-import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from nginxes import nginx
 from repacking import Changes, instance
 from serving import Server, serving
 
@@ -17,7 +16,6 @@ from gentoomuch_portage import embedded
 from gentoomuch_portage.embedded import Host
 
 BIN = Path(os.sys.executable).parent
-NGINX = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
 PKG = "dev-demo/libgreet"
 V4: Changes = {"CFLAGS": "-O2 -march=x86-64-v4", "CXXFLAGS": "-O2 -march=x86-64-v4"}
 NATIVE: Changes = {"CFLAGS": "-O2 -march=native", "CXXFLAGS": "-O2"}
@@ -93,34 +91,6 @@ def binhost(request: pytest.FixtureRequest, tmp_path: Path, fill) -> Iterator[st
         else:
             mode = "" if request.param == "range" else request.param
             yield stack.enter_context(serving(tmp_path / "www", mode)).url + "/packages"
-
-
-@contextmanager
-def nginx(folder: Path) -> Iterator[str]:
-    """Serve a folder by nginx on a port of its own."""
-    if not NGINX:
-        pytest.skip("nginx is not installed")
-    with serving(folder) as free:
-        url = free.url
-    run = folder.parent / "nginx"
-    run.mkdir()
-    run.joinpath("conf").write_text(
-        f"daemon off; pid {run}/pid; error_log {run}/log; events {{}}\n"
-        f"{'user root;' if not os.geteuid() else ''}\n"
-        f"http {{ access_log off; client_body_temp_path {run}/a; proxy_temp_path {run}/b; fastcgi_temp_path {run}/c;\n"
-        f"uwsgi_temp_path {run}/d; scgi_temp_path {run}/e;\n"
-        f"server {{ listen {url.removeprefix('http://')}; location / {{ root {folder}; }} }} }}\n"
-    )
-    server = subprocess.Popen([NGINX, "-e", f"{run}/log", "-c", f"{run}/conf"])
-    try:
-        for _ in range(100):
-            if (run / "pid").exists() and (run / "pid").read_text():
-                break
-            time.sleep(0.02)
-        yield url
-    finally:
-        server.terminate()
-        server.wait()
 
 
 def chosen(said: str) -> list[str]:

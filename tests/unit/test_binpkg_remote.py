@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 from making import PLAIN, WANTED, gpkg, xpak
+from placing import binpkg, place
 from serving import Server, serving
 
 from gentoomuch_portage.binpkgs import BadBinpkg, remote
 from gentoomuch_portage.binpkgs.pools import Patience, Pools, Unread, proxy_of_environment
 from gentoomuch_portage.binpkgs.reader import Reader
-from gentoomuch_portage.portage_adapter.binpkgs import Binpkg, Place
+from gentoomuch_portage.portage_adapter.binpkgs import Place
 
 TOLD = {"CFLAGS": "-O2 -march=haswell", "CXXFLAGS": "-O2", "CHOST": "x86_64-pc-linux-gnu"}
 HASTY = Patience(connect=0.5, silence=0.5, total=1.0)
@@ -51,18 +52,6 @@ def fresh(tmp_path: Path) -> Iterator[Callable[..., Reader]]:
     yield make
     for pools in made:
         pools.close()
-
-
-def place(server: Server, name: str, size: int | None = None) -> Place:
-    """A package of a server; its digest is its name."""
-    length = (server.folder / name).stat().st_size if size is None else size
-    return Place(f"{server.url}/{name}", length, (("SHA1", name),))
-
-
-def binpkg(of: Place, others: tuple[Place, ...] = ()) -> Binpkg:
-    nothing = frozenset()
-    told = {"build_id": 1, "build_time": 0, "use": nothing, "iuse": nothing, "chost": "", "path": None}
-    return Binpkg(cpv="a/p-1", root="/", url=of.url, size=of.size, digests=of.digests, others=others, **told)
 
 
 @pytest.fixture
