@@ -21,6 +21,10 @@ _MOST = 4000
 """Characters of machine flags that are looked at: nobody writes more, and a compiler's command line has an end."""
 _OWN = (("x86_64", "x86_64"), ("i386", "i386"), ("aarch64", "arm64"), ("arm", "arm"), ("CALL_ELF=2", "ppc64le"),
         ("riscv_xlen=64", "riscv64"))  # fmt: skip
+_JOINT = (
+    ("ARM_FEATURE_SVE", "ARM_FEATURE_BF16_VECTOR_ARITHMETIC", "ARM_FEATURE_SVE_BF16"),
+    ("ARM_FEATURE_SVE", "ARM_FEATURE_MATMUL_INT8", "ARM_FEATURE_SVE_MATMUL_INT8"),
+)
 _ARM_8_4 = re.compile(r"-march=armv(8\.[4-9]|9)")
 _KERNEL = {
     "amx_complex": "AMX_COMPLEX", "amx_fp16": "AMX_FP16", "avx512_fp16": "AVX512FP16", "avx_ifma": "AVXIFMA",
@@ -137,10 +141,15 @@ def _table_says(arch: str, flags: tuple[str, ...], chost: str, *, least: bool = 
             return {}
     words = isa_words.words(arch, flags, chost, least=least)
     by = found.answers(words, least=least)
-    if not least and any(map(_ARM_8_4.match, words)):  # there FP16, from whatever it comes, brings FP16FML
-        fp16, fml = "ARM_FEATURE_FP16_SCALAR_ARITHMETIC", frozenset({"ARM_FEATURE_FP16_FML"})
-        by = {name: features | fml if fp16 in features else features for name, features in by.items()}
-    return by
+    return {name: _with_joint(features, words) for name, features in by.items()} if arch == "arm64" else by
+
+
+def _with_joint(features: frozenset[str], words: tuple[str, ...]) -> frozenset[str]:
+    """With those features of arm64 that compilers tell where two others meet, whatever each of them came from."""
+    more = {joint for one, other, joint in _JOINT if {one, other} <= features}
+    if any(map(_ARM_8_4.match, words)) and "ARM_FEATURE_FP16_SCALAR_ARITHMETIC" in features:
+        more.add("ARM_FEATURE_FP16_FML")
+    return features | more
 
 
 def _asked_here(arch: str, flags: tuple[str, ...], cache: Path, chost: str) -> Requirement:
