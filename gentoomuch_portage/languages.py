@@ -51,6 +51,7 @@ def rust(flags: str, arch: str) -> tuple[str, ...]:
             cpu = value
         else:
             features += [one[1:] for one in value.strip("\"'").split(",") if one.startswith("+")]
+    features = [one for one in features if one not in {"crt-static", "relax"}]  # for the linker
     return tuple(_rust_flags(cpu, features, arch))
 
 

@@ -123,6 +123,11 @@ def test_features_of_rust_have_rustcs_names(alone, flags, feature):
     assert feature in needed(alone, INHERITED="cargo", RUSTFLAGS=flags).features
 
 
+@pytest.mark.parametrize("chost", [X86, "riscv64-unknown-linux-musl", "powerpc64le-unknown-linux-musl"])
+def test_a_static_libc_of_rust_is_no_feature_of_a_cpu(alone, chost):
+    assert needed(alone, CHOST=chost, INHERITED="cargo", RUSTFLAGS="-C target-feature=+crt-static").known
+
+
 def test_a_feature_of_rust_that_nobody_knows_is_unknown(alone):
     assert not needed(alone, INHERITED="cargo", RUSTFLAGS="-C target-feature=+nobodys").known
 
