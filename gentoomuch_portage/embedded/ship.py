@@ -29,6 +29,8 @@ def lay(host: Host) -> None:
     """
     with as_file(files("gentoomuch_portage.embedded")) as shipped:
         shutil.copytree(shipped / "repository", host.repository, dirs_exist_ok=True)
+        # emerge --search finds nothing in a repository without one, and neither git nor a wheel keeps an empty folder.
+        (host.repository / "eclass").mkdir(exist_ok=True)
         for sources in sorted((shipped / "sources").iterdir()):
             archive = host.distdir / f"{sources.name}.tar.gz"
             pack(sources, archive)

@@ -48,6 +48,10 @@ def content(folder: Path) -> dict[str, bytes]:
     }
 
 
+def test_what_ships_is_found_by_its_description(host: Host, on):
+    assert "[ Applications found : 1 ]" in on("emerge", "--searchdesc", "shared library").out
+
+
 def test_a_host_that_is_made_is_not_made_again(host: Host):
     before = host.made.stat().st_mtime_ns
 
