@@ -5,12 +5,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from gentoomuch_portage import needs, offers, requirement
+from gentoomuch_portage import needs, offers
 from gentoomuch_portage.audit import kept, payload, work
 from gentoomuch_portage.audit.report import Report
 from gentoomuch_portage.errors import GmError
 from gentoomuch_portage.portage_adapter import installed, store
-from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
+from gentoomuch_portage.portage_adapter.binpkgs import RECORDED, Binpkg
 from gentoomuch_portage.portage_adapter.installed import Installed
 from gentoomuch_portage.requirement import Requirement
 from gentoomuch_portage.settings import Settings
@@ -88,7 +88,7 @@ def _stored(env: Mapping[str, str], atom: str | None) -> list[Binpkg]:
 
 def _installed(env: Mapping[str, str], atom: str | None) -> list[Installed]:
     try:
-        found = installed.installed(env, atom, {requirement.RECORDED, *needs.VARIABLES})
+        found = installed.installed(env, atom, {RECORDED, *needs.VARIABLES})
     except LookupError as error:
         raise UnknownBinpkg(atom or "", str(error)) from error
     if atom is not None and not found:

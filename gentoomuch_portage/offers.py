@@ -14,7 +14,7 @@ from gentoomuch_portage.binpkgs.reader import Reader
 from gentoomuch_portage.binpkgs.source import BadBinpkg
 from gentoomuch_portage.plan import Plan
 from gentoomuch_portage.portage_adapter import userpatches
-from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
+from gentoomuch_portage.portage_adapter.binpkgs import RECORDED, Binpkg
 from gentoomuch_portage.requirement import Requirement, Verdict
 from gentoomuch_portage.settings import Settings
 
@@ -82,7 +82,7 @@ def told(binpkg: Binpkg, settings: Settings) -> Mapping[str, str] | None:
 
 
 def _tells(found: Mapping[str, str]) -> bool:
-    return bool({requirement.RECORDED, "CFLAGS", "CXXFLAGS"} & found.keys())
+    return bool({RECORDED, "CFLAGS", "CXXFLAGS"} & found.keys())
 
 
 def told_by(found: Mapping[str, str], use: Iterable[str], cache: Path) -> Requirement:
@@ -92,8 +92,8 @@ def told_by(found: Mapping[str, str], use: Iterable[str], cache: Path) -> Requir
         found: of ``RECORDED`` and ``needs.VARIABLES`` those that it has.
         use: its enabled USE flags, cpu_flags_* spelt out.
     """
-    if requirement.RECORDED in found:
-        return requirement.of_text(found[requirement.RECORDED])
+    if RECORDED in found:
+        return requirement.of_text(found[RECORDED])
     if not _tells(found):
         return requirement.UNKNOWN
     return needs.of_variables(found, use, needs.asking(cache, found.get("CC", ""), found.get("CHOST", "")))
@@ -133,7 +133,7 @@ def _unknown(told: str) -> Requirement:
 @functools.lru_cache(maxsize=1)
 def _reader(cache: Path, process: int) -> Reader:
     """One reader for all packages of a run; a process that Portage forks must not share its connections."""
-    wanted = {requirement.RECORDED, *needs.VARIABLES, "USER_PATCHES", userpatches.NAMED}
+    wanted = {RECORDED, *needs.VARIABLES, "USER_PATCHES", userpatches.NAMED}
     return Reader(cache, wanted, Pools(proxy_of_environment))
 
 

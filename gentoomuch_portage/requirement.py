@@ -11,9 +11,6 @@ from dataclasses import dataclass, field
 
 from gentoomuch_portage.macros import abi, features
 
-RECORDED = "GM_REQUIRES"
-"""The file of build-info, and so of a binary package's metadata, that holds a requirement."""
-
 SILENT: Mapping[str, str] = {
     "ABM": "gcc's other name for LZCNT with POPCNT, which have macros of their own",
     "CLDEMOTE": "of the hint space 0F 1C: a no-op on CPUs without it",
