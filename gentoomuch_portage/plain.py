@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 
 from gentoomuch_portage import needs, offers, requirement
-from gentoomuch_portage.portage_adapter import binpkgs, front
+from gentoomuch_portage.portage_adapter import binpkgs, front, sifting
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
 from gentoomuch_portage.portage_adapter.emptyset import EmptySet
 from gentoomuch_portage.settings import Settings
@@ -30,7 +30,7 @@ class Filter(EmptySet):
             options: ``cpu``, a -march name or machine flags instead of the host's CFLAGS; ``unknown``,
                 ``reject`` or ``accept``.
         """
-        if binpkgs.active():
+        if sifting.active():
             return
         ours = Settings.of(os.environ, eprefix=front.eprefix())
         told = options.get("cpu", "")
@@ -44,4 +44,4 @@ class Filter(EmptySet):
 
         held = cls._as_long_as_emerge_runs
         held.enter_context(binpkgs.recorded(needs.recording(ours.cache)))
-        held.enter_context(binpkgs.sifted(reject, f"CPU features; this machine has {flags or 'no -march'}"))
+        held.enter_context(sifting.sifted(reject, f"CPU features; this machine has {flags or 'no -march'}"))

@@ -1,13 +1,8 @@
-"""Binary packages on offer: shown to whoever may refuse them, before the resolver sees them.
-
-What is refused is skipped where depgraph lists candidates (so the next instance, the next repository or the
-ebuild is taken), told in the block in which Portage tells of ignored binary packages, and named among the
-reasons of a mask where nothing is left.
-"""
+"""Binary packages as plain data, and what a package that is built records of itself."""
 
 import functools
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,71 +61,7 @@ class Binpkg(NamedTuple):
 
 
 Reject = Callable[[Binpkg], str | None]
-"""Why a binary package must not be used here, or None."""
-
-_REASON = "gentoomuch"
-
-
-@contextmanager
-def sifted(reject: Reject, heading: str) -> Iterator[None]:
-    """As long as the block runs, Portage sees no binary package that ``reject`` gives a reason against.
-
-    Args:
-        reject: asked once for each instance that the resolver looks at.
-        heading: ends the sentence ``have been ignored due to``.
-    """
-    from _emerge import depgraph as module
-    from _emerge.depgraph import depgraph
-    from portage.package.ebuild.getmaskingstatus import _MaskReason
-
-    heard: dict[Any, str | None] = {}
-
-    def reason(pkg: Any) -> str | None:
-        key = (pkg.root, pkg.cpv, pkg.cpv.build_id, pkg.cpv.build_time, pkg.cpv.mtime, pkg.cpv.file_size)
-        if key not in heard:
-            heard[key] = reject(shown(pkg))
-        return heard[key]
-
-    listed = depgraph._iter_match_pkgs_atom
-    told = depgraph._show_ignored_binaries
-    status = module._get_masking_status
-
-    @functools.wraps(listed)
-    def sifting(self: Any, root_config: Any, pkg_type: str, *args: Any, **named: Any) -> Iterator[Any]:
-        found = listed(self, root_config, pkg_type, *args, **named)
-        if pkg_type != "binary":
-            yield from found
-            return
-        for pkg in found:
-            if against := reason(pkg):
-                self._dynamic_config.ignored_binaries.setdefault(pkg, {})[_REASON] = against
-            else:
-                yield pkg
-
-    @functools.wraps(told)
-    def telling(self: Any) -> None:
-        told(self)
-        _tell(self, heading)
-
-    @functools.wraps(status)
-    def masked(pkg: Any, *args: Any, **named: Any) -> Any:
-        reasons = status(pkg, *args, **named)
-        if pkg.type_name == "binary" and (against := reason(pkg)):
-            reasons.append(_MaskReason(_REASON, against))
-        return reasons
-
-    with ExitStack() as held:
-        held.enter_context(swapped(depgraph, "_iter_match_pkgs_atom", sifting))
-        held.enter_context(swapped(depgraph, "_show_ignored_binaries", telling))
-        held.enter_context(swapped(module, "_get_masking_status", masked))
-        yield
-
-
-def active() -> bool:
-    """Whether somebody sifts already."""
-    from _emerge.depgraph import depgraph
-
-    return hasattr(depgraph._iter_match_pkgs_atom, "__wrapped__")
+"""Why a binary package must not be used, or None."""
 
 
 def shown(pkg: Any) -> Binpkg:
@@ -168,33 +99,6 @@ def _place(tree: Any, cpv: Any) -> Place:
 def _others(tree: Any, cp: str) -> tuple[Place, ...]:
     """The instances that lie on binhosts, newest first."""
     return tuple(_place(tree, cpv) for cpv in reversed(tree.dbapi.cp_list(cp)) if tree.isremote(cpv))
-
-
-def _tell(graph: Any, heading: str) -> None:
-    """Name what was refused, unless what was chosen is newer anyhow."""
-    if "--quiet" in graph._frozen_config.myopts:
-        return
-    lines = []
-    for pkg, against in graph._dynamic_config.ignored_binaries.items():
-        if _REASON not in against:
-            continue
-        chosen = list(graph._dynamic_config._package_tracker.match(pkg.root, pkg.slot_atom))
-        if any(one > pkg or (one.cpv == pkg.cpv and _newer(one, pkg)) for one in chosen):
-            continue
-        where = f" for {pkg.root}" if pkg.root_config.settings["ROOT"] != "/" else ""
-        lines.append((pkg.cp, -(pkg.cpv.build_time or 0), f"    ={shown(pkg).name}{where} {against[_REASON]}\n"))
-    if lines:
-        from portage.util import writemsg
-
-        graph._show_merge_list()
-        writemsg(f"\n!!! The following binary packages have been ignored due to {heading}:\n\n", noiselevel=-1)
-        for *_, line in sorted(lines):
-            writemsg(line, noiselevel=-1)
-        writemsg("\n", noiselevel=-1)
-
-
-def _newer(one: Any, other: Any) -> bool:
-    return one.type_name == "binary" and (one.cpv.build_time or 0) > (other.cpv.build_time or 0)
 
 
 RECORDED = "GM_REQUIRES"

@@ -264,7 +264,9 @@ def test_autounmask_brings_nothing_back_that_the_cpu_cannot_run(host: Host, fill
     assert "=dev-demo/libgreet-1.0" in said
 
 
-def test_resume_takes_nothing_that_the_cpu_cannot_run(host: Host, fill, emerge, built, form, on):
+@pytest.fixture
+def interrupted(host: Host, fill, emerge, built, form, on) -> None:
+    """A list of --resume with a binary package on it that another one has taken the place of, for newer CPUs."""
     fill(host.pkgdir, (FITS,))
     stuck = host.repository / "app-demo/stuck/stuck-1.ebuild"
     stuck.parent.mkdir(parents=True)
@@ -276,7 +278,22 @@ def test_resume_takes_nothing_that_the_cpu_cannot_run(host: Host, fill, emerge, 
     instance(built[form], host.pkgdir, 1, V4)
     on("emaint", "binhost", "--fix")
 
+
+def test_resume_takes_nothing_that_the_cpu_cannot_run_and_fails_for_that(host: Host, interrupted, emerge):
+    pretended, told = emerge("-pv", "--resume", "--skipfirst")
+    status, said = emerge("--quiet", "--keep-going", "--resume", "--skipfirst")
+
+    assert (pretended, status) == (1, 1), said
+    assert not list(host.vdb.glob("dev-demo/libgreet-*"))
+    assert re.search(REASONS[10], refused(said)[1])
+    assert [text.count("have been ignored due to") for text in (told, said)] == [1, 1]
+
+
+def test_resume_goes_on_with_another_instance_that_fits(host: Host, interrupted, emerge, built, form, on):
+    instance(built[form], host.pkgdir, 2, FITS)
+    on("emaint", "binhost", "--fix")
+
     status, said = emerge("--resume", "--skipfirst")
 
-    assert not list(host.vdb.glob("dev-demo/libgreet-*")), said
-    assert re.search(REASONS[10], refused(said)[1])
+    assert status == 0, said
+    assert (host.vdb / PKG).with_name("libgreet-1.0").joinpath("BUILD_ID").read_text().strip() == "2"
