@@ -90,7 +90,7 @@ def _resolving(run: _Run, plain: Any) -> Any:
         for _ in range(_ROUNDS):
             ended = plain(settings, trees, words, asked, *rest, **named)
             resolver = ended[1]
-            needed = tuple(_needed(resolver)) if resolver._dynamic_config._success_without_autounmask else ()
+            needed = tuple(sorted(_needed(resolver))) if resolver._dynamic_config._success_without_autounmask else ()
             fresh = tuple(one for one in needed if one.key not in {known.key for known in run.granted})
             if not fresh:
                 if run.granted and ended[0]:
