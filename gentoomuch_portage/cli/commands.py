@@ -11,12 +11,13 @@ from gentoomuch_portage.settings import Settings
 
 def ours() -> tuple[Command, ...]:
     """Our own commands, in the order in which help lists them."""
-    from gentoomuch_portage.cli import binpkg, demo, doctor, dotgentoo, isa, patch, plugins, profile, unmask
+    from gentoomuch_portage.cli import binhost, binpkg, demo, doctor, dotgentoo, isa, patch, plugins, profile, unmask
 
     return (
         profile.COMMAND,
         unmask.COMMAND,
         binpkg.COMMAND,
+        binhost.COMMAND,
         patch.COMMAND,
         isa.COMMAND,
         dotgentoo.COMMAND,
