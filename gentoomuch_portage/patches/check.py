@@ -115,8 +115,8 @@ def _negating(one: Saved, meant: Iterable[Ebuild], files: Iterable[Saved]) -> It
 
 
 def _fitting(sets: tuple[Patches, ...], meant: Mapping[Saved, list[Ebuild]], world: World) -> Iterator[Finding]:
-    """Try the patches of each version that would be built, with all others that it gets."""
-    wanted = {ebuild.cpv: ebuild for found in meant.values() for ebuild in built(found)}
+    """Try the patches of each version that could be chosen, with all others that it gets."""
+    wanted = {ebuild.cpv: ebuild for found in meant.values() for ebuild in chosen(found)}
     with tempfile.TemporaryDirectory(prefix="gm-patches-") as folder:
         laid = Path(folder)
         owners = _laid(sets, meant, world.beside, laid)
@@ -152,10 +152,8 @@ def _laid(
     return owners
 
 
-def built(found: Iterable[Ebuild]) -> list[Ebuild]:
-    """Of each slot the version that would be built: the best that nothing masks, or the best there is."""
-    best: dict[str, Ebuild] = {}
-    for ebuild in found:
-        if ebuild.visible or not (ebuild.slot in best and best[ebuild.slot].visible):
-            best[ebuild.slot] = ebuild
-    return list(best.values())
+def chosen(found: Iterable[Ebuild]) -> list[Ebuild]:
+    """The versions that the profile could choose: all that nothing masks; where there is none, the best of each slot."""
+    found = tuple(found)
+    best = {ebuild.slot: ebuild for ebuild in found}
+    return [ebuild for ebuild in found if ebuild.visible] or list(best.values())

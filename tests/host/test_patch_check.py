@@ -126,3 +126,31 @@ def test_sources_that_cannot_be_prepared_are_told(host: Host, on):
     assert (aged["kind"], dies["kind"]) == ("unprepared", "unprepared")
     assert "EAPI 5, which applies no user patches" in aged["text"]
     assert "no way" in dies["text"]
+
+
+def test_every_version_that_could_be_chosen_is_tried_and_a_named_one_alone_where_the_folder_names_it(host: Host, on):
+    for version, line in (("1.0", "old"), ("1.1", "new"), ("1.2", "newer"), ("2.0", "new")):
+        more = 'KEYWORDS="~amd64 ~arm64 ~ppc64 ~riscv"' if version == "2.0" else ""
+        package(host, f"dev-demo/many-{version}", {"a.txt": f"{line}\n"}, more=more)
+    change = "--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-{}\n+mended\n"
+    put(host, "all/dev-demo/many/x.patch", change.format("new"))
+    put(host, "named/dev-demo/many-1.0/y.patch", change.format("old"))
+    host.profile("a", 'patches = ["all"]\n')
+    host.profile("b", 'patches = ["named"]\n')
+
+    found = checked(on)
+
+    assert [(one["kind"], one["package"], one["profiles"]) for one in found] == [
+        ("stale", "dev-demo/many-1.0", ["a"]),
+        ("stale", "dev-demo/many-1.2", ["a"]),
+    ]
+
+
+def test_where_nothing_is_visible_the_best_there_is_is_tried(host: Host, on):
+    for version in ("1.0", "2.0"):
+        more = 'KEYWORDS="~amd64 ~arm64 ~ppc64 ~riscv"'
+        package(host, f"dev-demo/many-{version}", {"a.txt": f"{version}\n"}, more=more)
+    put(host, "all/dev-demo/many/x.patch", "--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-3.0\n+mended\n")
+    host.profile("a", 'patches = ["all"]\n')
+
+    assert [one["package"] for one in checked(on)] == ["dev-demo/many-2.0"]
