@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gentoomuch_portage import needs, offers
+from gentoomuch_portage.abis import Abi
 from gentoomuch_portage.audit import kept, payload, work
 from gentoomuch_portage.audit.report import Report
 from gentoomuch_portage.errors import GmError
@@ -50,7 +51,7 @@ def held_against(
         return None, {}
     plan = around.enter_context(looked_at(settings, profile)).plan
     env = {"PORTAGE_CONFIGROOT": plan.configroot, "ROOT": plan.root, **plan.env}
-    return offers.offered_by(plan.cpu, settings.cache), env
+    return offers.offered_by(plan.cpu, settings.cache, Abi.of(plan.abi)), env
 
 
 def packages(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gentoomuch_portage import files, makeconf
+from gentoomuch_portage.abis import Abi
 from gentoomuch_portage.compose import Composed, compose, signature, sources_of
 from gentoomuch_portage.errors import BadFile, UnknownMakeProfile, nearest
 from gentoomuch_portage.plan import MakeProfile
@@ -44,6 +45,7 @@ def written(recipe: Recipe, stands: Path) -> tuple[Path, Mapping[str, str], Mapp
             composed.inputs[str(path)] = signature(path)
         root = _placed(fresh, stands / _digest(shown))
     facts = {name: value for name, value in loaded.values.items() if not name.startswith("USE_")}
+    facts["abi"] = str(Abi(facts["CHOST"], facts["ELIBC"], tuple(facts["ACCEPT_CHOSTS"].split())))
     facts["machine"] = " ".join(machine_flags(facts["CFLAGS"]))
     return root, facts, composed.inputs
 

@@ -31,7 +31,7 @@ class Laid(NamedTuple):
     """As PORTAGE_CONFIGROOT means it."""
     facts: dict[str, str]
     """What Portage made of it when it was composed: PORTAGE_TMPDIR and others; ``machine``: of CFLAGS those that
-    choose instruction sets."""
+    choose instruction sets; ``abi``: an ``abis.Abi``."""
     made: bool
     """Whether this call composed it."""
     lock: int

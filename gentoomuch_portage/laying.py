@@ -18,14 +18,19 @@ def lay(plan: Plan, settings: Settings) -> tuple[Plan, list[int]]:
     recipe = Recipe(host=settings.host, base=plan.base, config=settings.config, parts=plan.parts)
     laid = configroot.lay(recipe, settings.cache)
     locks = [laid.lock]
-    building = build_cpu = ""
+    beside = None
     if plan.root != "/":
         beside = configroot.lay(recipe._replace(building=True), settings.cache)
-        building = str(beside.path)
-        build_cpu = beside.facts["machine"]
         locks.append(beside.lock)
     above = os.environ.get("PORTAGE_TMPDIR") or laid.facts["PORTAGE_TMPDIR"]
-    env = {**plan.env, "PORTAGE_TMPDIR": f"{above}/gentoomuch-{os.geteuid()}/{plan.profile}"}
-    cpu = laid.facts["machine"]
-    done = replace(plan, configroot=str(laid.path), build_configroot=building, env=env, cpu=cpu, build_cpu=build_cpu)
+    done = replace(
+        plan,
+        configroot=str(laid.path),
+        build_configroot=str(beside.path) if beside else "",
+        env={**plan.env, "PORTAGE_TMPDIR": f"{above}/gentoomuch-{os.geteuid()}/{plan.profile}"},
+        cpu=laid.facts["machine"],
+        build_cpu=beside.facts["machine"] if beside else "",
+        abi=laid.facts["abi"],
+        build_abi=beside.facts["abi"] if beside else "",
+    )
     return done, locks

@@ -8,27 +8,59 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from gentoomuch_portage import isa, knowledge, needs, requirement
+from gentoomuch_portage import isa, isa_words, knowledge, needs, requirement
+from gentoomuch_portage.abis import Abi
 from gentoomuch_portage.binpkgs.pools import Pools, Unread, proxy_of_environment
 from gentoomuch_portage.binpkgs.reader import Reader
 from gentoomuch_portage.binpkgs.source import BadBinpkg
 from gentoomuch_portage.plan import Plan
 from gentoomuch_portage.portage_adapter import userpatches
 from gentoomuch_portage.portage_adapter.binpkgs import RECORDED, Binpkg
-from gentoomuch_portage.requirement import Requirement, Verdict
+from gentoomuch_portage.requirement import LIBCS, Requirement, Verdict
 from gentoomuch_portage.settings import Settings
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+_ANY = Abi("", "")
 
 
 def verdict(binpkg: Binpkg, plan: Plan, settings: Settings) -> Verdict:
     """Whether a binary package may be used for a plan's profile, and why not."""
-    needed = needed_by(binpkg, settings.cache, settings.binhosts)
-    has = offered_for(binpkg, plan, settings.cache)
-    judged = requirement.judge(needed, has, unknown=plan.unknown)
+    judged = runs(binpkg, *_machine(binpkg, plan), settings, unknown=plan.unknown)
     if plan.audit == "yes" and judged.code == "unknown" and not judged.accept and binpkg.path is not None:
-        return _by_machine_code(binpkg.path, judged, has, settings.cache)
+        return _by_machine_code(binpkg.path, judged, offered_for(binpkg, plan, settings.cache), settings.cache)
     return judged
+
+
+def runs(binpkg: Binpkg, cpu: str, abi: Abi, settings: Settings, *, unknown: str) -> Verdict:
+    """Whether a binary package runs on a machine, and why not.
+
+    Args:
+        cpu: machine flags of the compiler.
+        unknown: ``reject`` or ``accept`` what does not tell its needs.
+    """
+    if foreign := _foreign(binpkg, abi):
+        return Verdict(accept=False, code="abi", reason=foreign)
+    needed = needed_by(binpkg, settings.cache, settings.binhosts)
+    return requirement.judge(needed, offered_by(cpu, settings.cache, abi), unknown=unknown)
+
+
+def _foreign(binpkg: Binpkg, abi: Abi) -> str:
+    """In what a package is for another system, as its index already tells; empty where it is for this one."""
+    if not abi.takes(binpkg.chost):
+        return f"is for {binpkg.chost}, not for {abi.chost}"
+    its, ours = isa_words.libc(binpkg.chost, binpkg.use), _libc(abi)
+    return f"is for {' '.join(its)}, not for {' '.join(ours)}" if its and ours and not its & ours else ""
+
+
+def _libc(abi: Abi) -> frozenset[str]:
+    return LIBCS & {abi.libc} or isa_words.libc(abi.chost, ())
+
+
+def _machine(binpkg: Binpkg, plan: Plan) -> tuple[str, Abi]:
+    """The machine flags and the ABI that a binary package is for: of the profile, or of this machine for building."""
+    if plan.root != "/" and binpkg.root == "/":
+        return plan.build_cpu, Abi.of(plan.build_abi)
+    return plan.cpu, Abi.of(plan.abi)
 
 
 def _by_machine_code(path: Path, judged: Verdict, has: Requirement, cache: Path) -> Verdict:
@@ -50,7 +82,8 @@ def _by_machine_code(path: Path, judged: Verdict, has: Requirement, cache: Path)
 
 def offered_for(binpkg: Binpkg, plan: Plan, cache: Path) -> Requirement:
     """What the CPU offers that a binary package is for: that of the profile, or of this machine for building."""
-    return offered_by(plan.build_cpu if plan.root != "/" and binpkg.root == "/" else plan.cpu, cache)
+    cpu, abi = _machine(binpkg, plan)
+    return offered_by(cpu, cache, abi)
 
 
 def needed_by(binpkg: Binpkg, cache: Path, declared: Mapping[str, str] = _NOTHING) -> Requirement:
@@ -60,14 +93,14 @@ def needed_by(binpkg: Binpkg, cache: Path, declared: Mapping[str, str] = _NOTHIN
         declared: URL of a binhost -> the CPU that all its packages were built for; nothing of them is read.
     """
     reader = _reader(cache, os.getpid())
-    use = binpkg.use & binpkg.iuse
+    use = frozenset(flag for flag in binpkg.use if flag in binpkg.iuse or flag.startswith("elibc_"))
     try:
         below = _declared(binpkg.url, declared)
         found = reader.remembered(binpkg) if below else reader.read(binpkg)
     except (BadBinpkg, Unread) as error:
         return _unknown(error.why)
     if below and not _tells(found or {}):
-        return _of_declared(below, declared[below], use, cache)
+        return _of_declared(below, declared[below], isa_words.libc(binpkg.chost, use), use, cache)
     return told_by(found or {}, use, cache)
 
 
@@ -99,7 +132,7 @@ def told_by(found: Mapping[str, str], use: Iterable[str], cache: Path) -> Requir
     return needs.of_variables(found, use, needs.asking(cache, found.get("CC", ""), found.get("CHOST", "")))
 
 
-def _of_declared(url: str, cpu: str, use: Iterable[str], cache: Path) -> Requirement:
+def _of_declared(url: str, cpu: str, libc: frozenset[str], use: Iterable[str], cache: Path) -> Requirement:
     """What the packages of a binhost need that ``gentoomuch.toml`` tells of."""
     if cpu == "native":
         return _unknown(f'native says nothing about the packages of {url}; name its cpu in [binhost."{url}"]')
@@ -108,7 +141,8 @@ def _of_declared(url: str, cpu: str, use: Iterable[str], cache: Path) -> Require
         return _unknown(f'no known compiler knows the cpu {cpu!r}, which [binhost."{url}"] names')
     flags = isa.features_of_flags(use)
     by = {**level.by, "USE": flags} if level.by else {}
-    return replace(level, features=level.features | flags, by=by, told=f"{cpu}, declared for {url}")
+    told = f"{cpu}, declared for {url}"
+    return replace(level, features=level.features | flags, abi=level.abi | libc, by=by, told=told)
 
 
 def _declared(url: str, declared: Mapping[str, str]) -> str:
@@ -138,10 +172,11 @@ def _reader(cache: Path, process: int) -> Reader:
 
 
 @functools.lru_cache(maxsize=8)
-def offered_by(cpu: str, cache: Path) -> Requirement:
-    """What a CPU offers.
+def offered_by(cpu: str, cache: Path, abi: Abi = _ANY) -> Requirement:
+    """What a machine offers.
 
     Args:
         cpu: as the plan has it: machine flags of the compiler.
     """
-    return knowledge.offered(requirement.machine_flags(cpu), cache)
+    found = knowledge.offered(requirement.machine_flags(cpu), cache, chost=abi.chost)
+    return replace(found, abi=found.abi | _libc(abi))

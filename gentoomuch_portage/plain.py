@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 
 from gentoomuch_portage import needs, offers, requirement
+from gentoomuch_portage.abis import Abi
 from gentoomuch_portage.portage_adapter import binpkgs, front, sifting
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
 from gentoomuch_portage.portage_adapter.emptyset import EmptySet
@@ -37,10 +38,10 @@ class Filter(EmptySet):
         cpu = f"-march={told}" if told and not told.startswith("-m") else told or values["CFLAGS"]
         flags = " ".join(requirement.machine_flags(cpu))
         unknown = options.get("unknown", "reject")
+        abi = Abi(values["CHOST"], values["ELIBC"], tuple(values["ACCEPT_CHOSTS"].split()))
 
         def reject(binpkg: Binpkg) -> str | None:
-            needed = offers.needed_by(binpkg, ours.cache)
-            return requirement.judge(needed, offers.offered_by(flags, ours.cache), unknown=unknown).reason or None
+            return offers.runs(binpkg, flags, abi, ours, unknown=unknown).reason or None
 
         held = cls._as_long_as_emerge_runs
         held.enter_context(binpkgs.recorded(needs.recording(ours.cache)))

@@ -159,6 +159,10 @@ class Plan:
     """Machine flags that stand for the CPU of the profile: ``-march=znver3``."""
     build_cpu: str = ""
     """The same for what is installed in ``/`` for building, where the root is another."""
+    abi: str = ""
+    """CHOST, ELIBC and ACCEPT_CHOSTS of the profile, as ``abis.Abi`` writes them; empty before it is composed."""
+    build_abi: str = ""
+    """The same for what is installed in ``/`` for building, where the root is another."""
     unknown: str = "reject"
     """``reject`` or ``accept`` a binary package that does not tell its flags."""
     audit: str = "no"
@@ -201,7 +205,8 @@ class Plan:
 
 
 _TEXTS = (
-    "profile", "base", "root", "configroot", "build_configroot", "isolation", "cpu", "build_cpu", "unknown", "audit",
+    "profile", "base", "root", "configroot", "build_configroot", "isolation", "cpu", "build_cpu", "abi", "build_abi",
+    "unknown", "audit",
 )  # fmt: skip
 
 

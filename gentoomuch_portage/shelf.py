@@ -39,7 +39,7 @@ class Judged:
         """Code and text of all that stands against it, the CPU and user patches first; empty where there is nothing."""
         cpu = () if self.verdict.accept else ((self.verdict.code, self.verdict.reason),)
         patches = (("patches", self.patches),) if self.patches else ()
-        return (*cpu, *patches, *self.offer.against)
+        return (*cpu, *patches, *(one for one in self.offer.against if one[0] != self.verdict.code))
 
 
 def judged(plan: Plan, settings: Settings, asked: str | None = None, *, remote: bool = False) -> list[Judged]:
@@ -72,6 +72,6 @@ def refused(found: Iterable[Judged]) -> list[Judged]:
 
 def _judge(offer: Offer, plan: Plan, settings: Settings) -> Judged:
     verdict = offers.verdict(offer.binpkg, plan, settings)
-    told = offers.needed_by(offer.binpkg, settings.cache).told
+    told = offers.needed_by(offer.binpkg, settings.cache, settings.binhosts).told
     patches = offered.against(offer.binpkg, plan, settings) or ""
     return Judged(offer=offer, flags=told, verdict=verdict, patches=patches)

@@ -8,6 +8,8 @@ from portage._sets.base import EditablePackageSet
 
 from gentoomuch_portage.portage_adapter import held
 
+_VALUES = ("CFLAGS", "ROOT", "CHOST", "ACCEPT_CHOSTS", "ELIBC")
+
 
 class EmptySet(EditablePackageSet):  # type: ignore[misc]
     """Does something when Portage reads sets.conf, and is empty."""
@@ -26,7 +28,7 @@ class EmptySet(EditablePackageSet):  # type: ignore[misc]
         """
         if gone := [one.name for one in held.moved()]:
             raise SetConfigError(f"Portage has moved {', '.join(gone)}: {cls.description} does nothing")
-        cls.begin(options, {name: settings.get(name, "") for name in ("CFLAGS", "ROOT")})
+        cls.begin(options, {name: settings.get(name, "") for name in _VALUES})
         return cls()
 
     @classmethod
@@ -34,7 +36,7 @@ class EmptySet(EditablePackageSet):  # type: ignore[misc]
         """Do what the set is for; called whenever Portage reads its configuration.
 
         Args:
-            values: CFLAGS and ROOT of the configuration that was read.
+            values: CFLAGS, ROOT and the ABI's variables of the configuration that was read.
         """
         raise NotImplementedError
 

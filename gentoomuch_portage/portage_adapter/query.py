@@ -17,7 +17,7 @@ class Loaded:
     """What Portage makes of a configroot."""
 
     values: Mapping[str, str]
-    """PORTAGE_TMPDIR, PKGDIR, DISTDIR, CHOST, ARCH, CC, CFLAGS, USE_EXPAND."""
+    """PORTAGE_TMPDIR, PKGDIR, DISTDIR, CHOST, ACCEPT_CHOSTS, ELIBC, ARCH, CC, CFLAGS, USE_EXPAND."""
     read: tuple[Path, ...]
     """Files outside of the configroot that these values came from: make.globals, make.defaults, parent."""
     profile: Path | None
@@ -132,7 +132,9 @@ def load(configroot: Path) -> Loaded:
             found = portage.config(config_root=str(configroot), target_root="/", env={})
     except (PortageException, ValueError, OSError) as error:
         raise bad(configroot, f"{heard.getvalue()}{error}") from error
-    names = ("PORTAGE_TMPDIR", "PKGDIR", "DISTDIR", "CHOST", "ARCH", "CC", "CFLAGS", "USE_EXPAND")
+    names = (
+        "PORTAGE_TMPDIR", "PKGDIR", "DISTDIR", "CHOST", "ACCEPT_CHOSTS", "ELIBC", "ARCH", "CC", "CFLAGS", "USE_EXPAND",
+    )  # fmt: skip
     read = [Path(found.global_config_path) / "make.globals"]
     nodes = [Path(node) for node in found.profiles if not node.startswith(str(configroot))]
     read += [node / name for node in nodes for name in ("make.defaults", "parent")]

@@ -1,0 +1,30 @@
+"""The ABI of a profile: what it takes, and how it is written."""
+
+import pytest
+
+from gentoomuch_portage.abis import Abi
+
+GNU = "x86_64-pc-linux-gnu"
+
+
+@pytest.mark.parametrize(
+    "abi", [Abi(GNU, "glibc"), Abi(GNU, ""), Abi("", "musl"), Abi("", ""), Abi(GNU, "", ("i.86-.*", GNU))]
+)
+def test_what_is_written_is_read_again(abi):
+    assert Abi.of(str(abi)) == abi
+
+
+@pytest.mark.parametrize(
+    ("abi", "chost", "takes"),
+    [
+        (Abi(GNU, ""), GNU, True),
+        (Abi(GNU, ""), "x86_64-pc-linux-musl", False),
+        (Abi(GNU, ""), "", True),
+        (Abi("", ""), GNU, True),
+        (Abi(GNU, "", (GNU, "i.86-.*")), "i686-pc-linux-gnu", True),
+        (Abi(GNU, "", ("i.86-.*",)), GNU, False),
+        (Abi(GNU, "", ("(",)), GNU, False),
+    ],
+)
+def test_a_chost_is_taken_as_portage_takes_it(abi, chost, takes):
+    assert abi.takes(chost) is takes
