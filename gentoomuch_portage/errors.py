@@ -266,8 +266,7 @@ class MissingContainer(MachineError):
 
     code = "missing-container"
 
-    def __init__(self, kind: str, known: Iterable[str]) -> None:
-        super().__init__(
-            f"this version cannot run emerge in {kind!r} {listed([*known, 'none'])}", remedy="--gm-isolation=none"
-        )
+    def __init__(self, kind: str, known: Iterable[str], *, word: str = "--gm-isolation") -> None:
+        told = f"this version cannot run emerge in {kind!r} {listed([*known, 'none'])}"
+        super().__init__(told, remedy=f"{word}=none")
         self.kind = kind

@@ -1,6 +1,7 @@
 """``gentoomuch patch``: patch sets, whether they still apply, and the loop of making one."""
 
 import argparse
+from dataclasses import replace
 from typing import Any
 
 from gentoomuch_portage import console, profiles
@@ -9,6 +10,7 @@ from gentoomuch_portage.cli.columns import columns
 from gentoomuch_portage.cli.errors import NoProfileSet
 from gentoomuch_portage.cli.parser import Parser, group, listing, profile_named, profiled
 from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.tables import PROFILE
 
 
 def _add_ls(parser: Parser) -> None:
@@ -76,6 +78,12 @@ def _prep(settings: Settings, args: argparse.Namespace) -> int:
 
 def _add_try(parser: Parser) -> None:
     profiled(parser)
+    parser.add_argument(
+        "--isolation",
+        metavar="KIND",
+        choices=PROFILE["isolation"],
+        help="where to build; left out: as the profile says",
+    )
     parser.add_argument("set", metavar="SET", help="a patch set with work trees")
 
 
@@ -89,7 +97,8 @@ def _try(settings: Settings, args: argparse.Namespace) -> int:
     with looked_at(settings, profile_named(settings, args)) as view, world_of(view, settings) as world:
         if not args.quiet:
             console.tell(f"building {', '.join(one.cpv for one in benches)} for profile {view.plan.profile}")
-        for tried in attempt.attempts(settings, view.plan, benches, world.ebuilds):
+        plan = replace(view.plan, isolation=args.isolation or view.plan.isolation)
+        for tried in attempt.attempts(settings, plan, benches, world.ebuilds):
             how = " on what was built before" if tried.again else ""
             if tried.status:
                 console.say(tried.tail)

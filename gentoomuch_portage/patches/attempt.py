@@ -5,12 +5,13 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gentoomuch_portage import files
+from gentoomuch_portage.errors import MissingContainer
 from gentoomuch_portage.laying import lay
 from gentoomuch_portage.patches import save
 from gentoomuch_portage.patches.git import git, written
@@ -19,7 +20,7 @@ from gentoomuch_portage.patches.workbench import Bench
 from gentoomuch_portage.plan import Patches, Plan
 from gentoomuch_portage.portage_adapter import sources
 from gentoomuch_portage.portage_adapter.ebuilds import Ebuild, Ebuilds
-from gentoomuch_portage.run import run
+from gentoomuch_portage.run import Ran, run
 from gentoomuch_portage.settings import Settings
 
 _INPUTS = re.compile(
@@ -36,7 +37,7 @@ class Tried:
 
     bench: Bench
     status: int
-    """Of Portage."""
+    """0 where it was built, 1 where it was not, 128 and the signal where one ended it: never one of ours."""
     again: bool
     """Whether the build directory of the try before was built on."""
     log: Path
@@ -51,15 +52,17 @@ def attempts(settings: Settings, plan: Plan, benches: list[Bench], ebuilds: Ebui
         plan: of the profile.
 
     Raises:
+        MissingContainer: the plan wants to be carried out in a container that cannot be had.
         GmError: a work tree cannot be made a patch.
     """
+    _contained(plan)
     name = benches[0].set
     above = files.ensure(settings.cache / "trying" / name)
     _stage(settings, benches, above / "patches" / name)
     with _laid(plan, Patches(name, above / "patches" / name), settings) as laid:
         env = {**os.environ, "ROOT": laid.root, "SYSROOT": "/", **laid.env, "PORTAGE_CONFIGROOT": laid.configroot}
         for bench in benches:
-            tried = _built(bench, _ebuild(bench, ebuilds), env, above / laid.profile)
+            tried = _built(bench, _ebuild(bench, ebuilds), laid, env, above / laid.profile)
             yield tried
             if tried.status:
                 return
@@ -105,7 +108,7 @@ def _cp(bench: Bench) -> str:
     return query.package_of(bench.cpv)
 
 
-def _built(bench: Bench, ebuild: Ebuild, env: Mapping[str, str], place: Path) -> Tried:
+def _built(bench: Bench, ebuild: Ebuild, plan: Plan, env: Mapping[str, str], place: Path) -> Tried:
     """Build one package, on what the try before left behind where that is sound."""
     files.ensure(place)
     built = place / "portage" / bench.cpv
@@ -115,11 +118,24 @@ def _built(bench: Bench, ebuild: Ebuild, env: Mapping[str, str], place: Path) ->
     note.unlink(missing_ok=True)
     told = {**env, "PORTAGE_TMPDIR": str(place), **sources.quietly(env)}
     phases = ["install"] if again else ["clean", "install"]
-    ran = run(["ebuild", str(ebuild.path), *phases], env=told, keep=True, accept=(), atom="sys-apps/portage")
+    ran = _run(plan, ["ebuild", str(ebuild.path), *phases], told)
     log.write_text(ran.out + ran.err, encoding="utf-8")
     if (built / ".configured").is_file():
         note.write_text(json.dumps({"key": key, "tree": tree}), encoding="utf-8")
-    return Tried(bench, ran.status, again, log, told_of(ran.out + ran.err) if ran.status else "")
+    status = min(ran.status, 1) if ran.status >= 0 else 128 - ran.status
+    return Tried(bench, status, again, log, told_of(ran.out + ran.err) if status else "")
+
+
+def _contained(plan: Plan) -> None:
+    """Raise where a plan wants a container: it is not carried out without."""
+    if plan.isolation not in {"none", "auto"}:
+        raise MissingContainer(plan.isolation, (), word="--isolation")
+
+
+def _run(plan: Plan, argv: Sequence[str], env: Mapping[str, str]) -> Ran:
+    """Run a program of Portage where the plan says. What it writes lies in its PORTAGE_TMPDIR alone."""
+    _contained(plan)
+    return run(argv, env=env, keep=True, accept=(), atom="sys-apps/portage")
 
 
 def _key(ebuild: Ebuild, env: Mapping[str, str]) -> str:

@@ -153,7 +153,7 @@ def _laid(
 
 
 def chosen(found: Iterable[Ebuild]) -> list[Ebuild]:
-    """The versions that the profile could choose: all that nothing masks; where there is none, the best of each slot."""
+    """The versions that the profile could choose: all that nothing masks; without any, the best of each slot."""
     found = tuple(found)
     best = {ebuild.slot: ebuild for ebuild in found}
     return [ebuild for ebuild in found if ebuild.visible] or list(best.values())

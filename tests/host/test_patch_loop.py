@@ -220,3 +220,31 @@ def test_a_work_tree_belongs_to_whoever_called_sudo():
 
         assert {one.lstat().st_uid for one in (tree, *tree.rglob("*"))} == {nobody}
         assert (host.config / "patches/s/dev-demo/libgreet/libgreet.patch").stat().st_uid == 0
+
+
+def test_no_build_goes_on_outside_of_a_container_that_was_asked_for(app: Host, on, tmp_path: Path):
+    on("gentoomuch", "patch", "prep", "mend", APP, "--profile=plain")
+    app.profile("plain", 'isolation = "docker"\n')
+    programs = {"PATH": f"{app.bin}:{BIN}:{tmp_path}"}
+    for name in ("env", "git", "python3"):
+        (tmp_path / name).symlink_to(shutil.which(name))
+
+    by_profile = on("gentoomuch", "patch", "try", "mend", "--profile=plain", **programs)
+    app.profile("plain", "")
+    by_word = on("gentoomuch", "patch", "try", "mend", "--profile=plain", "--isolation=docker", **programs)
+    mistaken = on("gentoomuch", "patch", "try", "mend", "--profile=plain", "--isolation=dokcer")
+
+    for ended in (by_profile, by_word):
+        assert (ended.status, "[missing-container]" in ended.err) == (69, True), ended.err
+        assert "--isolation=none" in ended.err
+    assert mistaken.status == 64
+    assert not (app.eprefix / "var/cache/gentoomuch/trying").exists()
+
+
+def test_a_build_that_fails_ends_with_one_and_what_is_wrong_with_us_with_more(host: Host, on):
+    package(host, "dev-demo/ends-1.0", {"a.txt": "a\n"}, more="src_compile() { exit 7; }\n")
+    host.profile("a", "")
+    on("gentoomuch", "patch", "prep", "s", "dev-demo/ends", "--profile=a")
+
+    assert on("gentoomuch", "patch", "try", "s", "--profile=a").status == 1
+    assert on("gentoomuch", "patch", "try", "other", "--profile=a").status == 64

@@ -5,9 +5,9 @@ function __gentoomuch_at
     for word in (commandline -opc)[2..]
         if test $skip = 1
             set skip 0
-        else if contains -- $word --cache --color --compat --compiler --config --cpu --from --jobs --message --profile --state --write -m
+        else if contains -- $word --cache --color --compat --compiler --config --cpu --from --isolation --jobs --message --package --profile --state --write -m
             set skip 1
-        else if contains -- (string join ' ' $path $word) 'profile' 'profile ls' 'profile show' 'profile set' 'profile add' 'profile diff' 'profile lint' 'profile env' 'profile run' 'unmask' 'unmask ls' 'unmask why' 'unmask prune' 'unmask drop' 'unmask adopt' 'binpkg' 'binpkg ls' 'binpkg why' 'binpkg audit' 'binpkg mask' 'patch' 'patch ls' 'patch check' 'patch prep' 'patch try' 'patch save' 'isa' 'isa show' 'isa check' 'dotgentoo' 'dotgentoo id' 'dotgentoo check' 'dotgentoo init' 'doctor' 'plugins' 'demo'
+        else if contains -- (string join ' ' $path $word) 'profile' 'profile ls' 'profile show' 'profile set' 'profile add' 'profile diff' 'profile lint' 'profile env' 'profile run' 'unmask' 'unmask ls' 'unmask why' 'unmask prune' 'unmask drop' 'unmask adopt' 'binpkg' 'binpkg ls' 'binpkg why' 'binpkg audit' 'binpkg mask' 'binhost' 'binhost index' 'patch' 'patch ls' 'patch check' 'patch prep' 'patch try' 'patch save' 'isa' 'isa show' 'isa check' 'dotgentoo' 'dotgentoo id' 'dotgentoo check' 'dotgentoo init' 'doctor' 'plugins' 'demo'
             set -a path $word
         end
     end
@@ -17,6 +17,7 @@ complete -c gentoomuch -f
 complete -c gentoomuch -n '__gentoomuch_at' -a profile -d 'list, show, set and compare the profiles of machines'
 complete -c gentoomuch -n '__gentoomuch_at' -a unmask -d 'show, explain and shed what was unmasked for a profile'
 complete -c gentoomuch -n '__gentoomuch_at' -a binpkg -d 'say which binary package runs where, and why not'
+complete -c gentoomuch -n '__gentoomuch_at' -a binhost -d 'keep and publish the binary packages of many machines'
 complete -c gentoomuch -n '__gentoomuch_at' -a patch -d 'make, keep and check patches of packages'
 complete -c gentoomuch -n '__gentoomuch_at' -a isa -d 'say what a CPU has, and what runs on it'
 complete -c gentoomuch -n '__gentoomuch_at' -a dotgentoo -d 'name, check and start the .gentoo folder of a project'
@@ -227,6 +228,24 @@ complete -c gentoomuch -n '__gentoomuch_at binpkg mask' -l quiet -s q -d 'be sil
 complete -c gentoomuch -n '__gentoomuch_at binpkg mask' -l color -x -a 'y n' -d 'colours, y or n; left out: as the terminal has them'
 complete -c gentoomuch -n '__gentoomuch_at binpkg mask' -l profile -x -a '(gentoomuch profile ls --names 2>/dev/null)' -d 'the profile; the one that is set where left out'
 complete -c gentoomuch -n '__gentoomuch_at binpkg mask' -l write -x -a '(__fish_complete_path)' -d 'write them there instead of printing them'
+complete -c gentoomuch -n '__gentoomuch_at binhost' -a index -d 'bring the index of a folder of packages up to date'
+complete -c gentoomuch -n '__gentoomuch_at binhost' -l help -s h -d 'show this help and exit'
+complete -c gentoomuch -n '__gentoomuch_at binhost' -l version -d 'show the version and exit'
+complete -c gentoomuch -n '__gentoomuch_at binhost' -l config -x -a '(__fish_complete_directories)' -d 'configuration instead of /etc/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at binhost' -l state -x -a '(__fish_complete_directories)' -d 'state instead of /var/lib/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at binhost' -l cache -x -a '(__fish_complete_directories)' -d 'cache instead of /var/cache/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at binhost' -l quiet -s q -d 'be silent but for errors'
+complete -c gentoomuch -n '__gentoomuch_at binhost' -l color -x -a 'y n' -d 'colours, y or n; left out: as the terminal has them'
+complete -c gentoomuch -n '__gentoomuch_at binhost index' -l help -s h -d 'show this help and exit'
+complete -c gentoomuch -n '__gentoomuch_at binhost index' -l version -d 'show the version and exit'
+complete -c gentoomuch -n '__gentoomuch_at binhost index' -l config -x -a '(__fish_complete_directories)' -d 'configuration instead of /etc/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at binhost index' -l state -x -a '(__fish_complete_directories)' -d 'state instead of /var/lib/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at binhost index' -l cache -x -a '(__fish_complete_directories)' -d 'cache instead of /var/cache/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at binhost index' -l quiet -s q -d 'be silent but for errors'
+complete -c gentoomuch -n '__gentoomuch_at binhost index' -l color -x -a 'y n' -d 'colours, y or n; left out: as the terminal has them'
+complete -c gentoomuch -n '__gentoomuch_at binhost index' -l json -d 'print JSON'
+complete -c gentoomuch -n '__gentoomuch_at binhost index' -l package -x -a '(__fish_complete_path)' -d 'look at this package alone: new, changed or gone; may be given again'
+complete -c gentoomuch -n '__gentoomuch_at binhost index' -a '(__fish_complete_directories)'
 complete -c gentoomuch -n '__gentoomuch_at patch' -a ls -d 'list patch sets, and which profiles have them'
 complete -c gentoomuch -n '__gentoomuch_at patch' -a check -d 'find patches that no longer apply, without building'
 complete -c gentoomuch -n '__gentoomuch_at patch' -a prep -d 'unpack a package as user patches find it, in git'
@@ -273,6 +292,7 @@ complete -c gentoomuch -n '__gentoomuch_at patch try' -l cache -x -a '(__fish_co
 complete -c gentoomuch -n '__gentoomuch_at patch try' -l quiet -s q -d 'be silent but for errors'
 complete -c gentoomuch -n '__gentoomuch_at patch try' -l color -x -a 'y n' -d 'colours, y or n; left out: as the terminal has them'
 complete -c gentoomuch -n '__gentoomuch_at patch try' -l profile -x -a '(gentoomuch profile ls --names 2>/dev/null)' -d 'the profile; the one that is set where left out'
+complete -c gentoomuch -n '__gentoomuch_at patch try' -l isolation -x -a 'none auto bwrap unshare nspawn podman docker' -d 'where to build; left out: as the profile says'
 complete -c gentoomuch -n '__gentoomuch_at patch save' -l help -s h -d 'show this help and exit'
 complete -c gentoomuch -n '__gentoomuch_at patch save' -l version -d 'show the version and exit'
 complete -c gentoomuch -n '__gentoomuch_at patch save' -l config -x -a '(__fish_complete_directories)' -d 'configuration instead of /etc/gentoomuch'
