@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 RUST = re.compile(r"\b(cargo|rust|rust-toolchain)\b")
 GO = re.compile(r"\bgo-(module|env|vcs-snapshot)\b")
 GO_VARIABLES = ("GOAMD64", "GO386", "GOARM", "GOARM64", "GOPPC64", "GORISCV64")
+VARIABLES = ("CC", "CFLAGS", "CXXFLAGS", "FFLAGS", "FCFLAGS", "RUSTFLAGS", *GO_VARIABLES, "CHOST", "INHERITED")
+"""What decides for which CPU code is made."""
 _CODEGEN = re.compile(r"(?:-C\s*|--codegen[= ])(target-cpu|target-feature)=(\S+)")
 _NAMES: Mapping[str, str] = {
     "bmi1": "bmi", "cmpxchg16b": "cx16", "crt-static": "", "ermsb": "", "lahfsahf": "sahf", "pclmulqdq": "pclmul",

@@ -11,18 +11,8 @@ from gentoomuch_portage.requirement import Requirement, machine_flags, untold
 Ask = Callable[[tuple[str, ...]], Requirement]
 """Machine flags -> what code built with them needs."""
 
-VARIABLES = (
-    "CC",
-    "CFLAGS",
-    "CXXFLAGS",
-    "FFLAGS",
-    "FCFLAGS",
-    "RUSTFLAGS",
-    *languages.GO_VARIABLES,
-    "CHOST",
-    "INHERITED",
-)
-"""What a package tells of how it was built. Source: phase-functions.sh of Portage, __dyn_install."""
+VARIABLES = languages.VARIABLES
+"""What a package tells of how it was built."""
 _C = ("CFLAGS", "CXXFLAGS", "FFLAGS", "FCFLAGS")
 _USE = "USE"
 """Stands in ``Requirement.by`` for what USE=cpu_flags_* asks, whoever compiled it."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.embedded.host import arch, write
 
 
 @pytest.fixture
@@ -66,3 +67,22 @@ def test_masks_keep_plain_emerge_from_what_the_cpu_cannot_run(shelf: Host, on):
     assert "libgreet-1.0-2" in on("emerge", "-pK", "dev-demo/libgreet").out
     assert on("emerge", "-pK", "=dev-demo/libgreet-1.0-1").status == 1
     assert "# needs" in Path(target).read_text()
+
+
+@pytest.mark.skipif(arch()[0] != "amd64", reason="its level of Go is one of x86-64")
+@pytest.mark.parametrize(
+    ("eclass", "export"), [("go-env", "GOAMD64=v3"), ("cargo", """RUSTFLAGS='--cfg a="$b" -C target-cpu=haswell'""")]
+)
+def test_what_an_ebuild_exports_for_go_or_rust_is_recorded_and_not_what_make_conf_says(host: Host, on, eclass, export):
+    write(host.repository / f"eclass/{eclass}.eclass", "")
+    write(
+        host.repository / "app-demo/made/made-1.ebuild",
+        f"EAPI=8\ninherit {eclass}\nSLOT=0\nKEYWORDS=amd64\nS=${{WORKDIR}}\npkg_setup() {{ export {export}; }}\n",
+    )
+    host.profile("old", 'cpu = "x86-64"\n')
+    assert on("gm-emerge", "--gm-profile=old", "-q", "--buildpkgonly", "app-demo/made").status == 0
+
+    (found,) = json.loads(on("gentoomuch", "binpkg", "why", "made", "--profile", "old", "--json").out)
+
+    assert (found["verdict"], found["code"]) == ("reject", "cpu")
+    assert "avx2" in found["missing"]
