@@ -1,12 +1,13 @@
 """Binary packages on offer outside of a run, each with what Portage itself has against it."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from typing import Any
 
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg, shown
+from gentoomuch_portage.portage_adapter.sifting import sifted
 from gentoomuch_portage.portage_adapter.swap import environment
 
 
@@ -30,7 +31,12 @@ def offers(env: Mapping[str, str], asked: str | None, *, remote: bool) -> list[O
     Raises:
         LookupError: the atom is none, or means packages of several categories; the message names them.
     """
-    with environment(env), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+    with ExitStack() as around:
+        around.enter_context(environment(env))
+        around.enter_context(redirect_stdout(StringIO()))
+        around.enter_context(redirect_stderr(StringIO()))
+        # The set of docs/plain-emerge.md would hide what it refuses; it leaves that to whoever sifts already.
+        around.enter_context(sifted(lambda _: None, ""))
         graph, config = _resolver(remote=remote)
         return [
             Offer(binpkg=shown(pkg), against=tuple(_against(graph, config, pkg)))

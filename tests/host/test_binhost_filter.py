@@ -17,6 +17,7 @@ from gentoomuch_portage import embedded
 from gentoomuch_portage.embedded import Host
 
 BIN = Path(os.sys.executable).parent
+SHIPPED = Path(__file__).parents[2] / "etc/portage/sets.conf/gentoomuch.conf"
 PKG = "dev-demo/libgreet"
 V4: Changes = {"CFLAGS": "-O2 -march=x86-64-v4", "CXXFLAGS": "-O2 -march=x86-64-v4"}
 NATIVE: Changes = {"CFLAGS": "-O2 -march=native", "CXXFLAGS": "-O2"}
@@ -229,6 +230,23 @@ def test_a_binhost_of_a_declared_level_is_not_looked_into(host: Host, tmp_path: 
         assert chosen(fits) == ["binary 2"]
         assert status == 1
         assert re.search(rf"needs .*avx2.* \(x86-64-v3, declared for {server.url}\)", told)
+
+
+def test_a_declared_level_counts_for_why_and_for_plain_emerge_too(host: Host, tmp_path: Path, fill, emerge, on):
+    fill(tmp_path / "www", (SILENT,))
+    host.write("sets.conf/gentoomuch.conf", f"{SHIPPED.read_text()}\ncpu = x86-64\n")
+    with serving(tmp_path / "www") as server:
+        toml = host.config / "gentoomuch.toml"
+        toml.write_text(f'[binhost."{server.url}"]\ncpu = "x86-64-v3"\n')
+        words = ("binpkg", "why", PKG, "--remote", "--profile", "old", "--json")
+        (why,) = json.loads(on("gentoomuch", *words, PORTAGE_BINHOST=server.url).out)
+        plain = on("emerge", "-pG", PKG, PORTAGE_BINHOST=server.url)
+
+        assert server.files() == []
+    declared = f"x86-64-v3, declared for {server.url}"
+    assert (why["flags"], why["code"]) == (declared, "cpu")
+    assert plain.status == 1
+    assert f"({declared})" in plain.err
 
 
 def test_what_is_unknown_is_taken_where_the_profile_accepts_it(host: Host, fill, emerge):
