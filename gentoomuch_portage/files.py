@@ -11,10 +11,13 @@ from pathlib import Path
 from gentoomuch_portage.errors import NoPrivilege
 
 
-def write(path: Path, text: str | bytes, *, mode: int = 0o644) -> None:
+def write(path: Path, text: str | bytes, *, mode: int = 0o644, durable: bool = True) -> None:
     """Put a text in the place of a file, in one step: a reader sees the old one or the new one.
 
     A link at that place is replaced, never written through.
+
+    Args:
+        durable: wait for the disk; without that a power failure may leave an empty file.
 
     Raises:
         NoPrivilege: the folder cannot be written.
@@ -30,7 +33,8 @@ def write(path: Path, text: str | bytes, *, mode: int = 0o644) -> None:
         with os.fdopen(number, "wb") as out:
             out.write(text if isinstance(text, bytes) else text.encode())
             out.flush()
-            os.fsync(out.fileno())
+            if durable:
+                os.fsync(out.fileno())
             os.fchmod(out.fileno(), mode)
         fresh.replace(path)
     except BaseException:

@@ -1,8 +1,39 @@
 """``gentoomuch binhost``: keep and publish the binary packages of many machines."""
 
-from gentoomuch_portage.cli import Command
-from gentoomuch_portage.cli.parser import group
+import argparse
+from pathlib import Path
 
-# Commands that serve, sign and set up clients: a tuple of cli/binhost_serve.py, added here.
-COMMANDS: tuple[Command, ...] = ()
+from gentoomuch_portage import console
+from gentoomuch_portage.cli import Command, binhost_client, binhost_serve
+from gentoomuch_portage.cli.parser import Parser, group, listing
+from gentoomuch_portage.settings import Settings
+
+
+def _folder(parser: Parser) -> None:
+    parser.add_argument("folder", nargs="?", metavar="DIR", type=Path, help="of packages; PKGDIR where left out")
+
+
+def _add_index(parser: Parser) -> None:
+    listing(parser)
+    _folder(parser)
+    told = "look at this package alone: new, changed or gone; may be given again"
+    parser.add_argument("--package", metavar="FILE", type=Path, action="append", default=[], help=told)
+
+
+def _index(settings: Settings, args: argparse.Namespace) -> int:
+    from gentoomuch_portage.binhost import index
+
+    done = index.bring_up_to_date(args.folder, args.package)
+    if args.json:
+        console.say_json(done._asdict())
+    elif not args.quiet:
+        console.tell(done.complaints + f"{done.packages} packages in {done.folder}: {done.new} new, {done.gone} gone")
+    return 0
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("index", "bring the index of a folder of packages up to date", _add_index, _index),
+    *binhost_serve.COMMANDS,
+    *binhost_client.COMMANDS,
+)
 COMMAND = group("binhost", "keep and publish the binary packages of many machines", COMMANDS)

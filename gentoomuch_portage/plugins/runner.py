@@ -1,14 +1,14 @@
 """Carries a plan out in this process."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 
-from gentoomuch_portage.errors import MissingContainer
 from gentoomuch_portage.grants import Grants
 from gentoomuch_portage.hookspec import hookimpl
 from gentoomuch_portage.plan import Plan
-from gentoomuch_portage.portage_adapter import apart, binpkgs, front, sifting, unmasking
+from gentoomuch_portage.portage_adapter import apart, binpkgs, front, injecting, ondemand, sifting, unmasking
 from gentoomuch_portage.portage_adapter.binpkgs import Reject
 from gentoomuch_portage.portage_adapter.swap import environment
 from gentoomuch_portage.settings import Settings
@@ -16,8 +16,6 @@ from gentoomuch_portage.settings import Settings
 
 @hookimpl(trylast=True)
 def gm_run_emerge(plan: Plan, settings: Settings, reject: Reject) -> int:
-    if plan.isolation not in {"none", "auto"}:
-        raise MissingContainer(plan.isolation, ())
     granted = Grants(plan, settings)
     with ExitStack() as around, closing(granted):
         # Resolving stays in this process: what it is granted has to hold for the merge as well.
@@ -30,6 +28,8 @@ def gm_run_emerge(plan: Plan, settings: Settings, reject: Reject) -> int:
                 build_configroot=lambda: granted.plan.build_configroot,
             )
         )
+        around.enter_context(ondemand.ondemand())
+        around.enter_context(injecting.injecting(_told))
         around.enter_context(binpkgs.recorded(partial(_needed, settings.cache)))
         heading = f"CPU features or user patches; profile {plan.profile} has {plan.cpu or 'no -march'}"
         around.enter_context(sifting.sifted(reject, heading))
@@ -44,3 +44,10 @@ def _needed(cache: Path, variables: dict[str, str], use: frozenset[str]) -> str:
     from gentoomuch_portage import needs  # only where something is built
 
     return needs.recording(cache)(variables, use)
+
+
+def _told(file: Path) -> Mapping[str, str]:
+    """What a package tells that comes into an index with shards."""
+    from gentoomuch_portage.binpkgs import telling  # only where something is built or fetched
+
+    return telling.told(file)

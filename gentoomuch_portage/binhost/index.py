@@ -1,0 +1,213 @@
+"""Bring the index of a folder of packages up to date: Portage reads what is new or changed, and nothing else.
+
+A package is known by its path, size, mtime in nanoseconds and inode; Portage itself compares size and full seconds.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from gentoomuch_portage import files
+from gentoomuch_portage.binpkgs.telling import told
+from gentoomuch_portage.errors import UsageError
+from gentoomuch_portage.pkgindex import splice, stamp, stanza, writing
+from gentoomuch_portage.portage_adapter.pkgdir import SUFFIXES, Heard, Pkgdir, pkgdir
+
+_AT_ONCE = 200
+"""Packages that Portage reads in one go; progress is told after each."""
+
+Marks = dict[str, tuple[int, int, int]]
+"""Path below the folder -> size, mtime in ns, inode."""
+
+
+class NoFolder(UsageError):
+    """There is no such folder of packages."""
+
+    code = "no-package-folder"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"there is no folder {folder}", remedy="gentoomuch binhost index DIR")
+        self.folder = folder
+
+
+class Done(NamedTuple):
+    """What was done."""
+
+    folder: str
+    packages: int
+    """In the index now."""
+    new: int
+    """Read, because they are new or have changed."""
+    gone: int
+    """Taken out, because their files are gone."""
+    complaints: str
+    """What Portage said of files that are no packages."""
+
+
+def bring_up_to_date(
+    folder: Path | None, only: Iterable[Path] = (), tell: Callable[[str, int], None] = lambda _what, _more: None
+) -> Done:
+    """Make the index say what lies in a folder.
+
+    Args:
+        folder: PKGDIR where it is None.
+        only: packages that are new, changed or gone; nothing else is looked at. Empty: all are.
+        tell: hears of progress, in packages.
+
+    Raises:
+        NoFolder: it is not there.
+        BadIndex: the index there is not what Portage writes.
+    """
+    shelf = pkgdir(folder)
+    if not shelf.folder.is_dir():
+        raise NoFolder(shelf.folder)
+    with shelf.locked():
+        if (shelf.folder / "Packages").is_file() and stamp.fresh(shelf.folder) is None:
+            _sorted(shelf)
+            writing.follow(shelf.folder, lambda path: told(shelf.folder / path))
+        return _some(shelf, only) if only else _all(shelf, tell)
+
+
+def found(folder: Path) -> Marks:
+    """The packages that lie in a folder; empty files are names that builders have taken for packages to come."""
+    marks: Marks = {}
+    waiting = [""]
+    while waiting:
+        below = waiting.pop()
+        with os.scandir(folder / below) as held:
+            for one in held:
+                path = f"{below}{one.name}"
+                if one.is_dir(follow_symlinks=False) and path != stamp.FOLDER:
+                    waiting.append(f"{path}/")
+                elif one.name.endswith(SUFFIXES) and one.is_file(follow_symlinks=False):
+                    seen = one.stat(follow_symlinks=False)
+                    marks[path] = (seen.st_size, seen.st_mtime_ns, seen.st_ino)
+    return {path: mark for path, mark in sorted(marks.items()) if mark[0]}
+
+
+def _all(shelf: Pkgdir, tell: Callable[[str, int], None]) -> Done:
+    known, indexed = _remembered(shelf.folder), _indexed(shelf.folder)
+    marks = found(shelf.folder)
+    gone = [path for path in indexed if path not in marks]
+    new = [path for path, mark in marks.items() if not _same(mark, known.get(path), indexed.get(path))]
+    heard = _read(shelf, new, tell)
+    count = _changed(shelf, heard, {path: indexed[path][0] for path in (*gone, *new) if path in indexed}, len(indexed))
+    if marks != known:
+        lines = (f"{path}\t{size}\t{mtime}\t{inode}\n" for path, (size, mtime, inode) in marks.items())
+        files.write(shelf.folder / stamp.FOLDER / "files", "".join(lines))
+    return Done(str(shelf.folder), count, len(new), len(gone), heard.complaints)
+
+
+def _some(shelf: Pkgdir, only: Iterable[Path]) -> Done:
+    paths = [str(one.absolute().relative_to(shelf.folder)) for one in only]
+    here = [path for path in paths if (shelf.folder / path).is_file()]
+    before = _of_paths(shelf.folder, paths)
+    heard = _read(shelf, here, lambda _what, _more: None)
+    count = _changed(shelf, heard, before, _count(shelf.folder))
+    return Done(str(shelf.folder), count, len(here), len(paths) - len(here), heard.complaints)
+
+
+def _read(shelf: Pkgdir, paths: list[str], tell: Callable[[str, int], None]) -> Heard:
+    entries: list[bytes] = []
+    complaints = ""
+    header = _header(shelf.folder) or shelf.header(b"", 0)
+    for at in range(0, len(paths), _AT_ONCE):
+        part = paths[at : at + _AT_ONCE]
+        heard = shelf.heard(part, header)
+        entries += heard.entries
+        complaints += heard.complaints
+        tell("reading packages", len(part))
+    return Heard(tuple(entries), complaints)
+
+
+def _changed(shelf: Pkgdir, heard: Heard, before: Mapping[str, bytes], count: int) -> int:
+    """Write what changed; how many packages the index has now."""
+    count += len(heard.entries) - len(before)
+    first = not (shelf.folder / "Packages").is_file()
+    if not (heard.entries or before or first):
+        return count
+    header = shelf.header(_header(shelf.folder), count)
+    if first:
+        members = writing.rewrite(shelf.folder, header, heard.entries, compress=shelf.compressed)
+        writing.follow(shelf.folder, lambda path: told(shelf.folder / path), members)
+        return count
+    ours = {one: stanza.lines(told(shelf.folder / stanza.path(one))) for one in heard.entries}
+    drop = [(cpv, path) for path, cpv in before.items()]
+    writing.change(shelf.folder, header, drop, ours, compress=shelf.compressed)
+    return count
+
+
+def _sorted(shelf: Pkgdir) -> None:
+    """Sort an index that somebody appended to; Portage reads it as it is, and sorts it whenever it writes."""
+    with splice.viewed(shelf.folder / "Packages") as view:
+        header, entries = view.header, list(stanza.each(view.data[view.body :]))
+    cpvs = [stanza.cpv(one) for one in entries]
+    if cpvs != sorted(cpvs):
+        writing.rewrite(shelf.folder, header, entries, compress=shelf.compressed)
+
+
+def _same(
+    mark: tuple[int, int, int], known: tuple[int, int, int] | None, indexed: tuple[bytes, int, int] | None
+) -> bool:
+    size, mtime, _ = mark
+    if indexed is None or indexed[1:] != (size, mtime // 1_000_000_000):
+        return False
+    return known is None or known == mark
+
+
+def _remembered(folder: Path) -> Marks:
+    """The marks of the last time; empty where there are none, or none that can be read."""
+    try:
+        lines = (folder / stamp.FOLDER / "files").read_text(encoding="utf-8").splitlines()
+        rows = (line.rsplit("\t", 3) for line in lines)
+        return {path: (int(size), int(mtime), int(inode)) for path, size, mtime, inode in rows}
+    except (OSError, ValueError):
+        return {}
+
+
+def _indexed(folder: Path) -> dict[str, tuple[bytes, int, int]]:
+    """Path -> cpv, size and mtime in s, as ``Packages`` says."""
+    try:
+        with splice.viewed(folder / "Packages") as view:
+            return {stanza.path(one): _row(one) for one in stanza.each(view.data[view.body :])}
+    except FileNotFoundError:
+        return {}
+
+
+def _row(entry: bytes) -> tuple[bytes, int, int]:
+    said = stanza.fields(entry)
+    return stanza.cpv(entry), int(said.get("SIZE") or 0), int(said.get("MTIME") or 0)
+
+
+def _of_paths(folder: Path, paths: Iterable[str]) -> dict[str, bytes]:
+    """Path -> cpv of those that are in the index."""
+    try:
+        with splice.viewed(folder / "Packages") as view:
+            return {path: cpv for path in paths for cpv in _cpvs(path) if _has(view, cpv, path)}
+    except FileNotFoundError:
+        return {}
+
+
+def _has(view: splice.View, cpv: bytes, path: str) -> bool:
+    return any(stanza.path(one) == path for _, one in view.of_cpv(cpv))
+
+
+def _cpvs(path: str) -> Iterator[bytes]:
+    """The cpvs that a path can be of: ``cat/pkg/pkg-1-2.gpkg.tar`` or ``cat/pkg-1.tbz2``."""
+    parts = path.split("/")
+    name = next((parts[-1].removesuffix(one) for one in SUFFIXES if parts[-1].endswith(one)), parts[-1])
+    yield f"{parts[0]}/{name}".encode()
+    yield f"{parts[0]}/{name.rpartition('-')[0]}".encode()
+
+
+def _header(folder: Path) -> bytes:
+    try:
+        with splice.viewed(folder / "Packages") as view:
+            return view.header
+    except FileNotFoundError:
+        return b""
+
+
+def _count(folder: Path) -> int:
+    return int(stanza.fields(_header(folder)).get("PACKAGES") or 0)

@@ -1,0 +1,62 @@
+"""Which ``Packages`` the shards were made from; any other makes them stale."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gentoomuch_portage import files
+
+FOLDER = "gm-index"
+"""Beside ``Packages``. No category is called so, and Portage looks for no packages in it."""
+_VERSION = 1
+
+
+class Stamp(NamedTuple):
+    """What ``gm-index/stamp`` says."""
+
+    packages: list[int]
+    """Size, mtime and ctime in ns, inode. Portage sets mtime to full seconds, so it alone tells too little."""
+    compressed: list[int]
+    """The same of ``Packages.gz``; empty where there is none of ours."""
+    members: list[list[int]]
+    """Of ``Packages.gz``: bytes of text and of gzip of each member; the header first."""
+
+
+def identity(seen: os.stat_result) -> list[int]:
+    """What tells a file from the one that takes its place."""
+    return [seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino]
+
+
+def fresh(folder: Path) -> Stamp | None:
+    """The stamp, if ``Packages`` is the one that the shards were made from; None otherwise."""
+    try:
+        found = json.loads((folder / FOLDER / "stamp").read_bytes())
+        stamp = _read(found)
+        if stamp.packages != identity((folder / "Packages").stat()):
+            return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return stamp
+
+
+def write(folder: Path, members: list[list[int]]) -> None:
+    """Say that the shards are those of the ``Packages`` that is there now.
+
+    Args:
+        members: of the ``Packages.gz`` that is there now; empty where there is none of ours.
+    """
+    packed = identity((folder / "Packages.gz").stat()) if members else []
+    told = {
+        "version": _VERSION,
+        "packages": identity((folder / "Packages").stat()),
+        "compressed": packed,
+        "members": members,
+    }
+    files.write(folder / FOLDER / "stamp", json.dumps(told))
+
+
+def _read(found: Any) -> Stamp:
+    if found["version"] != _VERSION:
+        raise ValueError("another version")
+    return Stamp(list(found["packages"]), list(found["compressed"]), list(found["members"]))

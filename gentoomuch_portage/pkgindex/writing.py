@@ -1,0 +1,208 @@
+"""Put a changed index in its place: ``Packages``, ``Packages.gz``, the shards, their names, the stamp, in this order.
+
+``Packages`` is what everybody reads, so it comes first; until the stamp names it, our readers take it and no shards.
+Whoever calls holds Portage's lock of the index. Killed anywhere, a whole ``Packages`` is there, and the
+shards are those of it or are not used.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import pairwise
+from pathlib import Path
+
+from gentoomuch_portage import files
+from gentoomuch_portage.pkgindex import gzipped, names, shards, splice, stamp, stanza
+from gentoomuch_portage.pkgindex.names import Row
+from gentoomuch_portage.pkgindex.splice import Edit, View
+from gentoomuch_portage.pkgindex.stamp import Stamp
+
+_NEW = ".gm-Packages-"
+Told = Callable[[str], Mapping[str, str]]
+"""Path of a package below its folder -> what it tells under our keys."""
+
+
+def change(
+    folder: Path, header: bytes, drop: Iterable[tuple[bytes, str]], add: Mapping[bytes, bytes], *, compress: bool
+) -> None:
+    """Change some entries of an index whose stamp is fresh.
+
+    Args:
+        header: the new one with its empty line; its TIMESTAMP becomes the mtime, as Portage does it.
+        drop: cpv and path of entries that go; one that comes again under its path is named here too.
+        add: entries that come -> the lines of our keys.
+        compress: also ``Packages.gz``; without that it is removed.
+
+    Raises:
+        BadIndex: the index is not what it was.
+    """
+    before = stamp.fresh(folder)
+    if before is None:
+        raise stanza.BadIndex(str(folder), "its index is not up to date")
+    drop = list(drop)
+    with splice.viewed(folder / "Packages") as view:
+        changes = splice.edits(view, drop, add)
+        members = _files(folder, view, header, changes, before, compress=compress)
+    names.add(folder, _shards(folder, drop, add))
+    files.write(folder / stamp.FOLDER / "header", header, durable=False)
+    stamp.write(folder, members)
+
+
+def rewrite(folder: Path, header: bytes, entries: Iterable[bytes], *, compress: bool) -> list[list[int]]:
+    """Write all of ``Packages`` anew, sorted, and ``Packages.gz``; what to call ``follow`` with next."""
+    ordered = sorted(entries, key=stanza.cpv)
+    text = header + b"".join(ordered)
+    target = folder / "Packages"
+    view = View(text, len(header))
+    with _replaced(target, header) as number:
+        splice.put(number, text)
+    return _compressed(folder, view, header, [], []) if compress else _without(target)
+
+
+def follow(folder: Path, told: Told, members: list[list[int]] | None = None) -> None:
+    """Bring the shards up to ``Packages``, whoever wrote that.
+
+    Args:
+        told: asked for packages of which no shard tells yet.
+        members: of the ``Packages.gz`` that is there; none where somebody else wrote it.
+
+    Raises:
+        BadIndex: ``Packages`` is not sorted, or not what Portage writes.
+    """
+    _swept(folder)
+    with splice.viewed(folder / "Packages") as view:
+        header, found = view.header, [*stanza.each(view.data[view.body :])]
+    cpvs = [stanza.cpv(one) for one in found]
+    if any(one > other for one, other in pairwise(cpvs)):
+        raise stanza.BadIndex(str(folder / "Packages"), "it is not sorted by CPV")
+    by_name: dict[str, list[bytes]] = {}
+    for cpv, one in zip(cpvs, found, strict=True):
+        by_name.setdefault(stanza.name(cpv), []).append(one)
+    known, there = _rows(folder), _there(folder)
+    rows = [
+        _followed(folder, known.get(name) if name in there else None, name, ones, told)
+        for name, ones in by_name.items()
+    ]
+    for gone in there - by_name.keys():
+        shards.file(folder, gone).unlink(missing_ok=True)
+    names.write(folder, rows)
+    files.write(folder / stamp.FOLDER / "header", header, durable=False)
+    stamp.write(folder, members or [])
+
+
+def _swept(folder: Path) -> None:
+    """Remove what killed writers left; nobody else writes now."""
+    for left in (*folder.glob(f"{_NEW}*"), *(folder / stamp.FOLDER).glob("by-name/*/.*")):
+        left.unlink(missing_ok=True)
+
+
+def _followed(folder: Path, row: Row | None, name: str, entries: list[bytes], told: Told) -> Row:
+    """The row of a shard, which is written where it is not the one of these entries."""
+    if row is not None and row.plain == shards.crc(entries):
+        return row
+    known = {stanza.plain(one): one for one in _entries(folder, name)}
+    full = [known.get(one) or stanza.with_ours(one, stanza.lines(told(stanza.path(one)))) for one in entries]
+    return shards.write(folder, name, full)
+
+
+def _entries(folder: Path, name: str) -> list[bytes]:
+    try:
+        return shards.entries(folder, name)
+    except shards.BadShard:
+        return []
+
+
+def _rows(folder: Path) -> dict[str, Row]:
+    """What is said of the shards that are there; nothing where a run was killed since."""
+    try:
+        return names.read(folder)
+    except (OSError, stanza.BadIndex):
+        return {}
+
+
+def _there(folder: Path) -> set[str]:
+    """The names that shards lie there for, whatever the file of names says: a run may have been killed."""
+    top = folder / stamp.FOLDER / "by-name"
+    return {f"{one.parent.name}/{one.name}" for one in top.glob("*/*") if not one.name.startswith(".")}
+
+
+def _files(
+    folder: Path, view: View, header: bytes, changes: list[Edit], before: Stamp, *, compress: bool
+) -> list[list[int]]:
+    """Write ``Packages`` and ``Packages.gz``; the members of the latter."""
+    target = folder / "Packages"
+    with target.open("rb") as source, _replaced(target, header) as number:
+        splice.write(view, source.fileno(), number, header, changes)
+    return _compressed(folder, view, header, changes, _members(folder, before)) if compress else _without(target)
+
+
+def _without(target: Path) -> list[list[int]]:
+    """No ``Packages.gz``, as Portage without compress-index has it."""
+    target.with_name("Packages.gz").unlink(missing_ok=True)
+    return []
+
+
+@contextmanager
+def _replaced(target: Path, header: bytes) -> Iterator[int]:
+    """A descriptor of the file that takes the place of another at the end, its owner and time as Portage sets them.
+
+    Source: binarytree._pkgindex_write and _file_permissions.
+    """
+    number, name = tempfile.mkstemp(prefix=_NEW, dir=target.parent)
+    try:
+        yield number
+        folder = target.parent.stat()
+        before = target.stat().st_mode if target.exists() else 0o644
+        os.fchmod(number, (before | folder.st_mode & 0o060) & 0o777)
+        with suppress(PermissionError):
+            os.fchown(number, -1, folder.st_gid)
+        seconds = int(stanza.fields(header).get("TIMESTAMP") or 0)
+        os.utime(number, (seconds, seconds))
+        Path(name).replace(target)
+    finally:
+        os.close(number)
+        Path(name).unlink(missing_ok=True)
+
+
+def _members(folder: Path, before: Stamp) -> list[list[int]]:
+    """Those of the ``Packages.gz`` that is there, if we wrote it."""
+    with suppress(FileNotFoundError):
+        if before.members and stamp.identity((folder / "Packages.gz").stat()) == before.compressed:
+            return before.members
+    return []
+
+
+def _compressed(folder: Path, view: View, header: bytes, changes: list[Edit], old: list[list[int]]) -> list[list[int]]:
+    target = folder / "Packages.gz"
+    source = os.open(target if old else os.devnull, os.O_RDONLY)
+    made = []
+    try:
+        with _replaced(target, header) as number:
+            for one in gzipped.members(view, header, changes, old):
+                splice.put(number, one.content)
+                splice.copy(source, number, one.start, one.end)
+                made.append([one.text, len(one.content) or one.end - one.start])
+    finally:
+        os.close(source)
+    return made
+
+
+def _shards(folder: Path, drop: Iterable[tuple[bytes, str]], add: Mapping[bytes, bytes]) -> list[Row]:
+    """Write the shards of the names that change; their rows."""
+    gone: dict[str, set[tuple[bytes, str]]] = {}
+    for cpv, path in drop:
+        gone.setdefault(stanza.name(cpv), set()).add((cpv, path))
+    come: dict[str, list[bytes]] = {}
+    for one, ours in add.items():
+        come.setdefault(stanza.name(stanza.cpv(one)), []).append(stanza.with_ours(one, ours))
+    rows = []
+    for name in gone | come:
+        kept = [one for one in shards.entries(folder, name) if _key(one) not in gone.get(name, ())]
+        full = sorted((*kept, *come.get(name, ())), key=stanza.cpv)
+        rows.append(shards.write(folder, name, full))
+    return rows
+
+
+def _key(entry: bytes) -> tuple[bytes, str]:
+    return stanza.cpv(entry), stanza.path(entry)

@@ -1,0 +1,133 @@
+"""A folder of binary packages as Portage sees it: its lock, its header, and what Portage writes about a package."""
+
+import io
+import os
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gentoomuch_portage.pkgindex import stanza
+from gentoomuch_portage.portage_adapter.swap import environment, swapped
+
+SUFFIXES = (".gpkg.tar", ".tbz2", ".xpak")
+"""How the names of binary packages end. Source: SUPPORTED_*_EXTENSIONS of portage.const."""
+
+
+class Heard(NamedTuple):
+    """What Portage made of some files."""
+
+    entries: tuple[bytes, ...]
+    """Their entries in ``Packages``, for the header that was given."""
+    complaints: str
+    """What it said of those that are no packages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pkgdir:
+    """A folder of packages, with the configuration that Portage reads it by."""
+
+    folder: Path
+    tree: Any
+    """Portage's binarytree, for this package alone."""
+
+    @property
+    def compressed(self) -> bool:
+        """Whether ``Packages.gz`` is kept."""
+        return "compress-index" in self.tree.settings.features
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the only one that writes the index, builders that run emerge included."""
+        from portage.locks import lockfile, unlockfile
+
+        held = lockfile(self.tree._pkgindex_file, wantnewlockfile=1)
+        try:
+            yield
+        finally:
+            unlockfile(held)
+
+    def header(self, before: bytes, packages: int) -> bytes:
+        """The header that Portage writes now.
+
+        Args:
+            before: the one there was, with its empty line; empty where there was none.
+            packages: how many entries follow it.
+        """
+        index = self._index(before)
+        self.tree._update_pkgindex_header(index.header)
+        index.header["TIMESTAMP"], index.header["PACKAGES"] = str(int(time.time())), str(packages)
+        return written(index)
+
+    def heard(self, paths: Collection[str], header: bytes) -> Heard:
+        """Let Portage read some packages as it does for ``emaint binhost --fix``.
+
+        Args:
+            paths: below the folder.
+            header: the entries leave out what stands in it.
+        """
+        tree, said = self.tree, io.StringIO()
+        tree.populated = True  # or its first package would let it read the whole folder
+        with redirect_stderr(said), redirect_stdout(said):
+            with swapped(os, "walk", partial(_walk, paths)), swapped(tree, "_load_pkgindex", tree._new_pkgindex):
+                tree._populate_local(reindex=True)
+            entries = tuple(_entries(tree, self._index(header)))
+        return Heard(entries, said.getvalue())
+
+    def _index(self, header: bytes) -> Any:
+        index = self.tree._new_pkgindex()
+        if header:
+            index.readHeader(io.StringIO(header.decode("utf-8", "replace")))
+        index.modified = False  # or it would write a TIMESTAMP of its own
+        return index
+
+
+def pkgdir(folder: Path | None) -> Pkgdir:
+    """The packages of a folder, or of PKGDIR, under the configuration that the environment names."""
+    from portage import create_trees
+
+    told = {"PKGDIR": str(folder.absolute())} if folder else {}
+    with environment(told):
+        trees = create_trees(os.environ.get("PORTAGE_CONFIGROOT"), os.environ.get("ROOT"), env={**os.environ})
+    tree = trees[trees._target_eroot]["bintree"]
+    return Pkgdir(Path(tree.pkgdir), tree)
+
+
+def written(index: Any) -> bytes:
+    """A PackageIndex as the text of a file."""
+    out = io.StringIO()
+    index.write(out)
+    return out.getvalue().encode("utf-8", "backslashreplace")
+
+
+def parted(text: bytes) -> tuple[bytes, list[bytes]]:
+    """Header and entries of the text of an index."""
+    header, _, body = text.partition(b"\n\n")
+    return header + b"\n\n", list(stanza.each(body))
+
+
+def _walk(paths: Collection[str], top: str) -> Iterator[tuple[str, list[str], list[str]]]:
+    """As os.walk tells of a folder that holds these files alone."""
+    below: dict[str, list[str]] = {}
+    for path in sorted(paths):
+        parent, _, name = path.rpartition("/")
+        below.setdefault(parent, []).append(name)
+    for parent, names in below.items():
+        yield f"{top}/{parent}".rstrip("/"), [], names
+
+
+def _entries(tree: Any, index: Any) -> Iterator[bytes]:
+    """Source: BinhostHandler.fix of emaint, which reads digests of what _populate_local found."""
+    from portage.exception import InvalidDependString
+
+    for cpv in tree.dbapi.cpv_all():
+        entry = tree._pkgindex_entry(cpv)
+        try:
+            tree._eval_use_flags(cpv, entry)
+        except InvalidDependString:
+            continue  # _populate_local said so already
+        index.packages[:] = [entry]
+        yield from parted(written(index))[1]
