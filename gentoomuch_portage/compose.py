@@ -27,6 +27,8 @@ OTHER_TOOLS = frozenset({"CVS", "RCS", "SCCS"})
 """Directories that Portage passes over, besides those with a dot. Source: portage.const.VCS_DIRS."""
 PATCHES = (".patch", ".diff")
 """What a file is called that Portage takes for a patch. Source: eapply_user in phase-helpers.sh."""
+BASH = "profile/profile.bashrc"
+"""Read by Portage in every phase. What plugins add stands behind what the layers say."""
 FOR_BUILDING = frozenset({"env", "patches", "savedconfig", "repos.conf", "binrepos.conf", "sets", "sets.conf"})
 """What a layer says of packages that are installed in ``/`` for building, besides package.*: not the
 flags and the make_profile of another machine."""
@@ -146,14 +148,15 @@ def _add(
     """Lay what plugins add, behind all layers."""
     generated = _generated(added)
     if building:
-        generated = {name: text for name, text in generated.items() if _for_building(name)}
+        generated = {name: text for name, text in generated.items() if _for_building(name) or name == BASH}
     if text := generated.pop("make.conf", ""):
         values = _values(text, known)
         result.pieces.append(Piece(layer="plugins", files=((Path("plugins"), text),), values=values))
     for name, text in generated.items():
         at = f"{name}/{turn}" if _stacked(name) else name
+        before = result.files[at][0] + b"\n" if name == BASH and at in result.files else b""
         _make_way(result, at, Path("plugins"))
-        result.files[at] = (text.encode(), 0o644, -1)
+        result.files[at] = (before + text.encode(), 0o644, -1)
 
 
 def signature(path: Path) -> str:

@@ -26,7 +26,7 @@ class Finding:
     """From 1; 0 where the whole file is meant."""
     kind: str
     """``link``, ``place``, ``empty``, ``binary``, ``outside``, ``no-patch``, ``name``, ``version``, ``slot``, ``fuzz``,
-    ``upstream``, ``level``, ``conflict``, ``stale``, ``unprepared`` or ``changed``."""
+    ``upstream``, ``level``, ``conflict``, ``endings``, ``stale``, ``unprepared`` or ``changed``."""
     text: str
     package: str = ""
     """The version that it was tried with."""

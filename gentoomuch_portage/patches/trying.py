@@ -22,7 +22,7 @@ class Outcome:
 
     name: str
     kind: str
-    """Empty where it fits; ``fuzz``, ``upstream``, ``conflict``, ``level`` or ``stale``."""
+    """Empty where it fits; ``fuzz``, ``upstream``, ``conflict``, ``level``, ``endings`` or ``stale``."""
     text: str = ""
     line: int = 0
     """Of the patch, where the trouble begins."""
@@ -84,6 +84,9 @@ def _outcome(name: str, file: Path, plain: Path, state: Path, aside: Path) -> tu
         return Outcome(
             name, "conflict", f"fits alone, but not after those before it: {words(told.out)}", _line(file, told.out)
         ), None
+    if "different line endings" in told.out:
+        lines = f"lines of the sources end otherwise than its own (LF, CR LF): {words(told.out)}"
+        return Outcome(name, "endings", lines, _line(file, told.out)), None
     return Outcome(name, "stale", f"does not apply: {words(told.out)}", _line(file, told.out)), None
 
 

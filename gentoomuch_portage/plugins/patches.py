@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from gentoomuch_portage.compose import BASH
 from gentoomuch_portage.hookspec import hookimpl
-from gentoomuch_portage.plan import File, Part, Patches, Plan
+from gentoomuch_portage.plan import File, Line, Part, Patches, Plan
 from gentoomuch_portage.portage_adapter import userpatches
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
 from gentoomuch_portage.profiles import Profile, patch_folder
@@ -14,12 +15,28 @@ _SET = """[gm-patches-changed]
 class = gentoomuch_portage.portage_adapter.patched.Changed
 world-candidate = false
 """
+_EXACTLY = """# A patch of a set fits without fuzz, or the build stops.
+if [[ ${EBUILD_PHASE} == prepare ]]; then
+	patch() {
+		# Portage's __eapply_patch has the name of the file in a variable of this name.
+		if [[ ${FUNCNAME[1]-} == __eapply_patch && ${patch-} == */patches/*/+([0-9])-@(SETS)-* ]]; then
+			set -- --fuzz=0 "$@"
+		fi
+		command patch "$@"
+	}
+elif [[ $(declare -f patch) == *@(SETS)* ]]; then
+	unset -f patch
+fi
+"""
+"""Bash that Portage reads in every phase. Gone again after src_prepare, so that no package keeps it."""
 
 
 @hookimpl
 def gm_parts(request: Request, settings: Settings, profile: Profile) -> Iterator[Part]:
     for name in dict.fromkeys(profile.patches):
         yield Patches(name, patch_folder(settings, profile, name))
+    if profile.patches:
+        yield Line(BASH, _EXACTLY.replace("SETS", "|".join(dict.fromkeys(profile.patches))))
     yield File("sets.conf", _SET)
 
 

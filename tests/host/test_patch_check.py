@@ -1,5 +1,6 @@
 """``gentoomuch patch check``: what is wrong with patches, found without building."""
 
+import bz2
 import json
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from gentoomuch_portage.embedded import Host
 LIB = "dev-demo/libgreet"
 GOOD = greeting("hello", "good day")
 FAR = GOOD.replace(" #else\n", " #elif 1\n")
+HEAD = GOOD.index(" #else")
+CRLF = GOOD[:HEAD] + GOOD[HEAD:].replace("\n", "\r\n")
 
 BAD = {
     "a wrong -p level": (f"{LIB}/x.patch", greeting("hello", "x", before="", after=""), 1, "level", "-p0"),
@@ -24,17 +27,32 @@ BAD = {
     "a wrong slot": (f"{LIB}:5/x.patch", GOOD, 0, "slot", "(there are: 0)"),
     "empty": (f"{LIB}/x.patch", "", 0, "empty", "there is none"),
     "binary": (f"{LIB}/x.patch", "diff --git a/x b/x\nGIT binary patch\nliteral 1\nIcmZ\n", 1, "binary", "x as a"),
-    "outside by ../": (f"{LIB}/x.patch", GOOD.replace("b/greet.c", "b/../../greet.c"), 1, "outside", "../greet.c"),
+    "outside by ../": (f"{LIB}/x.patch", GOOD.replace("/greet.c", "/../../greet.c"), 1, "outside", "../greet.c"),
+    "partly outside": (f"{LIB}/x.patch", GOOD.replace("b/greet.c", "b/../../greet.c"), 1, "outside", "../greet.c"),
+    "the other ends of lines": (f"{LIB}/x.patch", CRLF, 3, "endings", "otherwise than its own"),
+    "backwards": (f"{LIB}/x.patch", greeting("good day", "hello"), 0, "upstream", "in the sources already"),
     "outside by a path": (f"{LIB}/x.patch", greeting("hello", "x", before="/e/", after="/e/"), 1, "outside", "/e/"),
     "no patch": (f"{LIB}/x.patch", "hello\n", 1, "no-patch", "nothing that patch(1)"),
     "misplaced": ("dev-demo/x.patch", GOOD, 0, "place", "CAT/PACKAGE/NAME.patch"),
     "misnamed": (f"{LIB}/x.patch.txt", GOOD, 0, "place", "CAT/PACKAGE/NAME.patch"),
 }  # fmt: skip
+NEVER_APPLIED = {"name", "version", "slot", "empty", "place"}
+"""What is wrong with a patch that Portage does not even read for any package."""
 
 
 @pytest.fixture
 def bad(host: Host) -> Host:
     """A profile whose one set has every bad patch, each in a package of its own that is libgreet's twin."""
+    source = (host.repository / LIB / "libgreet-1.0.ebuild").read_text()
+    for number, (name, text, *_) in enumerate(BAD.values()):
+        twin = f"twin{number}"
+        folder = host.repository / "dev-demo" / twin
+        folder.mkdir()
+        (folder / f"{twin}-1.0.ebuild").write_text(
+            source.replace("${P}.tar.gz", "libgreet-1.0.tar.gz") + 'S="${WORKDIR}/libgreet-1.0"\n'
+        )
+        (folder / "Manifest").write_bytes((host.repository / LIB / "Manifest").read_bytes())
+        put(host, f"bad/{name.replace('libgreet', twin)}".replace("/x.", f"/{number}-x."), text)
     host.profile("a", 'patches = ["bad"]\n')
     return host
 
@@ -64,17 +82,6 @@ def test_good_patches_are_clean(host: Host, on):
 
 
 def test_each_bad_patch_has_its_finding(bad: Host, on):
-    source = (bad.repository / LIB / "libgreet-1.0.ebuild").read_text()
-    for number, (name, text, *_) in enumerate(BAD.values()):
-        twin = f"twin{number}"
-        path = name.replace("libgreet", twin)
-        folder = bad.repository / "dev-demo" / twin
-        folder.mkdir()
-        (folder / f"{twin}-1.0.ebuild").write_text(
-            source.replace("${P}.tar.gz", "libgreet-1.0.tar.gz") + 'S="${WORKDIR}/libgreet-1.0"\n'
-        )
-        (folder / "Manifest").write_bytes((bad.repository / LIB / "Manifest").read_bytes())
-        put(bad, f"bad/{path}".replace("/x.", f"/{number}-x."), text)
     link = put(bad, "bad/dev-demo/twin0/out.patch", "")
     link.unlink()
     link.symlink_to(bad.etc / "make.conf")
@@ -87,6 +94,43 @@ def test_each_bad_patch_has_its_finding(bad: Host, on):
         assert text in one["text"]
     assert found.pop("out.patch")["kind"] == "link"
     assert found == {}
+
+
+def test_each_build_that_needs_a_bad_patch_stops_with_its_name(bad: Host, on):
+    needed = [
+        number
+        for number, (name, (*_, kind, _)) in enumerate(BAD.items())
+        if kind not in NEVER_APPLIED and name != "partly outside"  # patch(1) takes the other name
+    ]
+
+    ended = on("gm-emerge", "--gm-profile=a", "-B", "--keep-going", "-q", *(f"dev-demo/twin{one}" for one in needed))
+
+    assert ended.status == 1
+    assert len(needed) == 11
+    report = ended.out + ended.err
+    for number in needed:
+        assert f"ERROR: dev-demo/twin{number}-1.0::gm-demo failed (prepare phase)" in report, number
+        assert f"failed with '{bad.folder}" in report
+        assert f"/patches/dev-demo/twin{number}/00-bad-{number}-x.patch'" in report, number
+    assert not list(bad.pkgdir.glob("dev-demo/*/*"))
+
+
+def test_the_owners_own_patches_may_have_fuzz_as_ever_and_no_package_keeps_what_makes_ours_strict(host: Host, on):
+    put(host, f"good/{LIB}/x.patch", GOOD)
+    mine = host.etc / "patches" / LIB / "1-mine.patch"
+    mine.parent.mkdir(parents=True)
+    mine.write_text(greeting("good day", "good night").replace(" #else\n", " #elif 1\n"))
+    (host.etc / "profile").mkdir()
+    (host.etc / "profile/profile.bashrc").write_text('einfo "mine is read"\n')
+    host.profile("a", 'patches = ["good"]\n')
+
+    ended = on("gm-emerge", "--gm-profile=a", LIB)
+
+    assert ended.status == 0
+    assert "with fuzz" in ended.out
+    assert "mine is read" in ended.out
+    kept = bz2.decompress((host.vdb / f"{LIB}-1.0/environment.bz2").read_bytes())
+    assert b"fuzz" not in kept
 
 
 def test_a_set_that_comes_in_the_way_of_another_is_told(host: Host, on):
