@@ -24,6 +24,11 @@ def say_each(lines: Iterable[str]) -> None:
         say(line)
 
 
+def flush() -> None:
+    """Let a reader behind a pipe have what was said so far; for work that does not end."""
+    sys.stdout.flush()
+
+
 def tell(text: str) -> None:
     """Print something about the work, to stderr."""
     sys.stderr.write(f"{text}\n")

@@ -36,7 +36,7 @@ def gm_parts(request: "Request", settings: "Settings", profile: "Profile") -> It
 def gm_run_emerge(plan: "Plan", settings: "Settings", reject: "Reject") -> int | None:
     """Carry a plan out and return emerge's exit status, or None to leave it to the next plugin.
 
-    Called once. The runner answers last; to stand around it, be a wrapper.
+    Called once, and again where ``gm_again`` says so. The runner answers last; to stand around it, be a wrapper.
 
     Args:
         reject: says why a binary package must not be used, or None; ``gm_reject_binpkg`` of all plugins.
@@ -49,6 +49,14 @@ def gm_reject_binpkg(binpkg: "Binpkg", plan: "Plan", settings: "Settings") -> st
 
     Called once for each instance that the resolver looks at, up to thousands of times a run: answer from what you
     hold. The reason ends the line ``=cat/pkg-1.0-2 ...`` of the block that Portage shows.
+    """
+
+
+@_hookspec(firstresult=True)
+def gm_again(plan: "Plan", settings: "Settings", status: int) -> bool | None:
+    """Return True where emerge is to be run once more, with what is known by now.
+
+    Called after a run that failed, a few times at most. Answer True only where the next run will differ.
     """
 
 

@@ -17,7 +17,9 @@ from gentoomuch_portage import console, hookspec
 from gentoomuch_portage.errors import GmError, PluginFailed, UnknownPlugin
 from gentoomuch_portage.plan import KINDS, Part
 
-BUILT_IN = ("profile", "cpu", "binpkg", "patches", "audit", "unmask", "dotgentoo", "journal", "runner")
+BUILT_IN = (
+    "profile", "cpu", "binpkg", "binhost", "patches", "audit", "unmask", "dotgentoo", "journal", "runner",
+)  # fmt: skip
 """Ours, each a module of ``gentoomuch_portage.plugins``."""
 _NEEDED = frozenset({"profile", "runner"})
 """Without these there is no run for a profile."""

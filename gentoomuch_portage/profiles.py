@@ -12,7 +12,9 @@ from gentoomuch_portage.settings import Settings
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]*")
 _UNMASK = {"keywords": True, "live": False, "use": True, "license": False, "mask": False}
-_BINPKG = {"build": True, "use": True, "remote": False, "unknown": "reject", "prefer": "newest", "audit": False}
+_BINPKG = {
+    "build": True, "use": True, "remote": False, "unknown": "reject", "prefer": "newest", "audit": False, "sign": False,
+}  # fmt: skip
 
 
 class Profile(NamedTuple):

@@ -24,6 +24,7 @@ PROFILE: Mapping[str, Any] = {
         "unknown": ("reject", "accept"),
         "prefer": ("newest", "fastest"),
         "audit": bool,
+        "sign": bool,
     },
 }
 """Keys of ``profiles/NAME.toml``. A type; a tuple of words or types to choose from; a list of one type; a table."""
@@ -32,7 +33,16 @@ DEFAULTS: Mapping[str, Any] = {
     **PROFILE,
     "strict": bool,
     "paths": {"state": str, "cache": str},
-    "binhost": {"*": {"cpu": str}},
+    "binhost": {
+        "*": {
+            "cpu": str,
+            "key": str,
+            "priority": int,
+            "fallback": bool,
+            "timeout": int,
+            "index": ("signed", "plain"),
+        }
+    },
 }
 """Keys of ``gentoomuch.toml``: those of a profile, and a few of its own. ``*`` stands for any name."""
 
@@ -137,7 +147,7 @@ def _told(wanted: object) -> str:
     """A type in words: ``a list of strings``."""
     match wanted:
         case type():
-            return {str: "a string", bool: "true or false"}[wanted]
+            return {str: "a string", bool: "true or false", int: "a whole number"}[wanted]
         case [_]:
             return "a list of strings"
         case tuple():
@@ -145,10 +155,13 @@ def _told(wanted: object) -> str:
     return "a table"
 
 
+_EXAMPLES = {str: '"..."', bool: "true", int: "10"}
+
+
 def _example(key: str, wanted: object) -> str:
     match wanted:
         case type():
-            return f'{key} = "..."' if wanted is str else f"{key} = true"
+            return f"{key} = {_EXAMPLES[wanted]}"
         case [_]:
             return f'{key} = ["...", "..."]'
         case (str(first), *_):

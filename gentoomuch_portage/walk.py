@@ -22,6 +22,8 @@ from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
 from gentoomuch_portage.request import WORDS, Request
 from gentoomuch_portage.settings import Settings
 
+_TIMES = 5
+"""How often emerge is run at most where plugins know better after each time."""
 _OF_PROFILES = frozenset({"audit", "binpkg", "cpu", "unmask"})
 """Plugins that have nothing to say where a .gentoo folder is installed without a profile: that is plain emerge."""
 
@@ -104,7 +106,10 @@ def _carry_out(plan: Plan, taking_part: PluginManager, settings: Settings, liste
         return reason
 
     try:
-        status = int(manager.first(taking_part, "gm_run_emerge", plan=plan, settings=settings, reject=reject))
+        for _ in range(_TIMES):
+            status = int(manager.first(taking_part, "gm_run_emerge", plan=plan, settings=settings, reject=reject))
+            if status == 0 or not manager.first(taking_part, "gm_again", plan=plan, settings=settings, status=status):
+                break
         afterword.tell(plan.words, plan)
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else 1

@@ -12,8 +12,10 @@ from gentoomuch_portage.settings import Settings
 
 @hookimpl
 def gm_parts(request: Request, settings: Settings, profile: Profile) -> Iterator[Part]:
-    if profile.binpkg["build"]:
-        yield Line("make.conf", 'FEATURES="buildpkg binpkg-multi-instance"')
+    features = ["buildpkg", "binpkg-multi-instance"] if profile.binpkg["build"] else []
+    features += ["binpkg-signing"] if profile.binpkg["sign"] else []  # with which key says the plugin binhost
+    if features:
+        yield Line("make.conf", f'FEATURES="{" ".join(features)}"')
     if profile.binpkg["use"]:
         yield Word("--usepkg")
     if profile.binpkg["remote"]:

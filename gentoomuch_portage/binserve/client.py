@@ -1,0 +1,204 @@
+"""Make this machine a client of a binhost: fetch its key and pin it, look into what it has, write it down.
+
+For gm-emerge that is a table in ``gentoomuch.toml`` and a file in ``keys/``; for the machine itself, where that is
+asked for, a file in binrepos.conf and Portage's own directory of keys.
+"""
+
+import difflib
+import hashlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from gentoomuch_portage import files
+from gentoomuch_portage.binpkgs.pools import Pools, proxy_of_environment
+from gentoomuch_portage.binserve import gpg, index, trust
+from gentoomuch_portage.binserve.errors import BadKey, BadPackage, BinhostsCollide, BinhostSilent, KeyKnown
+from gentoomuch_portage.binserve.policy import Policy, policies
+from gentoomuch_portage.errors import BadFile
+from gentoomuch_portage.portage_adapter import signing
+from gentoomuch_portage.settings import Settings
+
+_HASHES = ("SHA512", "BLAKE2B", "SHA1", "MD5")
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """A binhost that was looked into."""
+
+    policy: Policy
+    key: bytes
+    """The public key as text."""
+    packages: int
+    """How many its index tells of."""
+    tested: str
+    """The package that was verified; empty where there is none."""
+
+
+@contextmanager
+def asked(timeout: int) -> Iterator[Pools]:
+    """Connections for as long as the block runs."""
+    pools = Pools(proxy_of_environment, index.patience(timeout))
+    try:
+        yield pools
+    finally:
+        pools.close()
+
+
+def key_of(pools: Pools, url: str, fingerprint: str, file: Path | None) -> tuple[str, bytes]:
+    """The fingerprint and the text of a binhost's key.
+
+    Args:
+        fingerprint: that it must be; empty for any.
+        file: the key, where the binhost does not give it out.
+
+    Raises:
+        BadKey: it is another one, or none.
+        BinhostSilent: the binhost does not answer.
+    """
+    if file is not None:
+        content = file.read_bytes()
+    else:
+        found = index.get(pools, f"{url}/key.asc", most=1 << 20)
+        if found.status != 200:
+            raise BinhostSilent(url, f"it answers {found.status} for key.asc; --key FILE names the key")
+        content = found.body
+    with tempfile.TemporaryDirectory(prefix="gm-key-") as made:
+        return trust.checked(url, content, fingerprint, Path(made)), content
+
+
+def met(pools: Pools, policy: Policy, key: bytes) -> Met:
+    """Fetch the index and its smallest package, and verify both.
+
+    Raises:
+        IndexRefused, BadPackage: they are not what the key signed.
+        BinhostSilent: it does not answer.
+    """
+    with tempfile.TemporaryDirectory(prefix="gm-client-") as made:
+        folder = Path(made)
+        folder.chmod(0o755)  # Portage verifies as nobody
+        (folder / "key.asc").write_bytes(key)
+        gpg.trusting(folder / "home", [folder / "key.asc"])
+        index.brought(policy, folder / "home", folder / "Packages", pools)
+        text = (folder / "Packages").read_text(encoding="utf-8", errors="replace")
+        entries = [entry for part in text.split("\n\n")[1:] if (entry := _fields(part)).get("PATH")]
+        signed = [one for one in entries if one["PATH"].endswith(".gpkg.tar") and one.get("SIZE", "").isdigit()]
+        if not signed:
+            return Met(policy, key, len(entries), "")
+        smallest = min(signed, key=lambda one: (int(one["SIZE"]), one["PATH"]))
+        _verify(pools, policy, smallest, folder)
+    return Met(policy, key, len(entries), smallest["PATH"])
+
+
+def _fields(entry: str) -> dict[str, str]:
+    return dict(line.split(": ", 1) for line in entry.splitlines() if ": " in line)
+
+
+def _verify(pools: Pools, policy: Policy, entry: Mapping[str, str], folder: Path) -> None:
+    url, size = f"{policy.url}/{entry['PATH']}", int(entry["SIZE"])
+    found = index.get(pools, url, most=size + 1)
+    if found.status != 200:
+        raise BadPackage(url, f"its binhost answers {found.status}")
+    name = next((one for one in _HASHES if one in entry), "")
+    if len(found.body) != size or not name or hashlib.new(name.lower(), found.body).hexdigest() != entry[name].lower():
+        raise BadPackage(url, "it is not the file that its index tells of")
+    file = folder / "package.gpkg.tar"
+    file.write_bytes(found.body)
+    file.chmod(0o644)
+    try:
+        signing.verify(file, {"BINPKG_GPG_VERIFY_GPG_HOME": str(folder / "home")})
+    except signing.Unfit as error:
+        raise BadPackage(url, str(error)) from error
+
+
+def pinned(settings: Settings, found: Met, told: Mapping[str, object]) -> bool:
+    """Write a binhost down for gm-emerge; False where it was already so.
+
+    Args:
+        told: what its table says besides the key.
+
+    Raises:
+        KeyKnown: it is there with another key.
+        BadFile: its table is there without one.
+    """
+    url, key = found.policy.url, found.policy.key
+    for one in policies(settings):
+        if one.url == url and one.key != key:
+            raise KeyKnown(url, one.key, key)
+        if one.url == url:
+            return _keep(settings, found)
+    toml = settings.config / "gentoomuch.toml"
+    if url in {one.rstrip("/") for one in settings.defaults.get("binhost", {})}:
+        raise BadFile(toml, 0, f'[binhost."{url}"] is there without a key', remedy=f'add to it: key = "{key}"')
+    _keep(settings, found)
+    lines = [f'[binhost."{url}"]', f'key = "{key}"', *(f"{name} = {_toml(value)}" for name, value in told.items())]
+    before = toml.read_text(encoding="utf-8") if toml.is_file() else ""
+    gap = "\n" if before and not before.endswith("\n\n") else ""
+    files.write(
+        toml, f"{before}{'' if not before or before.endswith(chr(10)) else chr(10)}{gap}" + "\n".join(lines) + "\n"
+    )
+    return True
+
+
+def _keep(settings: Settings, found: Met) -> bool:
+    place = trust.pinned(settings, found.policy.key)
+    if place.is_file() and place.read_bytes() == found.key:
+        return False
+    files.write(place, found.key)
+    return True
+
+
+def _toml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value) if isinstance(value, int) else f'"{value}"'
+
+
+def apart(url: str, others: Mapping[str, str]) -> None:
+    """See to it that Portage keeps the index of a binhost apart from those of others.
+
+    Args:
+        others: name -> URL of the binhosts that it knows.
+
+    Raises:
+        BinhostsCollide: it would not. Source: pkgindex_file in binarytree._populate_remote_repo.
+    """
+    own = urlsplit(url)
+    for other in others.values():
+        one = urlsplit(other)
+        if other.rstrip("/") != url and (one.hostname, one.path.strip("/")) == (own.hostname, own.path.strip("/")):
+            raise BinhostsCollide(url, other)
+
+
+def section(settings: Settings, policy: Policy) -> tuple[Path, str, str]:
+    """The file that makes the machine itself a client, its text, and what that changes, as a diff."""
+    place = settings.host / "binrepos.conf"
+    if place.is_file():
+        before = place.read_text(encoding="utf-8")
+        kept, _, _ = before.partition(f"[{policy.name}]")
+        if kept != before:
+            raise BadFile(place, 0, f"[{policy.name}] is there already", remedy="change it by hand, or remove it")
+        after = f"{before.rstrip(chr(10))}\n\n{policy.section(fetch=False)}"
+    else:
+        place = place / f"{policy.name}.conf"
+        before = place.read_text(encoding="utf-8") if place.is_file() else ""
+        after = policy.section(fetch=False)
+    shown = difflib.unified_diff(
+        before.splitlines(True), after.splitlines(True), str(place) if before else "/dev/null", str(place)
+    )
+    return place, after, "".join(shown)
+
+
+def trusted(home: Path, found: Met) -> None:
+    """Let Portage's own directory of keys trust a binhost.
+
+    Raises:
+        BadKey: gpg does not take it.
+    """
+    with tempfile.TemporaryDirectory(prefix="gm-key-") as made:
+        file = Path(made) / "key.asc"
+        file.write_bytes(found.key)
+        gpg.trusting(home, [file])
+    if found.policy.key not in gpg.public(home):
+        raise BadKey(found.policy.url, f"gpg did not take it into {home}")

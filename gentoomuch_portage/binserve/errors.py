@@ -1,0 +1,113 @@
+"""What can go wrong between a binhost and its clients."""
+
+from pathlib import Path
+
+from gentoomuch_portage.errors import ConfigError, MachineError, RunError, UsageError
+
+
+class NoBinhost(UsageError):
+    """A folder is to be served that holds no index of binary packages."""
+
+    code = "no-binhost"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder} has no Packages: it is no binhost", remedy="emaint binhost --fix makes that index")
+        self.folder = folder
+
+
+class CannotListen(MachineError):
+    """An address cannot be listened on."""
+
+    code = "cannot-listen"
+
+    def __init__(self, address: str, why: str) -> None:
+        super().__init__(f"{address} cannot be listened on: {why}", remedy="--bind ADDRESS:PORT names another")
+        self.address = address
+
+
+class NoServer(MachineError):
+    """The library that speaks HTTP is not installed."""
+
+    code = "no-server"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "aiohttp is not installed, and binhost serve needs it",
+            remedy="emerge dev-python/aiohttp, or pip install 'gentoomuch-portage[server]'",
+        )
+
+
+class BadKey(RunError):
+    """A key of a binhost is not the one that was named, or is no key."""
+
+    code = "bad-key"
+
+    def __init__(self, where: str, why: str, remedy: str = "") -> None:
+        super().__init__(f"the key of {where} is refused: {why}", remedy=remedy)
+        self.where, self.why = where, why
+
+
+class IndexRefused(RunError):
+    """The index of a binhost is not the one that its key signed, or is no index."""
+
+    code = "index-refused"
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(f"the index of {where} is refused: {why}", remedy="ask whoever runs that binhost")
+        self.where, self.why = where, why
+
+
+class BadPackage(RunError):
+    """A package of a binhost is not the one that its index tells of, or not signed by its key."""
+
+    code = "bad-package"
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(f"{where} is refused: {why}", remedy="ask whoever runs that binhost: gentoomuch binhost sign")
+        self.where, self.why = where, why
+
+
+class BinhostSilent(MachineError):
+    """A binhost does not answer, or not with what a binhost has."""
+
+    code = "binhost-silent"
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(f"{where} does not answer as a binhost: {why}", remedy=f"curl -I {where}/Packages")
+        self.where, self.why = where, why
+
+
+class BinhostsCollide(ConfigError):
+    """Two binhosts whose indexes Portage would keep in one file."""
+
+    code = "binhosts-collide"
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(
+            f"Portage keeps the indexes of {first} and {second} in one file: they differ in port or scheme alone",
+            remedy="serve one of them under another path; gm-emerge with a profile keeps them apart",
+        )
+
+
+class KeyKnown(ConfigError):
+    """A binhost is configured with another key."""
+
+    code = "key-known"
+
+    def __init__(self, url: str, known: str, told: str) -> None:
+        super().__init__(
+            f"{url} is known by the key {known}, and now shows {told}",
+            remedy=f'where that is right, remove its table [binhost."{url}"] from gentoomuch.toml and ask again',
+        )
+
+
+class NotConfirmed(UsageError):
+    """Nobody confirmed the key of a binhost."""
+
+    code = "key-not-confirmed"
+
+    def __init__(self, url: str, fingerprint: str) -> None:
+        super().__init__(
+            f"nobody confirmed that the key of {url} is {fingerprint}",
+            remedy=f"compare it with gentoomuch binhost key there, then --fingerprint {fingerprint}",
+        )

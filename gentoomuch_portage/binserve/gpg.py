@@ -1,0 +1,145 @@
+"""The few things that we ask of GnuPG, each a command that asks nobody anything."""
+
+import os
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+from gentoomuch_portage.binserve.errors import BadKey
+from gentoomuch_portage.run import Ran, run, where
+
+_FINGERPRINT = re.compile(r"[0-9A-F]{40}")
+_ATOM = "app-crypt/gnupg"
+
+
+def gpg(home: Path, *words: str | Path, accept: Collection[int] = (0,), text: str | None = None) -> Ran:
+    """Run gpg for a key directory.
+
+    Raises:
+        MissingProgram: there is no gpg.
+        ProgramFailed: it ended with another status.
+    """
+    argv = [
+        "gpg",
+        "--homedir",
+        str(home),
+        "--batch",
+        "--no-tty",
+        "--quiet",
+        "--no-auto-check-trustdb",
+        *map(str, words),
+    ]
+    plain = {name: value for name, value in os.environ.items() if name not in {"GNUPGHOME", "LANGUAGE", "LC_ALL"}}
+    return run(argv, keep=True, accept=accept, text=text, atom=_ATOM, env={**plain, "LC_ALL": "C.UTF-8"})
+
+
+def made(home: Path, name: str) -> str:
+    """Make a key that signs and has no passphrase; its fingerprint."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home.chmod(0o700)
+    before = set(secret(home))
+    gpg(home, "--pinentry-mode", "loopback", "--passphrase", "", "--quick-gen-key", name, "ed25519", "sign", "never")
+    (fresh,) = set(secret(home)) - before
+    return fresh
+
+
+def secret(home: Path) -> list[str]:
+    """The fingerprints of the keys that can sign."""
+    return _fingerprints(gpg(home, "--list-secret-keys", "--with-colons", accept=()).out, "sec")
+
+
+def public(home: Path, *, trusted: bool = False) -> list[str]:
+    """The fingerprints of the keys that are known and valid.
+
+    Args:
+        trusted: only those that Portage would take a signature of.
+    """
+    told = gpg(home, "--list-keys", "--with-colons", accept=()).out
+    return _fingerprints(told, "pub", "fu" if trusted else "")
+
+
+def _fingerprints(told: str, kind: str, validity: str = "") -> list[str]:
+    """Of main keys that are neither revoked nor expired. Source: GnuPG, doc/DETAILS."""
+    found, counts = [], False
+    for fields in (line.split(":") for line in told.splitlines()):
+        if fields[0] in {"pub", "sec", "sub", "ssb"}:
+            counts = fields[0] == kind and (fields[1] in validity if validity else fields[1] not in {*"reid"})
+        elif fields[0] == "fpr" and counts:
+            found.append(fields[9])
+            counts = False
+    return found
+
+
+def exported(home: Path, fingerprint: str) -> str:
+    """A public key as text."""
+    return gpg(home, "--armor", "--export", fingerprint).out
+
+
+def signed(home: Path, fingerprint: str, file: Path, signature: Path) -> None:
+    """Write a detached signature of a file."""
+    gpg(home, "--yes", "--armor", "--local-user", fingerprint, "--output", signature, "--detach-sign", file)
+
+
+def signer(home: Path, file: Path, signature: Path) -> str:
+    """The main key that made a good signature of a file; empty where it is not good, or of no key we know.
+
+    Source: GnuPG, doc/DETAILS: the last field of VALIDSIG is the fingerprint of the main key.
+    """
+    told = gpg(home, "--status-fd", "1", "--verify", signature, file, accept=()).out
+    lines = [line.split() for line in told.splitlines()]
+    if any(len(words) > 1 and words[1] in {"REVKEYSIG", "EXPKEYSIG", "EXPSIG", "BADSIG"} for words in lines):
+        return ""
+    return next((words[-1] for words in lines if words[1:2] == ["VALIDSIG"]), "")
+
+
+def trusting(home: Path, keys: Collection[Path]) -> list[str]:
+    """Let a directory of public keys trust these, as Portage needs it; their fingerprints.
+
+    Portage verifies as nobody where it is root, so all may read it.
+    Source: checksum_helper in portage/gpkg.py, which asks for TRUST_FULLY or better.
+
+    Raises:
+        BadKey: a file holds no key that is valid.
+    """
+    home.mkdir(mode=0o755, parents=True, exist_ok=True)
+    (home / "common.conf").touch()  # or a gpg of 2.4 may keep the keys with a daemon that nobody cannot reach
+    for key in keys:
+        before = set(public(home))
+        gpg(home, "--import", key, accept=())
+        if not (set(public(home)) - before or shown(key)):
+            raise BadKey(str(key), "it is no key, or no longer valid")
+    found = public(home)
+    gpg(home, "--import-ownertrust", text="".join(f"{one}:6:\n" for one in found))
+    gpg(home, "--check-trustdb", accept=())
+    home.chmod(0o755)
+    for name in ("pubring.kbx", "trustdb.gpg", "common.conf"):
+        if (home / name).exists():
+            (home / name).chmod(0o644)
+    for left in (*home.glob("*~"), *home.glob("*.lock")):
+        left.unlink(missing_ok=True)
+    quiet(home)
+    return found
+
+
+def shown(key: Path) -> list[str]:
+    """The fingerprints of the keys in a file."""
+    argv = ["gpg", "--batch", "--no-tty", "--quiet", "--no-keyring", "--with-colons", "--show-keys", str(key)]
+    told = run(argv, keep=True, accept=(), atom=_ATOM).out
+    return _fingerprints(told, "pub")
+
+
+def quiet(home: Path) -> None:
+    """End the daemons of a key directory."""
+    if where("gpgconf"):
+        run(["gpgconf", "--homedir", str(home), "--kill", "all"], keep=True, accept=())
+
+
+def plain(fingerprint: str) -> str:
+    """A fingerprint without the spaces that people read it by; empty where it is none."""
+    told = re.sub(r"[\s:]", "", fingerprint).upper().removeprefix("0X")
+    return told if _FINGERPRINT.fullmatch(told) else ""
+
+
+def spaced(fingerprint: str) -> str:
+    """A fingerprint for people."""
+    return " ".join(fingerprint[at : at + 4] for at in range(0, len(fingerprint), 4))

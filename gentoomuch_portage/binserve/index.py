@@ -1,0 +1,146 @@
+"""The index of a binhost, fetched by us: in one piece, signed by the key that is pinned, and no older by mistake.
+
+Portage keeps the index it has unless the new one's TIMESTAMP is later, asks for it by time alone, and never knows who
+wrote it. Here the server's ETag decides, so one that was rolled back, or written twice within a second, is noticed.
+"""
+
+import gzip
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from gentoomuch_portage import files
+from gentoomuch_portage.binpkgs.pools import Patience, Pools, bare, in_words
+from gentoomuch_portage.binserve import gpg
+from gentoomuch_portage.binserve.errors import BinhostSilent, IndexRefused
+from gentoomuch_portage.binserve.policy import Policy
+
+_MOST = 1 << 30
+"""Bytes of an index; one of a million packages has 700 MiB."""
+_TRIES = 3
+"""Index and signature are two files, and may change in between."""
+
+
+class Got(NamedTuple):
+    """An answer."""
+
+    status: int
+    body: bytes
+    etag: str
+
+
+def get(pools: Pools, url: str, *, etag: str = "", most: int = _MOST) -> Got:
+    """Fetch a small file whole.
+
+    Raises:
+        BinhostSilent: the binhost does not answer, or not to the end.
+    """
+    import urllib3
+
+    headers = {"User-Agent": "gentoomuch-portage", "Accept-Encoding": "identity"}
+    if etag:
+        headers["If-None-Match"] = etag
+    ends = time.monotonic() + max(60.0, 6 * pools.patience.total)
+    try:
+        answer = pools.ask(url, headers)
+        body = b""
+        while more := answer.read1(1 << 18):
+            body += more
+            if len(body) > most or time.monotonic() > ends:
+                answer.close()
+                raise BinhostSilent(bare(url), f"it sends more than {most} bytes, or takes too long")
+        answer.release_conn()
+    except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        raise BinhostSilent(bare(url), in_words(error)) from error
+    return Got(answer.status, body, answer.headers.get("ETag", ""))
+
+
+def brought(policy: Policy, home: Path, place: Path, pools: Pools) -> bool:
+    """Bring ``place`` up to date with the index of a binhost; whether it changed.
+
+    Args:
+        policy: names the key that must have signed it.
+        home: where that key is trusted.
+        place: the file where Portage looks for what it has of this binhost.
+
+    Raises:
+        BinhostSilent: it does not answer.
+        IndexRefused: its index is unsigned, or signed by another key, or altered.
+    """
+    url, mark = policy.url, place.with_name("Packages.gm")
+    known = _known(mark, place)
+    for left in reversed(range(_TRIES)):
+        found = get(pools, f"{url}/Packages.gz", etag=known)
+        packed = found.status != 404
+        if not packed:
+            found = get(pools, f"{url}/Packages", etag=known)
+        if found.status == 304:
+            return False
+        if found.status != 200:
+            raise BinhostSilent(url, f"it answers {found.status}")
+        text = _unpacked(url, found.body) if packed else found.body
+        why = _against(url, text, policy.key, home, pools) if policy.signed else ""
+        if not why:
+            break
+        if not left:
+            raise IndexRefused(url, why)
+        time.sleep(0.1)
+    files.write(place, _dated(url, text))
+    seen = place.stat()
+    files.write(mark, json.dumps({"etag": found.etag, "mtime": seen.st_mtime_ns, "size": seen.st_size, "url": url}))
+    return True
+
+
+def _known(mark: Path, place: Path) -> str:
+    """The ETag of what we have, if it is as we left it."""
+    try:
+        told = json.loads(mark.read_text(encoding="utf-8"))
+        seen = place.stat()
+    except (OSError, ValueError):
+        return ""
+    return str(told["etag"]) if (seen.st_mtime_ns, seen.st_size) == (told["mtime"], told["size"]) else ""
+
+
+def _unpacked(url: str, packed: bytes) -> bytes:
+    """The index out of its gzip; of a bomb no more than an index can have."""
+    import io
+    import zlib
+
+    try:
+        with gzip.open(io.BytesIO(packed)) as tape:
+            text = tape.read(_MOST + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise IndexRefused(url, f"it cannot be unpacked: {error}") from error
+    if len(text) > _MOST:
+        raise IndexRefused(url, f"it has more than {_MOST} bytes")
+    return text
+
+
+def _against(url: str, text: bytes, key: str, home: Path, pools: Pools) -> str:
+    """What stands against an index; empty for nothing."""
+    found = get(pools, f"{url}/Packages.asc", most=1 << 16)
+    if found.status != 200:
+        return "it is not signed (there is no Packages.asc)"
+    with tempfile.TemporaryDirectory(prefix="gm-index-") as made:
+        file, signature = Path(made) / "Packages", Path(made) / "Packages.asc"
+        file.write_bytes(text)
+        signature.write_bytes(found.body)
+        by = gpg.signer(home, file, signature)
+    if by == key:
+        return ""
+    return f"it is signed by {by}, not by {key}" if by else "it is not what its key signed"
+
+
+def _dated(url: str, text: bytes) -> bytes:
+    """The index as Portage keeps it. Source: DOWNLOAD_TIMESTAMP in binarytree._populate_remote_repo."""
+    header, gap, body = text.partition(b"\n\n")
+    if not gap or b"TIMESTAMP:" not in header:
+        raise IndexRefused(url, "it has no header with a TIMESTAMP")
+    return header + b"\nDOWNLOAD_TIMESTAMP: %d\n\n" % time.time() + body
+
+
+def patience(seconds: int) -> Patience:
+    """How long a binhost may take."""
+    return Patience(connect=float(seconds), silence=float(seconds), total=3.0 * seconds)

@@ -1,0 +1,91 @@
+"""Packages of binhosts that could not be had or did not hold, remembered so that the next source is taken.
+
+A file each below ``cache/refused/PROFILE``. What was wrong with a package holds as long as the index tells of that very
+file; what was wrong with a connection holds for this run alone.
+"""
+
+import hashlib
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from gentoomuch_portage import files
+from gentoomuch_portage.portage_adapter.binpkgs import Place
+
+
+def remember(folder: Path, place: Place, cpv: str, why: str, *, lasting: bool) -> None:
+    """Refuse a package from now on.
+
+    Args:
+        lasting: beyond this run.
+    """
+    told = {"cpv": cpv, "url": place.url, "why": why, "at": int(time.time()), "fresh": os.getpid()}
+    files.write(_file(folder, place), json.dumps(told if lasting else {**told, "run": os.getpid()}))
+
+
+def dead(folder: Path, url: str, why: str) -> None:
+    """Refuse all of a binhost in this run."""
+    told = {"below": url, "url": url, "cpv": "", "why": why, "at": int(time.time()), "fresh": os.getpid()}
+    files.write(
+        folder / f"{hashlib.sha256(url.encode()).hexdigest()[:24]}.json", json.dumps({**told, "run": os.getpid()})
+    )
+
+
+def against(folder: Path, place: Place) -> str:
+    """Why a package of a binhost is refused; empty where it is not."""
+    if not folder.is_dir():
+        return ""
+    told = _read(_file(folder, place))
+    if told and told.get("run", os.getpid()) == os.getpid():
+        return f"{told['why']}, when it was last tried"
+    return next((one["why"] for one in _all(folder) if one.get("below") and _below(place.url, one)), "")
+
+
+def _below(url: str, one: dict[str, Any]) -> bool:
+    return bool(one["run"] == os.getpid() and url.startswith(f"{one['below']}/"))
+
+
+def silent(folder: Path, url: str) -> bool:
+    """Whether the binhost that a URL lies below is dead in this run."""
+    return any(one.get("below") and _below(url, one) for one in _all(folder))
+
+
+def fresh(folder: Path) -> list[dict[str, Any]]:
+    """What this run has refused since it was last asked."""
+    found = []
+    for file in _files(folder):
+        told = _read(file)
+        if told and told.get("fresh") == os.getpid():
+            found.append(told)
+            files.write(file, json.dumps({**told, "fresh": 0}))
+    return found
+
+
+def forget(folder: Path) -> None:
+    """Drop what held for an earlier run alone."""
+    for file in _files(folder):
+        if _read(file).get("run", os.getpid()) != os.getpid():
+            file.unlink(missing_ok=True)
+
+
+def _file(folder: Path, place: Place) -> Path:
+    strongest = place.digests[0][1] if place.digests else str(place.size)
+    return folder / f"{hashlib.sha256(f'{place.url} {strongest}'.encode()).hexdigest()[:24]}.json"
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.json")) if folder.is_dir() else []
+
+
+def _all(folder: Path) -> list[dict[str, Any]]:
+    return [told for file in _files(folder) if (told := _read(file))]
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}

@@ -1,0 +1,214 @@
+"""The processes of a server: one that keeps house and holds the key, and workers that hold neither.
+
+Each worker has a socket of its own for the same address (SO_REUSEPORT); the first process keeps all of them open,
+so that nobody is refused while a worker that died is started again.
+"""
+
+import asyncio
+import contextlib
+import os
+import pwd
+import resource
+import signal
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gentoomuch_portage.binserve.errors import CannotListen
+from gentoomuch_portage.binserve.web import Binhost, Site
+from gentoomuch_portage.errors import ConfigError, NoPrivilege
+
+_STOP = (signal.SIGTERM, signal.SIGINT)
+_PAUSE = 0.5
+"""Seconds between two looks at the index."""
+_GRACE = 30.0
+"""Seconds that a download may still take when the server is asked to stop."""
+_STUMBLE = 0.5
+"""Seconds before a worker that died is started again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """How it is served."""
+
+    address: str
+    """Empty for all addresses, of IPv4 and IPv6."""
+    port: int
+    """0 for any that is free."""
+    workers: int
+    certificate: Path | None = None
+    key: Path | None = None
+    user: str = ""
+    """Whom the workers become; empty for nobody else."""
+
+
+def listening(serving: Serving) -> list[socket.socket]:
+    """A socket for each worker, all for one address.
+
+    Raises:
+        CannotListen: the address is taken, or is none of ours.
+    """
+    made: list[socket.socket] = []
+    port = serving.port
+    try:
+        for _ in range(serving.workers):
+            made.append(_socket(serving.address, port))
+            port = made[0].getsockname()[1]
+    except (OSError, OverflowError) as error:
+        raise CannotListen(f"{serving.address or '*'}:{port}", getattr(error, "strerror", "") or str(error)) from error
+    return made
+
+
+def _socket(address: str, port: int) -> socket.socket:
+    told = {"backlog": 1024, "reuse_port": True}
+    if address:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        return socket.create_server((address, port), family=family, **told)  # type: ignore[arg-type]
+    if socket.has_dualstack_ipv6():
+        with contextlib.suppress(OSError):
+            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, **told)  # type: ignore[arg-type]
+    return socket.create_server(("", port), **told)  # type: ignore[arg-type]
+
+
+def run(
+    sockets: list[socket.socket],
+    site: Site,
+    serving: Serving,
+    *,
+    log: Callable[[str], None],
+    upkeep: Callable[[], None],
+) -> None:
+    """Serve until SIGTERM or SIGINT; returns when the last download has ended.
+
+    Args:
+        log: told of each request, in the workers.
+        upkeep: called twice a second, in this process.
+
+    Raises:
+        NoPrivilege: the workers cannot become that user.
+        ConfigError: the certificate cannot be read.
+    """
+    context, user = _context(serving), _user(serving.user)
+    _many_files()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {*_STOP, signal.SIGCHLD})
+    running: dict[int, socket.socket] = {}
+
+    def start(own: socket.socket) -> None:
+        if number := os.fork():
+            running[number] = own
+            return
+        with contextlib.suppress(BaseException):  # whatever it is, a worker must not go on as its parent
+            _work(own, [one for one in sockets if one is not own], site, context, user, log)
+        os._exit(0)
+
+    for own in sockets:
+        start(own)
+    try:
+        while True:
+            upkeep()
+            told = signal.sigtimedwait({*_STOP, signal.SIGCHLD}, _PAUSE)
+            if told is not None and told.si_signo in _STOP:
+                return
+            for number in _ended():
+                time.sleep(_STUMBLE)
+                start(running.pop(number))
+    finally:
+        _stop(running, sockets)
+
+
+def _ended() -> list[int]:
+    """The workers that have ended."""
+    found = []
+    with contextlib.suppress(ChildProcessError):
+        while number := os.waitpid(-1, os.WNOHANG)[0]:
+            found.append(number)
+    return found
+
+
+def _stop(running: dict[int, socket.socket], sockets: list[socket.socket]) -> None:
+    for own in sockets:
+        own.close()
+    for number in running:
+        os.kill(number, signal.SIGTERM)
+    ends = time.monotonic() + _GRACE + 5
+    while running and time.monotonic() < ends:
+        for number in _ended():
+            running.pop(number, None)
+        time.sleep(0.02)
+    for number in running:
+        os.kill(number, signal.SIGKILL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {*_STOP, signal.SIGCHLD})
+
+
+def _work(
+    own: socket.socket,
+    others: list[socket.socket],
+    site: Site,
+    context: ssl.SSLContext | None,
+    user: pwd.struct_passwd | None,
+    log: Callable[[str], None],
+) -> None:
+    """A worker, to its end."""
+    for other in others:
+        other.close()
+    if user is not None:
+        os.initgroups(user.pw_name, user.pw_gid)
+        os.setgid(user.pw_gid)
+        os.setuid(user.pw_uid)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {*_STOP, signal.SIGCHLD})
+    asyncio.run(_serve(own, site, context, log))
+
+
+async def _serve(own: socket.socket, site: Site, context: ssl.SSLContext | None, log: Callable[[str], None]) -> None:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in _STOP:
+        loop.add_signal_handler(number, stop.set)
+    binhost = Binhost(site, log)
+    limit = {"ssl_handshake_timeout": 10.0} if context else {}
+    listener = await loop.create_server(binhost.server, sock=own, ssl=context, backlog=1024, **limit)  # type: ignore[call-overload]
+    sweeping = asyncio.create_task(binhost.sweep())
+    orphaned = asyncio.create_task(_orphaned(stop, os.getppid()))
+    await stop.wait()
+    listener.close()
+    sweeping.cancel()
+    orphaned.cancel()
+    await binhost.finish(_GRACE)
+
+
+async def _orphaned(stop: asyncio.Event, parent: int) -> None:
+    """Stop where the first process was killed."""
+    while os.getppid() == parent:
+        await asyncio.sleep(1)
+    stop.set()
+
+
+def _context(serving: Serving) -> ssl.SSLContext | None:
+    if serving.certificate is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(serving.certificate, serving.key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"{serving.certificate} is no certificate with its key: {error}") from error
+    return context
+
+
+def _user(name: str) -> pwd.struct_passwd | None:
+    if not name:
+        return None
+    try:
+        found = pwd.getpwnam(name)
+    except KeyError as error:
+        raise NoPrivilege(f"there is no user {name!r}", remedy="--user portage") from error
+    if os.geteuid() and os.geteuid() != found.pw_uid:
+        raise NoPrivilege(f"only root can serve as {name!r}", remedy="leave --user out")
+    return found if not os.geteuid() else None
+
+
+def _many_files() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

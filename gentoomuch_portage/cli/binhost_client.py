@@ -1,0 +1,100 @@
+"""``gentoomuch binhost client``: the side that takes the packages."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gentoomuch_portage import console, files
+from gentoomuch_portage.cli import Command
+from gentoomuch_portage.cli.errors import BadUsage
+from gentoomuch_portage.cli.parser import Parser, listing
+from gentoomuch_portage.settings import Settings
+
+if TYPE_CHECKING:
+    from gentoomuch_portage.binserve.client import Met
+
+
+def _add(parser: Parser) -> None:
+    listing(parser)
+    parser.add_argument("url", metavar="URL", help="of the binhost, as binhost serve and binhost publish print it")
+    parser.add_argument(
+        "--fingerprint", metavar="F", default="", help="of its key; asked for at a terminal if left out"
+    )
+    parser.add_argument("--key", metavar="FILE", type=Path, help="its key, where the binhost does not give it out")
+    parser.add_argument("--priority", metavar="N", type=int, help="of several that have a package the highest is taken")
+    parser.add_argument("--timeout", metavar="SECONDS", type=int, help="to wait for it; 10 where left out")
+    parser.add_argument(
+        "--no-fallback", action="store_true", help="fail where it is dead or a package of it is refused"
+    )
+    parser.add_argument("--plain-index", action="store_true", help="its index is not signed; its packages are")
+    parser.add_argument("--system", action="store_true", help="for emerge itself as well: etc/portage, after a diff")
+    parser.add_argument("--yes", action="store_true", help="with --system: write without asking")
+
+
+def _client(settings: Settings, args: argparse.Namespace) -> int:
+    from gentoomuch_portage.binserve import client, gpg
+    from gentoomuch_portage.binserve.errors import NotConfirmed
+    from gentoomuch_portage.binserve.policy import Policy
+
+    url, fingerprint = args.url.rstrip("/"), gpg.plain(args.fingerprint)
+    if args.fingerprint and not fingerprint:
+        raise BadUsage("gentoomuch binhost client", f"{args.fingerprint!r} is no fingerprint: 40 hexadecimal digits")
+    with client.asked(args.timeout or 10) as pools:
+        key, text = client.key_of(pools, url, fingerprint, args.key)
+        question = f"the key of {url} is\n    {gpg.spaced(key)}\nIs that what binhost key says there?"
+        if not fingerprint and not console.agreed(question):
+            raise NotConfirmed(url, key)
+        policy = Policy(
+            url, key, args.priority or 1, not args.no_fallback, args.timeout or 10, signed=not args.plain_index
+        )
+        found = client.met(pools, policy, text)
+    told: dict[str, object] = {
+        name: value for name, value in (("priority", args.priority), ("timeout", args.timeout)) if value is not None
+    }
+    told |= {"fallback": False} if args.no_fallback else {}
+    told |= {"index": "plain"} if args.plain_index else {}
+    fresh = client.pinned(settings, found, told)
+    if args.system:
+        _system(settings, found, agreed=args.yes)
+    _tell(args, found, fresh=fresh)
+    return 0
+
+
+def _system(settings: Settings, found: "Met", *, agreed: bool) -> None:
+    """Make the machine itself a client."""
+    from gentoomuch_portage.binserve import client
+    from gentoomuch_portage.binserve.errors import NotConfirmed
+    from gentoomuch_portage.portage_adapter import binhosts
+
+    known = binhosts.known(settings.host)
+    client.apart(found.policy.url, {name: url for name, url in known.urls.items() if name != found.policy.name})
+    place, text, shown = client.section(settings, found.policy)
+    if shown:
+        console.say(shown.rstrip("\n"))
+    console.tell(f"the key {found.policy.key} goes into {known.home}")
+    if not agreed and not console.agreed("Write that?"):
+        raise NotConfirmed(found.policy.url, found.policy.key)
+    client.trusted(known.home, found)
+    if shown:
+        files.write(place, text)
+
+
+def _tell(args: argparse.Namespace, found: "Met", *, fresh: bool) -> None:
+    if args.json:
+        policy = found.policy
+        told = {
+            "url": policy.url,
+            "key": policy.key,
+            "packages": found.packages,
+            "verified": found.tested,
+            "new": fresh,
+        }
+        console.say_json(told)
+    elif not args.quiet:
+        tested = f"{found.tested} was fetched and verified" if found.tested else "none of them could be verified"
+        console.tell(f"{found.policy.url} has {found.packages} packages, signed by {found.policy.key}; {tested}")
+        console.tell("try: gm-emerge -pg PACKAGE, or remote = true below [binpkg] in a profile")
+
+
+COMMANDS = (Command("client", "take packages from a binhost: pin its key, and test it", _add, _client),)
+"""Commands of the group ``binhost``."""

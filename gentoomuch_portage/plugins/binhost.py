@@ -1,0 +1,85 @@
+"""``[binhost."URL"]`` and ``[binpkg] sign``: binhosts whose key is pinned, and packages signed with our own.
+
+An index is fetched by us, and held to the key that is pinned. What a binhost does not give out, or gives out wrong, is
+remembered, and emerge is run again without it: the next source is taken, or the ebuild.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from gentoomuch_portage import console
+from gentoomuch_portage.hookspec import hookimpl
+from gentoomuch_portage.plan import File, Line, Part, Plan
+from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
+from gentoomuch_portage.profiles import Profile
+from gentoomuch_portage.request import Request
+from gentoomuch_portage.settings import Settings
+
+
+@hookimpl
+def gm_parts(request: Request, settings: Settings, profile: Profile) -> Iterator[Part]:
+    pinned = any("key" in told for told in settings.defaults.get("binhost", {}).values())
+    signs = (settings.state / "binhost/key").is_file()
+    if not (pinned or signs or profile.binpkg["sign"]):
+        return
+    from gentoomuch_portage.binserve import keys, policy, shelf, trust
+
+    found = policy.policies(settings)
+    trusted = [trust.pinned(settings, one.key) for one in found]
+    if signs or profile.binpkg["sign"]:
+        key = keys.known(settings) or keys.key(settings)
+        trusted.append(key.public)
+    if profile.binpkg["sign"]:
+        key = keys.key(settings)
+        for name, value in shelf.variables(key).items():
+            yield Line("make.conf", f'{name}="{value}"')
+    if profile.base == "host":
+        trusted += trust.of_host(settings)
+    if not (settings.host / "gnupg").is_dir():
+        yield Line("make.conf", 'PORTAGE_TRUST_HELPER=""')  # it would look after keys that nobody asks
+    yield Line("make.conf", f'BINPKG_GPG_VERIFY_GPG_HOME="{trust.home(settings, trusted)}"')
+    if found:
+        yield File("binrepos.conf", "\n".join(one.section() for one in found))
+
+
+@hookimpl(wrapper=True)
+def gm_run_emerge(plan: Plan, settings: Settings) -> Iterator[None]:
+    if not any("g" in word or "G" in word or word.startswith("--resume") for word in plan.words):
+        return (yield)  # no word that could mean --getbinpkg
+    from gentoomuch_portage.binserve import asking
+    from gentoomuch_portage.portage_adapter import binhosts
+
+    one = asking.Asking(settings, plan.profile)
+    with binhosts.asked(one.cache, one.bring, one.failed, one.dead):
+        return (yield)
+
+
+@hookimpl(tryfirst=True)
+def gm_reject_binpkg(binpkg: Binpkg, plan: Plan, settings: Settings) -> str | None:
+    if not binpkg.url:
+        return None
+    folder = _refused(settings, plan)
+    if not folder.is_dir():
+        return None
+    from gentoomuch_portage.binserve import refused
+
+    return refused.against(folder, binpkg.place) or None
+
+
+@hookimpl
+def gm_again(plan: Plan, settings: Settings, status: int) -> bool | None:
+    folder = _refused(settings, plan)
+    if not folder.is_dir():
+        return None
+    from gentoomuch_portage.binserve import refused
+
+    found = refused.fresh(folder)
+    for one in found:
+        console.warn(f"{one['cpv'] or one['url']} is not taken: {one['why']} ({one['url']})")
+    if found:
+        console.tell("gentoomuch:     emerge is run again without it: the next source is taken, or the ebuild")
+    return bool(found) or None
+
+
+def _refused(settings: Settings, plan: Plan) -> Path:
+    return settings.cache / "refused" / plan.profile

@@ -1,0 +1,171 @@
+"""The binhosts that Portage knows: asked for their indexes by us, one timeout for each, downloads continued."""
+
+import functools
+import hashlib
+import io
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, redirect_stderr
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gentoomuch_portage.portage_adapter.binpkgs import Place
+from gentoomuch_portage.portage_adapter.swap import swapped
+
+
+class Known(NamedTuple):
+    """What a configroot says of binhosts."""
+
+    urls: Mapping[str, str]
+    """Name -> URL."""
+    home: Path
+    """Portage's directory of keys."""
+
+
+def known(host: Path) -> Known:
+    """The binhosts of an ``etc/portage``, and where Portage keeps their keys."""
+    import portage
+    from portage.binrepo.config import BinRepoConfigLoader
+
+    root = str(host.parent.parent)
+    with redirect_stderr(io.StringIO()):
+        settings = portage.config(config_root=root, env={})
+        repos = BinRepoConfigLoader((str(host / "binrepos.conf"),), settings)
+    home = settings.get("BINPKG_GPG_VERIFY_GPG_HOME") or str(host / "gnupg")
+    return Known({name: one.sync_uri for name, one in repos.items()}, Path(home))
+
+
+Bring = Callable[[str, Path], str | None]
+"""``bring(url, place)``: bring the index there up to date. None: Portage is to ask itself. Empty: it is there now.
+Anything else: why nothing is taken from that binhost."""
+Failed = Callable[[Place, str, str], None]
+"""``failed(place, cpv, why)``: a package of a binhost could not be had, or was refused."""
+
+
+@contextmanager
+def asked(cache: Path, bring: Bring, failed: Failed, dead: Callable[[str], bool]) -> Iterator[None]:
+    """As long as the block runs, ask for the indexes of binhosts ourselves, and hear of packages that fail.
+
+    Args:
+        cache: indexes are kept there, each below a name that all of its URL makes.
+        dead: whether the binhost of a URL is not to be asked any more.
+    """
+    from _emerge.Binpkg import Binpkg
+    from _emerge.BinpkgFetcher import _BinpkgFetcherProcess
+    from portage.dbapi import bintree
+
+    tree = bintree.binarytree
+    with ExitStack() as held:
+        populate = _populating(tree._populate_remote_repo, bintree, cache, bring)
+        held.enter_context(swapped(tree, "_populate_remote_repo", populate))
+        held.enter_context(swapped(_BinpkgFetcherProcess, "_start", _continuing(_BinpkgFetcherProcess._start, dead)))
+        places: dict[str, Place] = {}
+        for name, wrap in (("_fetcher_exit", _fetched), ("_verifier_exit", _verified), ("_unpack_metadata", _unpacked)):
+            held.enter_context(swapped(Binpkg, name, wrap(getattr(Binpkg, name), places, failed)))
+        yield
+
+
+def _populating(plain: Callable[..., None], bintree: Any, cache: Path, bring: Bring) -> Callable[..., None]:
+    @functools.wraps(plain)
+    def populated(self: Any, repo: Any, getbinpkg_refresh: bool, *args: Any, **named: Any) -> None:
+        url = repo.sync_uri
+        own = cache / hashlib.sha256(url.encode()).hexdigest()[:16]
+        with swapped(bintree, "CACHE_PATH", str(own)):
+            why = bring(url, _place(own, url)) if getbinpkg_refresh else None
+            if why:
+                return
+            plain(self, repo, getbinpkg_refresh and why is None, *args, **named)
+
+    return populated
+
+
+def _place(own: Path, url: str) -> Path:
+    """Where Portage looks for the index. Source: pkgindex_file in binarytree._populate_remote_repo."""
+    from urllib.parse import urlparse
+
+    parts = urlparse(url)
+    return own / "binhost" / (parts.hostname or "") / parts.path.lstrip("/") / "Packages"
+
+
+def _continuing(plain: Callable[..., None], dead: Callable[[str], bool]) -> Callable[..., None]:
+    """Portage continues a download only where it knows the file for damaged; we know what it was a part of."""
+
+    @functools.wraps(plain)
+    def started(self: Any) -> None:
+        place = _offered(self.pkg)
+        if place is None or self.pretend:
+            plain(self)
+            return
+        if dead(place.url):
+            self.returncode = 1
+            self._async_wait()
+            return
+        tree, partial = self.pkg.root_config.trees["bintree"], Path(self.pkg_path)
+        mark, told = partial.with_name(f"{partial.name}.gm"), f"{place.url} {place.size} {place.digests}"
+        same = mark.is_file() and mark.read_text(encoding="utf-8") == told
+        if same and partial.is_file() and 0 < partial.stat().st_size < place.size:
+            tree.invalids.append(partial.name)
+        elif partial.name in tree.invalids:
+            tree.invalids.remove(partial.name)
+        mark.write_text(told, encoding="utf-8")
+        plain(self)
+
+    return started
+
+
+def _fetched(plain: Callable[..., None], places: dict[str, Place], failed: Failed) -> Callable[..., None]:
+    @functools.wraps(plain)
+    def exited(self: Any, fetcher: Any) -> None:
+        if (place := _offered(self.pkg)) is not None:
+            places[_name(self.pkg)] = place  # Portage forgets it once the package lies here
+            if fetcher is not None and fetcher.returncode:
+                failed(place, str(self.pkg.cpv), "its binhost does not give it out")
+            elif fetcher is not None:
+                Path(f"{fetcher.pkg_path}.gm").unlink(missing_ok=True)
+        plain(self, fetcher)
+
+    return exited
+
+
+def _verified(plain: Callable[..., None], places: dict[str, Place], failed: Failed) -> Callable[..., None]:
+    @functools.wraps(plain)
+    def exited(self: Any, verifier: Any) -> None:
+        damaged, place, fetched = (
+            verifier is not None and verifier.returncode,
+            places.get(_name(self.pkg)),
+            self._fetched_pkg,
+        )
+        if damaged and place:
+            failed(place, str(self.pkg.cpv), "it is not the file that its index tells of")
+        plain(self, verifier)
+        if place and fetched and self.returncode and not damaged:
+            failed(place, str(self.pkg.cpv), "its signature does not hold, or it is damaged")
+
+    return exited
+
+
+def _unpacked(plain: Callable[..., Any], places: dict[str, Place], failed: Failed) -> Callable[..., Any]:
+    from portage.exception import DigestException, SignatureException
+
+    @functools.wraps(plain)
+    async def unpacked(self: Any, loop: Any = None) -> Any:
+        try:
+            return await plain(self, loop=loop)
+        except (DigestException, SignatureException) as error:
+            if place := places.get(_name(self.pkg)):
+                failed(place, str(self.pkg.cpv), f"its signature does not hold: {error}")
+                Path(self._pkg_path).unlink(missing_ok=True)
+            raise
+
+    return unpacked
+
+
+def _name(pkg: Any) -> str:
+    return f"{pkg.root} {pkg.cpv} {pkg.cpv.build_id}"
+
+
+def _offered(pkg: Any) -> Place | None:
+    """Where a package is offered by a binhost; None where it lies here."""
+    from gentoomuch_portage.portage_adapter.binpkgs import shown
+
+    found = shown(pkg)
+    return found.place if found.url else None
