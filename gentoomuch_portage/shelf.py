@@ -42,13 +42,16 @@ class Judged:
         return (*cpu, *patches, *(one for one in self.offer.against if one[0] != self.verdict.code))
 
 
-def judged(plan: Plan, settings: Settings, asked: str | None = None, *, remote: bool = False) -> list[Judged]:
+def judged(
+    plan: Plan, settings: Settings, asked: str | None = None, *, remote: bool = False, signatures: bool = False
+) -> list[Judged]:
     """What a profile would make of the binary packages on offer, best first.
 
     Args:
         plan: laid.
         asked: an atom; None for all.
         remote: also what binhosts offer.
+        signatures: also verify theirs.
 
     Raises:
         UnknownBinpkg: the atom is none, or matches nothing.
@@ -57,7 +60,7 @@ def judged(plan: Plan, settings: Settings, asked: str | None = None, *, remote: 
     state, cache = settings.state / plan.profile, settings.cache / "binhosts" / plan.profile
     try:
         with apart.apart(state=state, cache=cache, build_configroot=lambda: plan.build_configroot):
-            found = store.offers(env, asked, remote=remote)
+            found = store.offers(env, asked, remote=remote, signatures=signatures)
     except LookupError as error:
         raise UnknownBinpkg(asked or "", str(error)) from error
     if asked is not None and not found:

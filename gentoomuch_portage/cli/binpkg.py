@@ -56,12 +56,12 @@ def _identity(one: Any) -> dict[str, Any]:
     return {"cpv": offer.cpv, "build_id": offer.build_id, "where": str(offer.path or offer.url), "flags": one.flags}
 
 
-def _judged(settings: Settings, name: str, atom: str | None, *, remote: bool) -> list[Any]:
+def _judged(settings: Settings, name: str, atom: str | None, *, remote: bool, signatures: bool = False) -> list[Any]:
     from gentoomuch_portage import shelf
     from gentoomuch_portage.view import looked_at
 
     with looked_at(settings, name) as view:
-        return shelf.judged(view.plan, settings, atom, remote=remote)
+        return shelf.judged(view.plan, settings, atom, remote=remote, signatures=signatures)
 
 
 def _add_why(parser: Parser) -> None:
@@ -73,7 +73,7 @@ def _add_why(parser: Parser) -> None:
 
 def _why(settings: Settings, args: argparse.Namespace) -> int:
     name = profile_named(settings, args)
-    found = _judged(settings, name, args.atom, remote=args.remote)
+    found = _judged(settings, name, args.atom, remote=args.remote, signatures=True)
     if args.json:
         console.say_json([_row(one, name) for one in found])
         return 0
@@ -82,6 +82,8 @@ def _why(settings: Settings, args: argparse.Namespace) -> int:
         console.say(f"{console.heading(one.offer.binpkg.name)}  {verdict}  {console.faint(_identity(one)['where'])}")
         for code, text in one.reasons:
             console.say(f"    {code}: {text}")
+        if not one.offer.signature.against:
+            console.say(console.faint(f"    signature: {one.offer.signature.text}"))
     return 0
 
 
@@ -93,6 +95,7 @@ def _row(one: Any, profile: str) -> dict[str, Any]:
         "verdict": "reject" if one.reasons else "accept",
         "code": code,
         "reason": reason,
+        "signature": one.offer.signature.state,
         "missing": list(one.verdict.missing),
         "reasons": [{"code": code, "reason": text} for code, text in one.reasons],
     }

@@ -52,6 +52,7 @@ NAMES = (
     Held("portage.package.ebuild.doebuild", "_post_src_install_write_metadata", ("settings",), _RECORD),
     Held("portage.package.ebuild._config.UserPatches", "UserPatches._query", ("self", "func", "key"), _PATCHES),
     Held("portage.package.ebuild._config.UserPatches", "UserPatches.__contains__", ("self", "key"), _PATCHES),
+    Held("portage.gpkg", "gpkg._verify_binpkg", ("self", "metadata_only"), "telling whether packages are signed"),
     Held("portage.util", "getconfig", ("mycfg", "allow_sourcing", "expand", "recursive"), "reading make.conf"),
     Held("portage.util", "_recursive_file_list", ("path",), "reading configuration directories in Portage's order"),
 )

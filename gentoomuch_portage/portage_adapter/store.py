@@ -8,6 +8,7 @@ from typing import Any
 
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg, shown
 from gentoomuch_portage.portage_adapter.sifting import sifted
+from gentoomuch_portage.portage_adapter.signatures import Signature, of
 from gentoomuch_portage.portage_adapter.swap import environment
 
 
@@ -17,16 +18,19 @@ class Offer:
 
     binpkg: Binpkg
     against: tuple[tuple[str, str], ...]
-    """Code and reason: ``("keywords", "~amd64 keyword")``; codes are keywords, mask, use, deps and others."""
+    """Code and reason: ``("keywords", "~amd64 keyword")``; among the codes are signature, keywords, mask, use, deps."""
+    signature: Signature | None
+    """None where nobody asked for it."""
 
 
-def offers(env: Mapping[str, str], asked: str | None, *, remote: bool) -> list[Offer]:
+def offers(env: Mapping[str, str], asked: str | None, *, remote: bool, signatures: bool = False) -> list[Offer]:
     """The instances that match an atom, newest version and build first.
 
     Args:
         env: PORTAGE_CONFIGROOT and ROOT of the profile.
         asked: an atom, with or without version and category; None for all.
         remote: also what binhosts offer; their indexes are fetched.
+        signatures: also verify them; gpg is started several times for each package.
 
     Raises:
         LookupError: the atom is none, or means packages of several categories; the message names them.
@@ -39,10 +43,16 @@ def offers(env: Mapping[str, str], asked: str | None, *, remote: bool) -> list[O
         around.enter_context(sifted(lambda _: None, ""))
         graph, config = _resolver(remote=remote)
         return [
-            Offer(binpkg=shown(pkg), against=tuple(_against(graph, config, pkg)))
+            _offer(graph, config, pkg, signatures=signatures)
             for atom in _atoms(config, asked)
             for pkg in graph._iter_match_pkgs_atom(config, "binary", atom)
         ]
+
+
+def _offer(graph: Any, config: Any, pkg: Any, *, signatures: bool) -> Offer:
+    signature = of(config.trees["bintree"], pkg.cpv) if signatures else None
+    signed = [("signature", signature.text)] if signature and signature.against else []
+    return Offer(binpkg=shown(pkg), against=(*signed, *_against(graph, config, pkg)), signature=signature)
 
 
 def _resolver(*, remote: bool) -> tuple[Any, Any]:

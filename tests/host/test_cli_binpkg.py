@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from repacking import instance
 
 from gentoomuch_portage.embedded import Host
 from gentoomuch_portage.embedded.host import arch, write
@@ -49,6 +50,20 @@ def test_why_tells_a_mask(shelf: Host, on):
     found = json.loads(on("gentoomuch", "binpkg", "why", "libgreet", "--profile", "new", "--json").out)
 
     assert all("mask" in {reason["code"] for reason in one["reasons"]} for one in found)
+
+
+def test_why_tells_keywords_changed_dependencies_and_a_licence(shelf: Host, on):
+    built = next(shelf.pkgdir.rglob("*-1.0-2.gpkg.tar"))
+    others = {3: {"KEYWORDS": "~mips"}, 4: {"RDEPEND": "dev-demo/gone"}, 5: {"LICENSE": "no-source-code"}}
+    for number, changes in others.items():
+        instance(built, shelf.pkgdir, number, {"CFLAGS": "-O2", **changes})
+    shelf.write("make.conf", (shelf.etc / "make.conf").read_text() + 'ACCEPT_LICENSE="* -no-source-code"\n')
+    assert on("emaint", "binhost", "--fix").status == 0
+
+    found = json.loads(on("gentoomuch", "binpkg", "why", "libgreet", "--profile", "old", "--json").out)
+
+    codes = {one["build_id"]: {reason["code"] for reason in one["reasons"]} for one in found}
+    assert (codes[3], codes[4], codes[5]) == ({"keywords"}, {"deps"}, {"license"})
 
 
 def test_why_of_what_is_not_there_is_one_error(shelf: Host, on):
