@@ -60,7 +60,7 @@ def prep(settings: Settings, world: World, name: str, asked: str, *, old: str = 
 
     Raises:
         UnknownPackage: nothing matches.
-        WorkTreeExists: the package is being patched in this set already.
+        WorkTreeExists: the package is being patched in this set already, or another version for the same folder.
         Unprepared: Portage cannot prepare its sources.
         PatchRejected: a patch that is there does not apply.
     """
@@ -82,6 +82,7 @@ def prep(settings: Settings, world: World, name: str, asked: str, *, old: str = 
         inside=".",
         taken=tuple(str(file.relative_to(folder)) for file in patches.values()),
     )
+    workbench.alone(settings, bench)
     again = f"gentoomuch patch prep {name} '{asked}' --from OLD-VERSION, or move the patch away"
     try:
         return _made(bench, before, ebuild, patches, world, again)
@@ -162,11 +163,15 @@ def _version(world: World, ebuild: Ebuild, version: str) -> Ebuild:
 
 
 def _target(asked: str, ebuild: Ebuild, patches: dict[str, Path]) -> str:
-    """The folder of the set: named as the atom was, unless a patch that is there lies in a more telling one."""
+    """The folder of the set: named as the atom was, unless a patch that is there lies in a more telling one.
+
+    Of an atom that means some versions, the one that was chosen: nobody has looked at the others.
+    """
     text, _, slot = asked.partition("::")[0].lstrip("=~<>").partition(":")
     name = text.rpartition("/")[2]
     slot = slot.partition("/")[0].rstrip("=*")
     folders = package(ebuild).folders
-    typed = name if name in folders else ebuild.name
+    plain = f"{ebuild.name}-{ebuild.version}" if asked[:1] in "=<>~" else ebuild.name
+    typed = name if name in folders else plain
     candidates = [f"{typed}:{slot}" if slot else typed, *(file.parent.name for file in patches.values())]
     return max((one for one in candidates if one in folders), key=folders.index)

@@ -30,7 +30,7 @@ class NothingPrepared(UsageError):
 
 
 class WorkTreeExists(UsageError):
-    """The package is being patched in this set already."""
+    """The package is being patched in this set already, or another version of it for the same folder."""
 
     code = "work-tree-exists"
 
@@ -101,6 +101,17 @@ def every(settings: Settings) -> list[Bench]:
     """All work trees."""
     top = settings.cache / "patching"
     return [bench for one in sorted(top.glob("*")) for bench in _found(settings, one.name)]
+
+
+def alone(settings: Settings, bench: Bench) -> None:
+    """Raise where another work tree would be saved to the same folder: one would undo the other.
+
+    Raises:
+        WorkTreeExists: with the other.
+    """
+    for one in _found(settings, bench.set):
+        if (one.category, one.target) == (bench.category, bench.target):
+            raise WorkTreeExists(one.tree)
 
 
 def _found(settings: Settings, name: str) -> Iterator[Bench]:

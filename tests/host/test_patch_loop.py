@@ -59,6 +59,15 @@ def binpkg(ended) -> str:
     return found[1].partition("::")[0] if found else ""
 
 
+def prepared_before(ended) -> Path:
+    """The work tree that is told though it is not done."""
+    return Path(ended.out.strip())
+
+
+def checked(on) -> list[dict]:
+    return json.loads(on("gentoomuch", "patch", "check", "--json").out)
+
+
 def prepared(ended) -> Path:
     assert ended.status == 0, ended.err
     return Path(ended.out.strip())
@@ -134,6 +143,19 @@ def test_a_conflict_is_shown_as_git_shows_it_and_nothing_is_saved_before_it_is_s
     assert "CONFLICT (content): Merge conflict in main.c" in ended.err
     assert "a rebase is not ended in" in early.err
     assert early.status == 70
+
+    tree = prepared_before(ended)
+    assert "<<<<<<<" in (tree / "main.c").read_text()
+    (tree / "main.c").write_text(MAIN.replace("plain", "hello, other"))
+    goes_on = {"cwd": tree, "check": True, "capture_output": True, "env": {**os.environ, "GIT_EDITOR": "true"}}
+    subprocess.run(["git", "add", "main.c"], **goes_on)
+    subprocess.run(["git", "rebase", "--continue"], **goes_on)
+    saved = on("gentoomuch", "patch", "save", "hi")
+
+    assert saved.out.strip() == str(app.config / f"patches/hi/{APP}/hello.patch")
+    assert "Subject: [PATCH] Say hello" in (app.config / f"patches/hi/{APP}/hello.patch").read_text()
+    app.profile("plain", 'patches = ["hi"]\n')
+    assert [one["package"] for one in checked(on)] == [f"{APP}-1.0", f"{APP}-2.0"]
 
 
 def test_odd_sources_come_out_of_portage_as_they_were_edited(host: Host, on):
@@ -220,6 +242,63 @@ def test_a_work_tree_belongs_to_whoever_called_sudo():
 
         assert {one.lstat().st_uid for one in (tree, *tree.rglob("*"))} == {nobody}
         assert (host.config / "patches/s/dev-demo/libgreet/libgreet.patch").stat().st_uid == 0
+
+
+def commit(tree: Path, old: str, new: str) -> None:
+    """Replace a word of main.c, and commit it under that name."""
+    (tree / "main.c").write_text((tree / "main.c").read_text().replace(old, new))
+    subprocess.run(["git", "-C", tree, "commit", "-qam", f"Say {new}"], check=True)
+
+
+def test_a_series_of_two_packages_is_tried_saved_and_taken_up_again(app: Host, on):
+    first = prepared(on("gentoomuch", "patch", "prep", "both", APP, "--profile=plain"))
+    second = prepared(on("gentoomuch", "patch", "prep", "both", "dev-demo/libgreet", "--profile=plain"))
+    commit(first, "plain", "fine")
+    commit(first, "fine", "finest")
+    (second / "greet.c").write_text((second / "greet.c").read_text().replace('"hello"', '"good day"'))
+
+    tried = on("gentoomuch", "patch", "try", "both", "--profile=plain")
+    early = on("gentoomuch", "patch", "save", "--series", "both")
+    subprocess.run(["git", "-C", second, "commit", "-qam", "Be polite"], check=True)
+    saved = on("gentoomuch", "patch", "save", "--series", "both")
+    again = on("gentoomuch", "patch", "save", "--series", "both")
+
+    assert tried.status == 0, tried.out
+    assert tried.err.count(" builds\n") == 2
+    assert (early.status, "[uncommitted]" in early.err, "greet.c" in early.err) == (70, True, True)
+    patches = app.config / "patches/both/dev-demo"
+    names = ["app/0001-Say-fine.patch", "app/0002-Say-finest.patch", "libgreet/0001-Be-polite.patch"]
+    assert saved.out.split() == [str(patches / name) for name in names]
+    assert (again.status, again.out) == (0, "")
+
+    app.profile("plain", 'patches = ["both"]\n')
+    shutil.rmtree(first)
+    tree = prepared(on("gentoomuch", "patch", "prep", "both", APP, "--profile=plain"))
+    log = subprocess.check_output(["git", "-C", tree, "log", "--format=%s"], text=True).splitlines()
+    assert log[:2] == ["Say finest", "Say fine"]
+    assert on("gm-emerge", "--gm-profile=plain", "-q", APP).status == 0
+    assert subprocess.check_output([app.eprefix / "usr/bin/app"], text=True) == "finest\n"
+
+
+def test_a_patch_of_a_range_of_versions_is_for_the_one_that_it_was_made_for(app: Host, on):
+    tree = prepared(on("gentoomuch", "patch", "prep", "old", f"<{APP}-2", "--profile=plain"))
+    (tree / "main.c").write_text(MAIN.replace("plain", "old"))
+
+    saved = on("gentoomuch", "patch", "save", "old")
+
+    assert saved.out.strip() == str(app.config / "patches/old/dev-demo/app-1.0/app.patch")
+
+
+def test_two_work_trees_never_save_to_one_folder(app: Host, on):
+    tree = prepared(on("gentoomuch", "patch", "prep", "hi", APP, "--profile=plain"))
+    package(app, f"{APP}-3.0", {"main.c": MAIN, "Makefile": MAKE, "other.c": ""}, more=INSTALL)
+
+    newer = on("gentoomuch", "patch", "prep", "hi", APP, "--profile=plain")
+    other = on("gentoomuch", "patch", "prep", "hi", f"={APP}-3.0", "--profile=plain")
+
+    assert (newer.status, "[work-tree-exists]" in newer.err) == (64, True)
+    assert str(tree) in newer.err
+    assert other.status == 0
 
 
 def test_no_build_goes_on_outside_of_a_container_that_was_asked_for(app: Host, on, tmp_path: Path):
