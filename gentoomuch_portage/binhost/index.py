@@ -94,8 +94,7 @@ def _all(shelf: Pkgdir, tell: Callable[[str, int], None]) -> Done:
     heard = _read(shelf, new, tell)
     count = _changed(shelf, heard, {path: indexed[path][0] for path in (*gone, *new) if path in indexed}, len(indexed))
     if marks != known:
-        lines = (f"{path}\t{size}\t{mtime}\t{inode}\n" for path, (size, mtime, inode) in marks.items())
-        files.write(shelf.folder / stamp.FOLDER / "files", "".join(lines))
+        _remember(shelf.folder, marks)
     return Done(str(shelf.folder), count, len(new), len(gone), heard.complaints)
 
 
@@ -156,11 +155,16 @@ def _same(
     return known is None or known == mark
 
 
+def _remember(folder: Path, marks: Marks) -> None:
+    lines = (f"{path}\t{size}\t{mtime}\t{inode}\n" for path, (size, mtime, inode) in marks.items())
+    files.write(folder / stamp.FOLDER / "files", f"{folder.stat().st_ino}\n{''.join(lines)}")
+
+
 def _remembered(folder: Path) -> Marks:
-    """The marks of the last time; empty where there are none, or none that can be read."""
+    """The marks of the last time; empty where there are none, or those of a folder that this one is a copy of."""
     try:
-        lines = (folder / stamp.FOLDER / "files").read_text(encoding="utf-8").splitlines()
-        rows = (line.rsplit("\t", 3) for line in lines)
+        inode, *lines = (folder / stamp.FOLDER / "files").read_text(encoding="utf-8").splitlines()
+        rows = (line.rsplit("\t", 3) for line in lines if int(inode) == folder.stat().st_ino)
         return {path: (int(size), int(mtime), int(inode)) for path, size, mtime, inode in rows}
     except (OSError, ValueError):
         return {}

@@ -81,6 +81,8 @@ class Shelf:
         self._tree, self._header = tree, header
         self._folder = Path(tree.pkgdir)
         self._asked: set[str] = set()
+        self.dropped: set[str] = set()
+        """Names that were taken out; one that came back stands behind all others."""
         self.complete = False
         """Whether nothing is left to be read."""
 
@@ -111,8 +113,8 @@ class Shelf:
                 self.read_all()
             else:
                 here = dict.fromkeys(dict.__iter__(self.of_name))
-                kept = dict.fromkeys(one for one in listed if one in here or one not in self._asked)
-                return list(kept | here)
+                kept = (one for one in listed if (one in here or one not in self._asked) and one not in self.dropped)
+                return list(dict.fromkeys(kept) | here)
         return list(dict.__iter__(self.of_name))
 
     def read_all(self) -> None:
@@ -131,7 +133,7 @@ class Shelf:
                 for view, before in zip(views[1:], held[1:], strict=True):
                     if key not in before:
                         dict.pop(view, key, None)
-            if name not in held[0]:
+            if name in self.dropped:
                 dict.pop(self.of_name, name, None)
         for view, before in zip(views, held, strict=True):
             dict.update(view, before)
@@ -248,6 +250,10 @@ class Names(_Filling):
 
     def _ask(self, key: Any) -> None:
         self._shelf.read(str(key))
+
+    def __delitem__(self, key: Any) -> None:
+        super().__delitem__(key)
+        self._shelf.dropped.add(key)
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._shelf.names())

@@ -1,0 +1,171 @@
+"""``gentoomuch binhost index`` and the index by name, with real Portage."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from repacking import instance
+
+from gentoomuch_portage import embedded
+from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.pkgindex import shards, stamp, stanza
+
+BIN = Path(sys.executable).parent
+VIEWS = Path(__file__).parents[1] / "store/views.py"
+PKG = "dev-demo/libgreet"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A package for an old machine, as gpkg and as xpak; built once."""
+    host = embedded.make(tmp_path_factory.mktemp("built") / "host")
+    host.profile("old", 'cpu = "x86-64"\n')
+    found = []
+    for form in ("gpkg", "xpak"):
+        env = host.env(PKGDIR=str(host.folder / form), BINPKG_FORMAT=form)
+        subprocess.run([BIN / "gm-emerge", "--gm-profile=old", "-B1q", PKG], env=env, check=True, capture_output=True)
+        found += (host.folder / form / PKG).iterdir()
+    return found
+
+
+@pytest.fixture
+def stocked(host: Host, built: list[Path]) -> Host:
+    """Five instances of that package, one of them the xpak, and three of another name; no index."""
+    host.profile("old", 'cpu = "x86-64"\n')
+    gpkg, xpak = built
+    for number in range(1, 5):
+        instance(gpkg, host.pkgdir, number, {})
+    instance(xpak, host.pkgdir, 5, {})
+    other = host.folder / "other/aa-demo/thing/thing-2.0-1.gpkg.tar"
+    other.parent.mkdir(parents=True)
+    shutil.copy(gpkg, other)
+    for number in range(1, 4):
+        instance(other, host.pkgdir, number, {"CATEGORY": "aa-demo", "PF": "thing-2.0"})
+    return host
+
+
+def text(folder: Path) -> tuple[list[str], list[str]]:
+    """Header and entries; Portage puts instances of one cpv in the order in which the file system lists them."""
+    header, _, body = (folder / "Packages").read_text().partition("\n\n")
+    return [line for line in header.split("\n") if not line.startswith("TIMESTAMP")], sorted(body.split("\n\n"))
+
+
+def test_the_index_is_what_emaint_writes(stocked: Host, on):
+    theirs = stocked.folder / "theirs"
+    shutil.copytree(stocked.pkgdir, theirs)
+    assert on("emaint", "binhost", "--fix", PKGDIR=str(theirs)).status == 0
+
+    done = json.loads(on("gentoomuch", "binhost", "index", "--json").out)
+
+    assert (done["packages"], done["new"]) == (8, 8)
+    assert text(stocked.pkgdir) == text(theirs)
+    assert on("emaint", "binhost", "--check").status == 0
+
+
+def test_what_came_changed_and_went_is_what_emaint_makes_of_it(stocked: Host, on):
+    on("gentoomuch", "binhost", "index")
+    (stocked.pkgdir / PKG / "libgreet-1.0-1.gpkg.tar").unlink()
+    source = stocked.pkgdir / PKG / "libgreet-1.0-3.gpkg.tar"
+    instance(source, stocked.pkgdir, 3, {"LICENSE": "MIT"})
+    instance(source, stocked.pkgdir, 9, {})
+
+    done = json.loads(on("gentoomuch", "binhost", "index", "--json").out)
+
+    assert (done["packages"], done["new"], done["gone"]) == (8, 2, 1)
+    ours = text(stocked.pkgdir)
+    shutil.rmtree(stocked.pkgdir / "gm-index")
+    (stocked.pkgdir / "Packages").unlink()
+    on("emaint", "binhost", "--fix")
+    assert ours == text(stocked.pkgdir)
+
+
+def test_one_package_is_brought_in_by_its_name(stocked: Host, on):
+    on("gentoomuch", "binhost", "index")
+    new = instance(stocked.pkgdir / PKG / "libgreet-1.0-3.gpkg.tar", stocked.pkgdir, 9, {})
+
+    assert json.loads(on("gentoomuch", "binhost", "index", "--json", "--package", new).out)["packages"] == 9
+    new.unlink()
+    assert json.loads(on("gentoomuch", "binhost", "index", "--json", "--package", new).out)["packages"] == 8
+
+    before = text(stocked.pkgdir)
+    assert json.loads(on("gentoomuch", "binhost", "index", "--json").out)["new"] == 0
+    assert text(stocked.pkgdir) == before
+
+
+def test_what_is_no_package_is_told_and_left_out(stocked: Host, on):
+    (stocked.pkgdir / PKG / "libgreet-1.0-7.gpkg.tar").write_bytes(b"nothing of the kind")
+    (stocked.pkgdir / PKG / "libgreet-1.0-8.gpkg.tar").touch()
+
+    done = json.loads(on("gentoomuch", "binhost", "index", "--json").out)
+
+    assert done["packages"] == 8
+    assert "libgreet-1.0-7" in done["complaints"]
+    assert "libgreet-1.0-8" not in done["complaints"]
+
+
+def test_shards_tell_what_packages_were_built_for(stocked: Host, on):
+    assert on("gm-emerge", "--gm-profile=old", "-B1q", "--usepkg=n", PKG).status == 0
+    on("gentoomuch", "binhost", "index")
+
+    told = [stanza.told(one) for one in shards.entries(stocked.pkgdir, PKG)]
+
+    assert {one["CFLAGS"] for one in told} == {"-O2 -pipe -march=x86-64"}
+    assert [json.loads(one["GM_REQUIRES"])["told"] for one in told if "GM_REQUIRES" in one] == ["-march=x86-64"]
+
+
+def test_both_views_answer_alike_whatever_is_asked(stocked: Host, on):
+    on("gentoomuch", "binhost", "index")
+
+    ended = on(sys.executable, VIEWS, stocked.pkgdir, "1", "60")
+
+    assert "60 rounds, 2 names: equal" in ended.out, ended.out + ended.err
+
+
+@pytest.mark.parametrize(
+    "words", ["-pk dev-demo/libgreet", "-pK thing", "-pvk =dev-demo/libgreet-1.0-2", "-pkuD gm-hello"]
+)
+def test_emerge_says_the_same_by_name(stocked: Host, on, words):
+    on("gentoomuch", "binhost", "index")
+    by_name = on("gm-emerge", "--gm-profile=old", *words.split())
+    shutil.rmtree(stocked.pkgdir / "gm-index")
+
+    whole = on("gm-emerge", "--gm-profile=old", *words.split())
+
+    assert (by_name.status, by_name.out, by_name.err) == (whole.status, whole.out, whole.err)
+
+
+def test_what_is_built_for_a_profile_comes_into_all_parts_of_the_index(stocked: Host, on):
+    on("gentoomuch", "binhost", "index")
+
+    assert on("gm-emerge", "--gm-profile=old", "-B1q", "--usepkg=n", PKG).status == 0
+
+    assert stamp.fresh(stocked.pkgdir)
+    assert [stanza.path(one)[-10:] for one in shards.entries(stocked.pkgdir, PKG)][-1] == "6.gpkg.tar"
+    assert json.loads(on("gentoomuch", "binhost", "index", "--json").out)["new"] == 0
+    assert on("emaint", "binhost", "--check").status == 0
+
+
+def test_what_plain_emerge_builds_makes_the_shards_stale_and_is_seen(stocked: Host, on):
+    on("gentoomuch", "binhost", "index")
+
+    assert on("emerge", "-B1q", "=dev-demo/libgreet-1.0").status == 0
+
+    assert stamp.fresh(stocked.pkgdir) is None
+    assert "libgreet-1.0-6" in on("gm-emerge", "--gm-profile=old", "-pK", "=dev-demo/libgreet-1.0-6").out
+    assert on("gm-emerge", "--gm-profile=old", "-B1q", "--usepkg=n", PKG).status == 0
+    assert stamp.fresh(stocked.pkgdir)
+
+
+def test_a_damaged_shard_costs_time_and_nothing_else(stocked: Host, on):
+    on("gentoomuch", "binhost", "index")
+    whole = on("gm-emerge", "--gm-profile=old", "-pK", PKG).out
+    shards.file(stocked.pkgdir, PKG).write_bytes(b"gentoomuch-shard 1 00000000\nCPV: dev-demo/libgreet-9\n\n")
+
+    assert on("gm-emerge", "--gm-profile=old", "-pK", PKG).out == whole
+    assert on("gm-emerge", "--gm-profile=old", "-B1q", "--usepkg=n", PKG).status == 0
+
+    assert stamp.fresh(stocked.pkgdir)
+    assert len(shards.entries(stocked.pkgdir, PKG)) == 6

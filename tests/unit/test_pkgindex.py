@@ -1,0 +1,179 @@
+"""The index of a folder of packages: what is written is what is read, and an edit is what writing it all anew gives."""
+
+import gzip
+import zlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gentoomuch_portage.pkgindex import gzipped, names, shards, splice, stamp, stanza, writing
+
+HEADER = b"ARCH: amd64\nPACKAGES: 3\nTIMESTAMP: 1700000000\n\n"
+words = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=12)
+values = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
+cpvs = st.tuples(
+    st.sampled_from(["a-b", "app-x", "b"]), st.sampled_from(["p", "p-2q", "p-a", "q+"]), st.integers(0, 30)
+).map(lambda one: f"{one[0]}/{one[1]}-{one[2]}")
+
+
+def entry(cpv: str, path: str, word: str = "x", size: int = 0) -> bytes:
+    return f"BUILD_ID: 1\nCPV: {cpv}\nDESC: {word}{'y' * size}\nPATH: {path}\n\n".encode()
+
+
+def entries(cpvs: list[str], size: int = 0) -> list[bytes]:
+    return [entry(cpv, f"{cpv}-{number}.gpkg.tar", size=size) for number, cpv in enumerate(cpvs)]
+
+
+def laid(folder: Path, cpvs: list[str], size: int = 0) -> Path:
+    """A folder with a fresh index of these packages."""
+    members = writing.rewrite(folder, HEADER, entries(cpvs, size), compress=True)
+    writing.follow(folder, lambda path: {"CFLAGS": f"-O2 {path}"}, members)
+    return folder
+
+
+@given(st.dictionaries(st.sampled_from(["GM_REQUIRES", "CFLAGS", "GM_PATCHES", "CC"]), values))
+def test_what_a_package_tells_comes_out_of_its_lines(told):
+    full = stanza.with_ours(entry("a/b-1", "p"), stanza.lines(told))
+
+    assert stanza.told(full) == {key: value for key, value in told.items() if value}
+    assert stanza.plain(full) == entry("a/b-1", "p")
+
+
+@given(st.lists(words))
+def test_a_shard_gives_back_its_entries(texts):
+    made = [entry("a/b-1", "p", word) for word in texts]
+
+    assert list(stanza.each(shards.unpacked(shards.packed(made)))) == made
+
+
+@given(st.lists(words, min_size=1), st.data())
+def test_a_shard_with_one_byte_changed_is_refused(texts, data):
+    shard = bytearray(shards.packed([entry("a/b-1", "p", word) for word in texts]))
+    shard[data.draw(st.integers(0, len(shard) - 1))] ^= data.draw(st.integers(1, 255))
+
+    with pytest.raises(shards.BadShard):
+        shards.unpacked(bytes(shard))
+
+
+@given(st.lists(st.tuples(cpvs, st.booleans())))
+def test_the_last_row_of_a_name_counts(given):
+    rows = [
+        names.Row(stanza.name(cpv.encode()), cpv, "0", "1", number) if here else names.gone(stanza.name(cpv.encode()))
+        for number, (cpv, here) in enumerate(given)
+    ]
+
+    found = names.unpacked("gentoomuch-names 1\n" + names.packed(rows))
+
+    last = {row.name: row for row in rows}
+    assert found == {name: row for name, row in last.items() if row.digest != "-"}
+    assert [row.first.encode() for row in found.values()] == sorted(row.first.encode() for row in found.values())
+
+
+def test_names_that_are_cut_off_are_refused():
+    with pytest.raises(stanza.BadIndex):
+        names.unpacked("gentoomuch-names 1\na/b a/b-1 0 1 2\na/c a/c-")
+
+
+@pytest.mark.parametrize(
+    ("cpv", "name"),
+    [("a/b-1", "a/b"), ("a/b-2c-1.2_rc3-r4", "a/b-2c"), ("x.y/z+-9999", "x.y/z+"), ("a/b-1.0b_pre_p2", "a/b")],
+)
+def test_a_name_is_what_stands_before_the_version(cpv, name):
+    assert stanza.name(cpv.encode()) == name
+
+
+@given(st.lists(cpvs, max_size=30), st.lists(cpvs, max_size=4), st.data())
+def test_an_edit_gives_what_writing_all_anew_gives(tmp_path_factory, before, come, data):
+    folder = laid(tmp_path_factory.mktemp("index"), before)
+    old = entries(before)
+    out = data.draw(st.lists(st.sampled_from(old), unique=True)) if old else []
+    new = [entry(cpv, f"new-{number}") for number, cpv in enumerate(come)]
+    told = {one: b"GM_CFLAGS: -Os\n" for one in new}
+
+    writing.change(folder, HEADER, [(stanza.cpv(one), stanza.path(one)) for one in out], told, compress=True)
+
+    kept = sorted((one for one in old if one not in out), key=stanza.cpv)
+    wanted = HEADER + b"".join(sorted([*kept, *sorted(new, key=stanza.cpv)], key=stanza.cpv))
+    assert (folder / "Packages").read_bytes() == wanted
+    assert gzip.decompress((folder / "Packages.gz").read_bytes()) == wanted
+    assert b"".join(map(stanza.plain, by_name(folder))) == b"".join(sorted([*kept, *new], key=in_shards))
+    assert stamp.fresh(folder)
+
+
+def in_shards(one: bytes) -> tuple[str, bytes]:
+    return stanza.name(stanza.cpv(one)), stanza.cpv(one)
+
+
+def by_name(folder: Path) -> list[bytes]:
+    return [one for name in sorted(names.read(folder)) for one in shards.entries(folder, name)]
+
+
+def test_an_edit_compresses_what_changed_alone(tmp_path):
+    folder = laid(tmp_path, [f"a/p-{number}" for number in range(900)], size=1000)
+    before = stamp.fresh(folder).members
+    new = entry("a/p-500", "new")
+
+    writing.change(folder, HEADER, (), {new: b""}, compress=True)
+
+    after = stamp.fresh(folder).members
+    assert len(before) > 5
+    assert sum(one != other for one, other in zip(before, after, strict=True)) == 1
+    assert zlib.crc32(gzip.decompress((folder / "Packages.gz").read_bytes())) == zlib.crc32(
+        (folder / "Packages").read_bytes()
+    )
+
+
+def test_members_stay_of_one_size_however_many_packages_come(tmp_path):
+    folder = laid(tmp_path, ["a/p-1"])
+    for number in range(40):
+        writing.change(folder, HEADER, (), {entry("a/p-2", f"{number}", size=20_000): b""}, compress=True)
+
+    assert max(text for text, _ in stamp.fresh(folder).members) < 300_000
+
+
+def test_an_index_that_somebody_else_wrote_is_not_edited(tmp_path):
+    folder = laid(tmp_path, ["a/p-1"])
+    (folder / "Packages").write_bytes(HEADER)
+
+    with pytest.raises(stanza.BadIndex):
+        writing.change(folder, HEADER, (), {}, compress=False)
+
+
+def test_shards_follow_what_somebody_else_wrote(tmp_path):
+    folder = laid(tmp_path, ["a/p-1", "b/q-1"])
+    (folder / "Packages").write_bytes(HEADER + entry("a/p-1", "other") + entry("c/r-1", "new"))
+    assert stamp.fresh(folder) is None
+
+    writing.follow(folder, lambda path: {"CFLAGS": path})
+
+    assert stamp.fresh(folder)
+    assert list(names.read(folder)) == ["a/p", "c/r"]
+    assert not shards.file(folder, "b/q").exists()
+    assert [stanza.told(one) for one in by_name(folder)] == [{"CFLAGS": "other"}, {"CFLAGS": "new"}]
+
+
+def test_what_a_killed_writer_left_is_swept_away(tmp_path):
+    folder = laid(tmp_path, ["a/p-1"])
+    left = [folder / ".gm-Packages-abc", folder / "gm-index/by-name/a/.p.xyz"]
+    for one in left:
+        one.write_text("half")
+
+    writing.follow(folder, lambda path: {})
+
+    assert not any(one.exists() for one in left)
+
+
+@given(st.binary(max_size=2000), st.integers(1, 500))
+def test_copying_bytes_copies_these_bytes(tmp_path_factory, content, place):
+    folder = tmp_path_factory.mktemp("copy")
+    (folder / "a").write_bytes(content)
+    with (folder / "a").open("rb") as source, (folder / "b").open("wb") as target:
+        splice.copy(source.fileno(), target.fileno(), min(place, len(content)), len(content))
+
+    assert (folder / "b").read_bytes() == content[place:]
+
+
+def test_members_are_one_gzip_file():
+    assert gzip.decompress(gzipped.packed(b"one ") + gzipped.packed(b"two")) == b"one two"
