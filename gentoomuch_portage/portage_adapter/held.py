@@ -26,6 +26,7 @@ class Held(NamedTuple):
 _FILTER = "refusing binary packages that the CPU cannot run"
 _RECORD = "recording in each package what it needs"
 _PATCHES = "knowing which user patches a package gets"
+_BY_NAME = "reading and writing the index of binary packages by name"
 NAMES = (
     Held("_emerge.main", "emerge_main", ("args",), "gm-emerge itself"),
     Held("_emerge.main", "parse_opts", ("tmpcmdline", "silent"), "our lines behind --version and --help"),
@@ -36,6 +37,11 @@ NAMES = (
         "portage.util.mtimedb", "MtimeDB.__init__", ("self", "filename"), "a --resume list of its own for each profile"
     ),
     Held("portage.dbapi.bintree", "CACHE_PATH", (), "a binhost cache of its own for each profile"),
+    Held("portage.dbapi.bintree", "binarytree._populate_local", ("self", "reindex", "invalid_errors"), _BY_NAME),
+    Held("portage.dbapi.bintree", "binarytree._load_pkgindex", ("self",), _BY_NAME),
+    Held("portage.dbapi.bintree", "binarytree._pkgindex_write", ("self", "pkgindex"), _BY_NAME),
+    Held("portage.dbapi.bintree", "binarytree.inject", ("self", "cpv", "current_pkg_path"), _BY_NAME),
+    Held("portage.dbapi.bintree", "binarytree.remove", ("self", "cpv"), _BY_NAME),
     Held(
         "portage.package.ebuild._config.LocationsManager",
         "LocationsManager.__init__",
