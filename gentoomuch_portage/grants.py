@@ -15,6 +15,10 @@ from gentoomuch_portage.policy import Candidate, Policy
 from gentoomuch_portage.portage_adapter import query
 from gentoomuch_portage.settings import Settings
 
+_NOW = "unmasked"
+"""Who gives what is granted in a run. Lines stand in the order of their givers: behind those of ``unmask``, the ledger,
+so that a flag that is needed now beats its opposite."""
+
 
 class LockedProfile(UsageError):
     """``--gm-locked``: the run would need something new unmasked."""
@@ -64,8 +68,8 @@ class Grants:
             raise LockedProfile(self.plan.profile, entries)
         today = time.strftime("%Y-%m-%d")
         self.needed = tuple(one._replace(since=today) for one in entries)
-        before = tuple(one for one in self.plan.parts if one[0] != "granted")
-        lines = tuple(("granted", Line(ledger.FILES[one.kind], one.line)) for one in entries)
+        before = tuple(one for one in self.plan.parts if one[0] != _NOW)
+        lines = tuple((_NOW, Line(ledger.FILES[one.kind], one.line)) for one in entries)
         self.plan, locks = lay(replace(self.plan, parts=(*before, *lines)), self.settings)
         self.locks += locks
         return self.plan.configroot

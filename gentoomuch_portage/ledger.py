@@ -79,11 +79,21 @@ def change(state: Path, profile: str, how: Callable[[tuple[Entry, ...]], Iterabl
 
 
 def joined(before: Iterable[Entry], new: Iterable[Entry]) -> tuple[Entry, ...]:
-    """Old and new entries; of the same entry the old date and all requesters."""
+    """Old and new entries; of the same entry the old date and all requesters. A new USE flag beats its opposite."""
     total = {one.key: one for one in before}
     for one in new:
+        if one.kind == "use":
+            total = {left.key: left for old in total.values() if (left := _beaten(old, one)).value or old.kind != "use"}
         if known := total.get(one.key):
             required = tuple(sorted({*known.required_by, *one.required_by}))
             one = known._replace(required_by=required)
         total[one.key] = one
     return tuple(total.values())
+
+
+def _beaten(old: Entry, new: Entry) -> Entry:
+    """An entry without the USE flags that a newer one of the same package says the opposite of."""
+    if (old.kind, old.atom) != (new.kind, new.atom):
+        return old
+    opposite = {flag.removeprefix("-") if flag.startswith("-") else f"-{flag}" for flag in new.value.split()}
+    return old._replace(value=" ".join(flag for flag in old.value.split() if flag not in opposite))

@@ -95,6 +95,36 @@ def test_a_mask_for_security_stays_though_masks_may_be_lifted(host: Host, on):
     assert "masked for security" in ended.err
 
 
+@pytest.mark.parametrize("atom", ["app-demo/holey", "<app-demo/holey-2"])
+def test_a_mask_for_security_stays_though_another_one_comes_first(host: Host, on, atom: str):
+    package(host, "app-demo/holey-1.0")
+    host.write("package.mask/mine", "# not ready\napp-demo/holey\n")
+    theirs = host.repository / "profiles/package.mask"
+    theirs.write_text(f"# Ada (2026-01-01)\n# Remote code execution, bug 1\n{atom}\n\n# old\napp-demo/old\n")
+    host.profile("bold", "[unmask]\nmask = true\n")
+
+    ended = on("gm-emerge", "--gm-profile=bold", "-p", "app-demo/holey")
+
+    assert ended.status == 1
+    assert "masked for security" in ended.err
+
+
+def test_what_is_needed_now_beats_what_was_needed_once(host: Host, on):
+    package(host, "app-demo/flagged-1.0", iuse="extra more")
+    package(host, "app-demo/with-1.0", rdepend="app-demo/flagged[extra,more]")
+    package(host, "app-demo/without-1.0", rdepend="app-demo/flagged[-extra,more]")
+    host.profile("free", "[unmask]\nuse = true\n")
+    assert on("gm-emerge", "--gm-profile=free", "-q", "--oneshot", "app-demo/with").status == 0
+    assert on("gm-emerge", "--gm-profile=free", "-q", "-C", "app-demo/with").status == 0
+
+    ended = on("gm-emerge", "--gm-profile=free", "-q", "--oneshot", "app-demo/without")
+
+    assert ended.status == 0, ended.err
+    assert (host.vdb / "app-demo/flagged-1.0/USE").read_text().split()[:1] != ["extra"]
+    said = {word for one in ledger_of(host, "free") for word in one["value"].split()}
+    assert said == {"-extra", "more"}
+
+
 def test_a_mask_is_lifted_where_policy_says_so(host: Host, on):
     package(host, "app-demo/shy-1.0")
     host.write("package.mask/some", "# not ready\napp-demo/shy\n")
