@@ -1,7 +1,7 @@
 """Binary packages audited once: what was found is kept by the digest of the package."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gentoomuch_portage import files
@@ -23,6 +23,26 @@ def audited(path: Path, cache: Path) -> Report:
         return found
     with work.examining(work.jobs()) as examine:
         return afresh(path, cache, examine, lambda _: None)
+
+
+def remembered(digests: Sequence[tuple[str, str]], cache: Path) -> Report | None:
+    """What was found in a package when it had been fetched; None where it never was.
+
+    Args:
+        digests: as the index of a binhost tells them, the strongest first.
+    """
+    return _read(_fetched(digests, cache)) if digests else None
+
+
+def remember(report: Report, digests: Sequence[tuple[str, str]], cache: Path) -> None:
+    """Keep what was found in a package that was fetched, and whose digests were compared."""
+    if digests:
+        files.write(_fetched(digests, cache), report.essence().to_json())
+
+
+def _fetched(digests: Sequence[tuple[str, str]], cache: Path) -> Path:
+    told = " ".join(f"{kind} {digest}" for kind, digest in digests)
+    return cache / "audit" / f"fetched-{hashlib.sha256(told.encode()).hexdigest()}.json"
 
 
 def afresh(path: Path, cache: Path, examine: work.Examine, told: Told) -> Report:

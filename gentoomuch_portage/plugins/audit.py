@@ -1,6 +1,7 @@
 """``[binpkg] audit = true``: the machine code of binary packages, read before they are used and after they are built.
 
-A package whose code plainly needs more than the profile's CPU is refused, whatever its flags say. One that does not
+A package whose code plainly needs more than the profile's CPU is refused, whatever its flags say: one that lies here
+by the resolver, one of a binhost when it has been fetched, and from then on by the resolver too. One that does not
 tell its flags is cleared where its code needs nothing that the CPU lacks (``offers.verdict``). What a run has built is
 looked into when the run is over; what exceeds its flags is told, and nothing else becomes of it.
 """
@@ -8,6 +9,7 @@ looked into when the run is over; what exceeds its flags is told, and nothing el
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gentoomuch_portage.hookspec import hookimpl
 from gentoomuch_portage.plan import Part, Plan, Show
@@ -15,6 +17,9 @@ from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
 from gentoomuch_portage.profiles import Profile
 from gentoomuch_portage.request import Request
 from gentoomuch_portage.settings import Settings
+
+if TYPE_CHECKING:
+    from gentoomuch_portage.audit.report import Report
 
 _SUFFIXES = (".gpkg.tar", ".xpak", ".tbz2")
 
@@ -30,22 +35,35 @@ def gm_parts(request: Request, settings: Settings, profile: Profile) -> Iterator
 
 @hookimpl(trylast=True)
 def gm_reject_binpkg(binpkg: Binpkg, plan: Plan, settings: Settings) -> str | None:
-    if plan.audit != "yes" or binpkg.path is None:
+    if plan.audit != "yes":
         return None
     from gentoomuch_portage import offers
-    from gentoomuch_portage.audit import judgement, kept
+    from gentoomuch_portage.audit import judgement
     from gentoomuch_portage.binpkgs.source import BadBinpkg
 
     try:
-        report = kept.audited(binpkg.path, settings.cache)
+        report = _report(binpkg, settings.cache)
     except BadBinpkg as error:
         return f"its machine code cannot be read: {error.why}" if plan.unknown == "reject" else None
+    if report is None:
+        return None
     has = offers.offered_for(binpkg, plan, settings.cache)
     beyond = judgement.judge(report, has).beyond
     if not beyond:
         return None
     lacking = ", ".join(judgement.excess(beyond[0], report, has))
     return f"its machine code needs {lacking} in {beyond[0].file}: {beyond[0].where}"
+
+
+def _report(binpkg: Binpkg, cache: Path) -> "Report | None":
+    """What stands in a package; of one that has to be fetched, what stood in it the last time."""
+    from gentoomuch_portage.audit import kept
+
+    if binpkg.path is None:
+        return kept.remembered(binpkg.digests, cache)
+    report = kept.audited(binpkg.path, cache)
+    kept.remember(report, binpkg.digests, cache)
+    return report
 
 
 @hookimpl

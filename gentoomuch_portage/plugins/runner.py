@@ -8,7 +8,7 @@ from pathlib import Path
 from gentoomuch_portage.grants import Grants
 from gentoomuch_portage.hookspec import hookimpl
 from gentoomuch_portage.plan import Plan
-from gentoomuch_portage.portage_adapter import apart, binpkgs, front, injecting, ondemand, sifting, unmasking
+from gentoomuch_portage.portage_adapter import apart, binpkgs, fetched, front, injecting, ondemand, sifting, unmasking
 from gentoomuch_portage.portage_adapter.binpkgs import Reject
 from gentoomuch_portage.portage_adapter.swap import environment
 from gentoomuch_portage.settings import Settings
@@ -33,6 +33,8 @@ def gm_run_emerge(plan: Plan, settings: Settings, reject: Reject) -> int:
         around.enter_context(binpkgs.recorded(partial(_needed, settings.cache)))
         heading = f"CPU features or user patches; profile {plan.profile} has {plan.cpu or 'no -march'}"
         around.enter_context(sifting.sifted(reject, heading))
+        if plan.audit == "yes":
+            around.enter_context(fetched.judged(reject))
         if granted.possible:
             unmask = unmasking.unmasking(granted.against, granted.grant, granted.settle, profile=plan.profile)
             around.enter_context(unmask)

@@ -24,6 +24,7 @@ class Held(NamedTuple):
 
 
 _FILTER = "refusing binary packages that the CPU cannot run"
+_FETCHED = "reading the machine code of a fetched package before it is merged"
 _RECORD = "recording in each package what it needs"
 _PATCHES = "knowing which user patches a package gets"
 _BY_NAME = "reading and writing the index of binary packages by name"
@@ -58,6 +59,9 @@ NAMES = (
     Held("portage.package.ebuild.doebuild", "_post_src_install_write_metadata", ("settings",), _RECORD),
     Held("portage.package.ebuild._config.UserPatches", "UserPatches._query", ("self", "func", "key"), _PATCHES),
     Held("portage.package.ebuild._config.UserPatches", "UserPatches.__contains__", ("self", "key"), _PATCHES),
+    Held("_emerge.Binpkg", "Binpkg._verifier_exit", ("self", "verifier"), _FETCHED),
+    Held("_emerge.Binpkg", "Binpkg._async_unlock_builddir", ("self", "returncode"), _FETCHED),
+    Held("_emerge.Binpkg", "Binpkg._fetched_pkg", (), _FETCHED),
     Held("portage.gpkg", "gpkg._verify_binpkg", ("self", "metadata_only"), "telling whether packages are signed"),
     Held("portage.util", "getconfig", ("mycfg", "allow_sourcing", "expand", "recursive"), "reading make.conf"),
     Held("portage.util", "_recursive_file_list", ("path",), "reading configuration directories in Portage's order"),

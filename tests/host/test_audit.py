@@ -5,6 +5,7 @@ import re
 
 import pytest
 from repacking import instance
+from serving import serving
 
 from gentoomuch_portage.embedded import Host
 
@@ -196,3 +197,22 @@ def test_dispatched_code_beyond_the_cpu_clears_no_package_that_tells_no_flags(ho
 
     assert "[ebuild" in ended.out
     assert "does not tell its flags; its machine code has avx avx2" in ended.out + ended.err
+
+
+@pytest.mark.parametrize("features", ["parallel-fetch", "-parallel-fetch"])
+def test_a_foreign_package_beyond_the_cpu_is_refused_before_it_is_merged(host: Host, on, built, tmp_path, features):
+    built("loops", flags="-mavx2", more="RESTRICT=strip")
+    assert on("gm-emerge", "--gm-profile=old", "-q", "--buildpkgonly", "libgreet").status == 0
+    host.pkgdir.rename(tmp_path / "www")
+    host.profile("old", AUDITED)
+    with serving(tmp_path / "www") as server:
+        env = {"PORTAGE_BINHOST": server.url, "FEATURES": features}
+        first = on("gm-emerge", "--gm-profile=old", "--getbinpkgonly", "--keep-going", "loops", "libgreet", **env)
+        again = on("gm-emerge", "--gm-profile=old", "-pg", "loops", **env)
+
+    assert first.status == 1
+    assert re.search(r"!!! =app-demo/loops-1\.0-1 is not merged: its machine code needs avx, avx2 in ", first.err)
+    assert [path.name for path in host.vdb.glob("*-demo/*")] == ["libgreet-1.0"]
+    assert not list(host.pkgdir.rglob("*.partial"))
+    assert "[ebuild" in again.out
+    assert "=app-demo/loops-1.0-1 its machine code needs avx, avx2" in again.err
