@@ -65,7 +65,11 @@ class Asking:
 
     def dead(self, url: str) -> bool:
         """Whether the binhost of a URL has been found dead in this run."""
-        return refused.silent(self._folder, url)
+        return bool(refused.silent(self._folder, url))
+
+    def refused(self, place: Place) -> str:
+        """Why a package was refused; empty where it was not."""
+        return refused.against(self._folder, place)
 
     def _alive(self, policy: Policy) -> bool:
         pools = _pools(policy.timeout)

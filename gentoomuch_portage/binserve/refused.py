@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,8 @@ def remember(folder: Path, place: Place, cpv: str, why: str, *, lasting: bool) -
 
 def dead(folder: Path, url: str, why: str) -> None:
     """Refuse all of a binhost in this run."""
-    told = {"below": url, "url": url, "cpv": "", "why": why, "at": int(time.time()), "fresh": os.getpid()}
-    files.write(
-        folder / f"{hashlib.sha256(url.encode()).hexdigest()[:24]}.json", json.dumps({**told, "run": os.getpid()})
-    )
+    told = {"cpv": "", "url": url, "why": why, "at": int(time.time()), "fresh": os.getpid(), "run": os.getpid()}
+    files.write(folder / f"dead-{hashlib.sha256(url.encode()).hexdigest()[:24]}.json", json.dumps(told))
 
 
 def against(folder: Path, place: Place) -> str:
@@ -40,16 +39,13 @@ def against(folder: Path, place: Place) -> str:
     told = _read(_file(folder, place))
     if told and told.get("run", os.getpid()) == os.getpid():
         return f"{told['why']}, when it was last tried"
-    return next((one["why"] for one in _all(folder) if one.get("below") and _below(place.url, one)), "")
+    return silent(folder, place.url)
 
 
-def _below(url: str, one: dict[str, Any]) -> bool:
-    return bool(one["run"] == os.getpid() and url.startswith(f"{one['below']}/"))
-
-
-def silent(folder: Path, url: str) -> bool:
-    """Whether the binhost that a URL lies below is dead in this run."""
-    return any(one.get("below") and _below(url, one) for one in _all(folder))
+def silent(folder: Path, url: str) -> str:
+    """Why the binhost that a URL lies below is dead in this run; empty where it is not."""
+    found = [_read(file) for file in folder.glob("dead-*.json")]
+    return next((one["why"] for one in found if one["run"] == os.getpid() and url.startswith(f"{one['url']}/")), "")
 
 
 def fresh(folder: Path) -> list[dict[str, Any]]:
@@ -68,6 +64,8 @@ def forget(folder: Path) -> None:
     for file in _files(folder):
         if _read(file).get("run", os.getpid()) != os.getpid():
             file.unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.rmdir()  # where nothing is left; most runs look no further
 
 
 def _file(folder: Path, place: Place) -> Path:
@@ -77,10 +75,6 @@ def _file(folder: Path, place: Place) -> Path:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.json")) if folder.is_dir() else []
-
-
-def _all(folder: Path) -> list[dict[str, Any]]:
-    return [told for file in _files(folder) if (told := _read(file))]
 
 
 def _read(file: Path) -> dict[str, Any]:

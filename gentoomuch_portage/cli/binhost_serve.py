@@ -167,8 +167,8 @@ def _sign(settings: Settings, args: argparse.Namespace) -> int:
     root, published = _root(args.folder)
     if published:
         raise BadUsage("gentoomuch binhost sign", f"{root} is published, and never changes: sign before publishing")
-    _sign_all(root, settings, keys.key(settings), again=args.all, quiet=args.quiet)
-    return int(any(map(shelf.unsigned, shelf.packages(root))))
+    before = sum(1 for one in shelf.packages(root) if args.all or shelf.unsigned(one))
+    return int(_sign_all(root, settings, keys.key(settings), again=args.all, quiet=args.quiet) < before)
 
 
 def _add_key(parser: Parser) -> None:

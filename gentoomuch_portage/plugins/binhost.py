@@ -50,7 +50,7 @@ def gm_run_emerge(plan: Plan, settings: Settings) -> Iterator[None]:
     from gentoomuch_portage.portage_adapter import binhosts
 
     one = asking.Asking(settings, plan.profile)
-    with binhosts.asked(one.cache, one.bring, one.failed, one.dead):
+    with binhosts.asked(one.cache, one.bring, one.failed, one.dead, one.refused):
         return (yield)
 
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gentoomuch_portage.portage_adapter.binpkgs import Place
+from gentoomuch_portage.portage_adapter.binpkgs import Place, place_of
 from gentoomuch_portage.portage_adapter.swap import swapped
 
 
@@ -37,17 +37,22 @@ def known(host: Path) -> Known:
 Bring = Callable[[str, Path], str | None]
 """``bring(url, place)``: bring the index there up to date. None: Portage is to ask itself. Empty: it is there now.
 Anything else: why nothing is taken from that binhost."""
+Withheld = dict[Any, Any]
+"""Portage's key of an instance -> its entry in the index."""
 Failed = Callable[[Place, str, str], None]
 """``failed(place, cpv, why)``: a package of a binhost could not be had, or was refused."""
 
 
 @contextmanager
-def asked(cache: Path, bring: Bring, failed: Failed, dead: Callable[[str], bool]) -> Iterator[None]:
+def asked(
+    cache: Path, bring: Bring, failed: Failed, dead: Callable[[str], bool], refused: Callable[[Place], str]
+) -> Iterator[None]:
     """As long as the block runs, ask for the indexes of binhosts ourselves, and hear of packages that fail.
 
     Args:
         cache: indexes are kept there, each below a name that all of its URL makes.
         dead: whether the binhost of a URL is not to be asked any more.
+        refused: why a package was refused; empty where it was not. It makes way for the same one of another binhost.
     """
     from _emerge.Binpkg import Binpkg
     from _emerge.BinpkgFetcher import _BinpkgFetcherProcess
@@ -55,8 +60,10 @@ def asked(cache: Path, bring: Bring, failed: Failed, dead: Callable[[str], bool]
 
     tree = bintree.binarytree
     with ExitStack() as held:
-        populate = _populating(tree._populate_remote_repo, bintree, cache, bring)
-        held.enter_context(swapped(tree, "_populate_remote_repo", populate))
+        withheld: Withheld = {}
+        one = _populating(tree._populate_remote_repo, bintree, cache, bring)
+        held.enter_context(swapped(tree, "_populate_remote_repo", _withholding(one, withheld, refused)))
+        held.enter_context(swapped(tree, "_populate_remote", _giving_back(tree._populate_remote, withheld)))
         held.enter_context(swapped(_BinpkgFetcherProcess, "_start", _continuing(_BinpkgFetcherProcess._start, dead)))
         places: dict[str, Place] = {}
         for name, wrap in (("_fetcher_exit", _fetched), ("_verifier_exit", _verified), ("_unpack_metadata", _unpacked)):
@@ -74,6 +81,40 @@ def _populating(plain: Callable[..., None], bintree: Any, cache: Path, bring: Br
             if why:
                 return
             plain(self, repo, getbinpkg_refresh and why is None, *args, **named)
+
+    return populated
+
+
+def _withholding(
+    plain: Callable[..., None], withheld: Withheld, refused: Callable[[Place], str]
+) -> Callable[..., None]:
+    """Of equal packages Portage knows that of the first binhost alone; a refused one must not stand before the next."""
+
+    @functools.wraps(plain)
+    def populated(self: Any, *args: Any, **named: Any) -> None:
+        before = set(self._remotepkgs)
+        plain(self, *args, **named)
+        for key in [key for key in self._remotepkgs if key not in before]:
+            entry = self._remotepkgs[key]
+            if refused(place_of(entry)):
+                self.dbapi.cpv_remove(entry["CPV"])
+                withheld.setdefault(key, self._remotepkgs.pop(key))
+
+    return populated
+
+
+def _giving_back(plain: Callable[..., None], withheld: Withheld) -> Callable[..., None]:
+    """What no other binhost has is on offer after all, so that the resolver can tell why it is not taken."""
+
+    @functools.wraps(plain)
+    def populated(self: Any, *args: Any, **named: Any) -> None:
+        withheld.clear()
+        plain(self, *args, **named)
+        for key, entry in withheld.items():
+            if key not in self._remotepkgs and not self.dbapi.cpv_exists(entry["CPV"]):
+                self._remotepkgs[key] = entry
+                self.dbapi.cpv_inject(entry["CPV"])
+        withheld.clear()
 
     return populated
 

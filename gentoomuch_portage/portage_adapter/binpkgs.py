@@ -90,7 +90,12 @@ def shown(pkg: Any) -> Binpkg:
 
 
 def _place(tree: Any, cpv: Any) -> Place:
-    entry = tree._remotepkgs[tree.dbapi._instance_key(cpv)]
+    return place_of(tree._remotepkgs[tree.dbapi._instance_key(cpv)])
+
+
+def place_of(entry: Any) -> Place:
+    """Where a package lies that an index of a binhost tells of."""
+    cpv = entry["CPV"]
     base, path = entry.get("BASE_URI", ""), entry.get("PATH") or f"{cpv}.tbz2"
     size = str(entry.get("SIZE") or cpv.file_size or 0)
     digests = tuple((kind, entry[kind]) for kind in ("SHA512", "SHA256", "SHA1", "MD5") if entry.get(kind))

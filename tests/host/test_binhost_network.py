@@ -1,0 +1,112 @@
+"""A client and its binhost: what it trusts, what it refuses, and where it turns then."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from binhosting import flipped, installed, machine, open_folder, package, published, said, serving
+
+from gentoomuch_portage.embedded import Host
+
+if not shutil.which("gpg"):
+    pytest.skip("gpg is not installed", allow_module_level=True)
+pytest.importorskip("aiohttp")
+PKG = "dev-demo/libgreet"
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Path]:
+    """A folder that all may enter."""
+    with open_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def server(place: Path) -> Host:
+    """A host that has built one package, unsigned."""
+    host = machine(place / "s")
+    said(host, "emerge", "-B1q", PKG)
+    return host
+
+
+@pytest.fixture(scope="module")
+def tree(place: Path, server: Host) -> tuple[Path, str]:
+    """What it has, signed, as a static tree, and the fingerprint."""
+    return place / "www", published(server, place / "www")
+
+
+@pytest.fixture
+def client(place: Path, request: pytest.FixtureRequest) -> Iterator[Host]:
+    """Another host."""
+    host = machine(place / "c")
+    yield host
+    shutil.rmtree(host.folder)
+
+
+def test_one_command_on_each_side_and_both_emerges_install_with_signatures_verified(server: Host, client: Host):
+    with serving(server) as command:
+        said(client, *command, "--system", "--yes")
+        by_us = said(client, "gm-emerge", "-gKq1", PKG, GM_PROFILE="box")
+        taken = installed(client)
+        shutil.rmtree(client.vdb / "dev-demo")
+        shutil.rmtree(client.eprefix / "var/cache/binhost")
+        by_emerge = said(client, "emerge", "-gKq1", PKG)
+
+    assert taken == installed(client) == {f"{PKG}-1.0"}, by_us + by_emerge
+    toml = (client.config / "gentoomuch.toml").read_text()
+    assert f'key = "{command[-1]}"' in toml
+
+
+def test_a_package_that_is_not_what_the_index_tells_of_is_refused(
+    tree: tuple[Path, str], place: Path, server: Host, client: Host
+):
+    www, key = shutil.copytree(tree[0], place / "flipped"), tree[1]
+    with serving(server, www, "--no-sign") as command:
+        said(client, *command, "--fingerprint", key)
+        flipped(package(www), 9000)
+        told = said(client, "gm-emerge", "-gK1", PKG, GM_PROFILE="box", ok=False)
+
+    assert f"{PKG}-1.0 is not taken: it is not the file that its index tells of" in told
+    assert installed(client) == set()
+
+
+def test_an_index_that_its_key_did_not_sign_is_refused_and_named(
+    tree: tuple[Path, str], place: Path, server: Host, client: Host
+):
+    www, key = shutil.copytree(tree[0], place / "index"), tree[1]
+    with serving(server, www, "--no-sign") as command:
+        said(client, *command, "--fingerprint", key)
+        flipped(www / "Packages", (www / "Packages").read_bytes().index(b"SHA1: ") + 8)
+        told = said(client, "gm-emerge", "-gK1", PKG, GM_PROFILE="box", ok=False)
+
+    assert f"the index of {command[-1]} is refused: it is not what its key signed" in told
+    assert installed(client) == set()
+
+
+def test_a_key_that_was_altered_or_is_another_one_is_refused(
+    tree: tuple[Path, str], place: Path, server: Host, client: Host
+):
+    www, key = shutil.copytree(tree[0], place / "key"), tree[1]
+    with serving(server, www, "--no-sign") as command:
+        other = said(client, *command, "--fingerprint", key[::-1], ok=False)
+        unconfirmed = said(client, *command, ok=False)
+        flipped(www / "key.asc", 120)
+        altered = said(client, *command, "--fingerprint", key, ok=False)
+
+    assert f"it is {key}, and {key[::-1]} was asked for" in other
+    assert "nobody confirmed that the key" in unconfirmed
+    assert "it shows no valid key" in altered
+    assert not (client.config / "keys").exists()
+
+
+def test_a_binhost_that_is_dead_is_waited_for_once_and_the_ebuild_taken(
+    tree: tuple[Path, str], server: Host, client: Host
+):
+    with serving(server, tree[0], "--no-sign") as command:
+        said(client, *command, "--fingerprint", tree[1])
+
+    told = said(client, "gm-emerge", "-pg", PKG, GM_PROFILE="box")
+
+    assert told.count("cannot be reached: nothing is taken from it in this run") == 1
+    assert "[ebuild" in told
