@@ -1,6 +1,7 @@
 """``gentoomuch binhost index`` and the index by name, with real Portage."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -51,6 +52,10 @@ def text(folder: Path) -> tuple[list[str], list[str]]:
     """Header and entries; Portage puts instances of one cpv in the order in which the file system lists them."""
     header, _, body = (folder / "Packages").read_text().partition("\n\n")
     return [line for line in header.split("\n") if not line.startswith("TIMESTAMP")], sorted(body.split("\n\n"))
+
+
+def timeless(out: str) -> str:
+    return re.sub(r"took [\d.]+ s", "took some time", out)
 
 
 def test_the_index_is_what_emaint_writes(stocked: Host, on):
@@ -134,7 +139,7 @@ def test_emerge_says_the_same_by_name(stocked: Host, on, words):
 
     whole = on("gm-emerge", "--gm-profile=old", *words.split())
 
-    assert (by_name.status, by_name.out, by_name.err) == (whole.status, whole.out, whole.err)
+    assert (by_name.status, timeless(by_name.out), by_name.err) == (whole.status, timeless(whole.out), whole.err)
 
 
 def test_what_is_built_for_a_profile_comes_into_all_parts_of_the_index(stocked: Host, on):
