@@ -1,9 +1,15 @@
-"""Worlds for tests on a host: packages whose machine code is looked at."""
+"""Worlds for tests on a host: packages whose machine code is looked at, and instances of one by the dozen."""
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from instances import PKG, TEN
+from repacking import Changes, instance
 
+from gentoomuch_portage import embedded
 from gentoomuch_portage.embedded import Host
 from gentoomuch_portage.embedded.host import write
 
@@ -123,3 +129,48 @@ def loops(host: Host) -> Loops:
         write(package / "files/Makefile", _MAKEFILE.format(flags=flags))
 
     return lay
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One real package of each format."""
+    host = embedded.make(tmp_path_factory.mktemp("built") / "host")
+    found = {}
+    for form, suffix in (("xpak", ".xpak"), ("gpkg", ".gpkg.tar")):
+        argv = [Path(sys.executable).parent / "emerge", "-B1q", PKG]
+        subprocess.run(argv, env=host.env(BINPKG_FORMAT=form, BINPKG_COMPRESS="zstd"), check=True, capture_output=True)
+        (found[form],) = (host.pkgdir / PKG).glob(f"*{suffix}")
+    return found
+
+
+@pytest.fixture(params=["gpkg", "xpak"])
+def form(request: pytest.FixtureRequest) -> str:
+    """Each format."""
+    return request.param
+
+
+@pytest.fixture
+def fill(host: Host, on, built, form) -> Callable[..., Path]:
+    """Makes a PKGDIR of instances, the newest first."""
+
+    def make(folder: Path, all_of: tuple[Changes, ...] = TEN, *, first: int = 1) -> Path:
+        for number, changes in enumerate(reversed(all_of)):
+            instance(built[form], folder, first + number, changes)
+        ended = on("emaint", "binhost", "--fix", PKGDIR=str(folder))
+        assert ended.status == 0, ended.err
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def emerge(host: Host, on) -> Callable[..., tuple[int, str]]:
+    """Runs gm-emerge for a machine of x86-64: its status, and all that it says."""
+    host.profile("old", 'cpu = "x86-64"\nlayers = ["old"]\n', {"old/make.conf": 'CFLAGS="-O2"\n'})
+    host.profile("plain", 'cpu = "x86-64"\n[binpkg]\nuse = false\n')
+
+    def run(*words: str, profile: str = "old", **env: str) -> tuple[int, str]:
+        ended = on("gm-emerge", f"--gm-profile={profile}", *words, **env)
+        return ended.status, ended.out + ended.err
+
+    return run

@@ -1,86 +1,20 @@
 """Ten instances of one package, of which the CPU runs only the fourth: by every way in which emerge takes packages."""
 
 import json
-import os
 import re
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from instances import FITS, NATIVE, PKG, REASONS, SILENT, TEN, V4, chosen, refused
 from nginxes import nginx
-from repacking import Changes, instance
+from repacking import instance
 from serving import Server, serving
 
-from gentoomuch_portage import embedded
 from gentoomuch_portage.embedded import Host
 
-BIN = Path(os.sys.executable).parent
 SHIPPED = Path(__file__).parents[2] / "etc/portage/sets.conf/gentoomuch.conf"
-PKG = "dev-demo/libgreet"
-V4: Changes = {"CFLAGS": "-O2 -march=x86-64-v4", "CXXFLAGS": "-O2 -march=x86-64-v4"}
-NATIVE: Changes = {"CFLAGS": "-O2 -march=native", "CXXFLAGS": "-O2"}
-SILENT: Changes = {"CFLAGS": None, "CXXFLAGS": None}
-HOSTILE: Changes = {"CFLAGS": "-O2\0"}
-ABI: Changes = {"CFLAGS": "-O2 -m32", "CXXFLAGS": "-O2"}
-FITS: Changes = {"CFLAGS": "-O2 -march=x86-64", "CXXFLAGS": "-O2 -march=x86-64"}
-TEN = (V4, NATIVE, SILENT, FITS, V4, ABI, HOSTILE, FITS, V4, V4)
-"""The newest first; of the two that fit the fourth is the one to take."""
-REASONS = {
-    10: r"needs avx512f, .* \(-march=x86-64-v4\)",
-    9: r"it was built with -march=native and does not record what that was",
-    8: r"it does not tell its flags",
-    6: r"needs avx512f",
-    5: r"is of another ABI",
-    4: r"its CFLAGS holds control characters",
-}
-"""BUILD_ID -> why it is refused."""
-
-
-@pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """One real package of each format."""
-    host = embedded.make(tmp_path_factory.mktemp("built") / "host")
-    found = {}
-    for form, suffix in (("xpak", ".xpak"), ("gpkg", ".gpkg.tar")):
-        argv = [BIN / "emerge", "-B1q", PKG]
-        subprocess.run(argv, env=host.env(BINPKG_FORMAT=form, BINPKG_COMPRESS="zstd"), check=True, capture_output=True)
-        (found[form],) = (host.pkgdir / PKG).glob(f"*{suffix}")
-    return found
-
-
-@pytest.fixture(params=["gpkg", "xpak"])
-def form(request: pytest.FixtureRequest) -> str:
-    """Each format."""
-    return request.param
-
-
-@pytest.fixture
-def fill(host: Host, on, built, form) -> Callable[..., Path]:
-    """Makes a PKGDIR of instances, the newest first."""
-
-    def make(folder: Path, all_of: tuple[Changes, ...] = TEN, *, first: int = 1) -> Path:
-        for number, changes in enumerate(reversed(all_of)):
-            instance(built[form], folder, first + number, changes)
-        ended = on("emaint", "binhost", "--fix", PKGDIR=str(folder))
-        assert ended.status == 0, ended.err
-        return folder
-
-    return make
-
-
-@pytest.fixture
-def emerge(host: Host, on) -> Callable[..., tuple[int, str]]:
-    """Runs gm-emerge for a machine of x86-64: its status, and all that it says."""
-    host.profile("old", 'cpu = "x86-64"\nlayers = ["old"]\n', {"old/make.conf": 'CFLAGS="-O2"\n'})
-    host.profile("plain", 'cpu = "x86-64"\n[binpkg]\nuse = false\n')
-
-    def run(*words: str, profile: str = "old", **env: str) -> tuple[int, str]:
-        ended = on("gm-emerge", f"--gm-profile={profile}", *words, **env)
-        return ended.status, ended.out + ended.err
-
-    return run
 
 
 @pytest.fixture(params=["range", "no range", "nginx"])
@@ -93,17 +27,6 @@ def binhost(request: pytest.FixtureRequest, tmp_path: Path, fill) -> Iterator[st
         else:
             mode = "" if request.param == "range" else request.param
             yield stack.enter_context(serving(tmp_path / "www", mode)).url + "/packages"
-
-
-def chosen(said: str) -> list[str]:
-    """What would be merged: ``binary 7``, ``ebuild``."""
-    found = re.findall(rf"^\[(\w+) .*?\] {PKG}-1\.0(?:-(\d+))?", said, re.M)
-    return [f"{kind} {build_id}".strip() for kind, build_id in found]
-
-
-def refused(said: str) -> dict[int, str]:
-    """BUILD_ID -> reason, as Portage's block tells."""
-    return {int(number): why for number, why in re.findall(rf"^    ={PKG}-1\.0-(\d+) (.*)$", said, re.M)}
 
 
 @pytest.mark.parametrize("word", ["-pk", "-pK"])
@@ -281,61 +204,3 @@ def test_autounmask_brings_nothing_back_that_the_cpu_cannot_run(host: Host, fill
 
     assert chosen(said) == ["binary 7"]
     assert "=dev-demo/libgreet-1.0" in said
-
-
-def test_what_is_for_another_chost_or_libc_is_refused_and_why_says_so(host: Host, fill, emerge, on):
-    chost = embedded.host.arch()[1]
-    other = chost.replace("-pc-", "-other-").replace("-unknown-", "-other-")
-    musl = "amd64 elibc_musl kernel_linux"
-    fill(host.pkgdir, ({**FITS, "CHOST": other}, {**FITS, "USE": musl}, FITS))
-
-    _, said = emerge("-pK", PKG)
-    found = json.loads(on("gentoomuch", "binpkg", "why", PKG, "--profile", "old", "--json").out)
-
-    reasons = {3: f"is for {other}, not for {chost}", 2: "is for musl, not for glibc"}
-    assert chosen(said) == ["binary 1"]
-    assert refused(said) == reasons
-    assert {one["build_id"]: one["reason"] for one in found if one["code"] == "abi"} == reasons
-
-
-def test_another_chost_that_the_configuration_accepts_is_taken(host: Host, fill, emerge):
-    chost = embedded.host.arch()[1]
-    fill(host.pkgdir, ({**FITS, "CHOST": f"{chost}-ours"},))
-    host.write("make.conf", f'{(host.etc / "make.conf").read_text()}\nACCEPT_CHOSTS="{chost} .*-ours"\n')
-
-    assert chosen(emerge("-pK", PKG)[1]) == ["binary 1"]
-
-
-@pytest.fixture
-def interrupted(host: Host, fill, emerge, built, form, on) -> None:
-    """A list of --resume with a binary package on it that another one has taken the place of, for newer CPUs."""
-    fill(host.pkgdir, (FITS,))
-    stuck = host.repository / "app-demo/stuck/stuck-1.ebuild"
-    stuck.parent.mkdir(parents=True)
-    stuck.write_text(
-        'EAPI=8\nSLOT=0\nKEYWORDS="amd64"\nsrc_unpack() { mkdir -p "${S}"; }\nsrc_compile() { die stuck; }\n'
-    )
-    status, said = emerge("--jobs=1", "-k", "app-demo/stuck", PKG, FEATURES="-buildpkg")
-    assert status == 1, said
-    instance(built[form], host.pkgdir, 1, V4)
-    on("emaint", "binhost", "--fix")
-
-
-def test_resume_takes_nothing_that_the_cpu_cannot_run_and_fails_for_that(host: Host, interrupted, emerge):
-    pretended, told = emerge("-pv", "--resume", "--skipfirst")
-    status, said = emerge("--quiet", "--keep-going", "--resume", "--skipfirst")
-
-    assert (pretended, status) == (1, 1), said
-    assert not list(host.vdb.glob("dev-demo/libgreet-*"))
-    assert re.search(REASONS[10], refused(said)[1])
-    assert [text.count("have been ignored due to") for text in (told, said)] == [1, 1]
-
-
-def test_resume_goes_on_with_another_instance_that_fits(host: Host, interrupted, emerge, built, form, on):
-    instance(built[form], host.pkgdir, 2, FITS)
-    on("emaint", "binhost", "--fix")
-
-    status, said = emerge("--resume", "--skipfirst")
-
-    assert status == 0, said
-    assert (host.vdb / PKG).with_name("libgreet-1.0").joinpath("BUILD_ID").read_text().strip() == "2"

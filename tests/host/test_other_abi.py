@@ -1,0 +1,31 @@
+"""Binary packages for another CHOST or another libc."""
+
+import json
+
+from instances import FITS, PKG, chosen, refused
+
+from gentoomuch_portage import embedded
+from gentoomuch_portage.embedded import Host
+
+
+def test_what_is_for_another_chost_or_libc_is_refused_and_why_says_so(host: Host, fill, emerge, on):
+    chost = embedded.host.arch()[1]
+    other = chost.replace("-pc-", "-other-").replace("-unknown-", "-other-")
+    musl = "amd64 elibc_musl kernel_linux"
+    fill(host.pkgdir, ({**FITS, "CHOST": other}, {**FITS, "USE": musl}, FITS))
+
+    _, said = emerge("-pK", PKG)
+    found = json.loads(on("gentoomuch", "binpkg", "why", PKG, "--profile", "old", "--json").out)
+
+    reasons = {3: f"is for {other}, not for {chost}", 2: "is for musl, not for glibc"}
+    assert chosen(said) == ["binary 1"]
+    assert refused(said) == reasons
+    assert {one["build_id"]: one["reason"] for one in found if one["code"] == "abi"} == reasons
+
+
+def test_another_chost_that_the_configuration_accepts_is_taken(host: Host, fill, emerge):
+    chost = embedded.host.arch()[1]
+    fill(host.pkgdir, ({**FITS, "CHOST": f"{chost}-ours"},))
+    host.write("make.conf", f'{(host.etc / "make.conf").read_text()}\nACCEPT_CHOSTS="{chost} .*-ours"\n')
+
+    assert chosen(emerge("-pK", PKG)[1]) == ["binary 1"]
