@@ -50,20 +50,19 @@ def _add_atom(parser: Parser) -> None:
 def _matching(settings: Settings, args: argparse.Namespace) -> tuple[str, tuple[Entry, ...]]:
     profile = profile_named(settings, args)
     entries = ledger.read(settings.state, profile)
-    asked = args.atom.lstrip("=~<>")
-    found = tuple(one for one in entries if asked in _names(one.atom))
+    asked = {args.atom, args.atom.lstrip("=~<>")}
+    found = tuple(one for one in entries if asked & _names(one.atom))
     if not found:
         raise NotUnmasked(args.atom, profile, [one.atom for one in entries])
     return profile, found
 
 
 def _names(atom: str) -> set[str]:
-    """All that a user may call an entry: ``cat/pkg-1.0``, ``pkg-1.0``, ``cat/pkg``, ``pkg``."""
+    """All that a user may call an entry: as it is written, ``cat/pkg-1.0``, ``pkg-1.0``, ``cat/pkg``, ``pkg``."""
     from gentoomuch_portage.portage_adapter import query
 
-    cpv = atom.lstrip("=")
-    cp = query.package_of(cpv)
-    return {cpv, cpv.partition("/")[2], cp, cp.partition("/")[2]}
+    cpv, cp = atom.lstrip("=~<>").partition(":")[0], query.atom_key(atom)
+    return {atom, cpv, cpv.partition("/")[2], cp, cp.partition("/")[2]}
 
 
 def _why(settings: Settings, args: argparse.Namespace) -> int:

@@ -28,16 +28,39 @@ def why_not(env: Mapping[str, str], entries: Iterable[Entry], *, installed_only:
 
 def _why_not(trees: Any, entry: Entry, *, installed_only: bool) -> str:
     """An entry serves a package that is installed in any of the roots of a run."""
-    if not any(root["vartree"].dbapi.match(entry.atom) for root in trees.values()):
+    from portage.dep import Atom
+
+    atom = Atom(entry.atom, allow_wildcard=True, allow_repo=True, allow_build_id=True)
+    installed = [cpv for root in trees.values() for cpv in _installed(root["vartree"].dbapi, atom)]
+    if not installed:
         return "it is not installed"
     if installed_only:
         return ""
     tree = trees[trees._target_eroot]
-    found = tree["porttree"].dbapi.xmatch("match-all", entry.atom)
+    found = _offered(tree["porttree"].dbapi, atom, installed)
     if not found:
         return "no repository has it any more"
     settings = tree["vartree"].settings
     return _reason(entry, found, tree["porttree"].dbapi, settings)
+
+
+def _installed(vardb: Any, atom: Any) -> list[Any]:
+    """What an atom means of what is installed; one like ``*/*::guru``, too, which Portage's own match does not take."""
+    from portage.dep import match_from_list
+
+    if not atom.extended_syntax:
+        return list(vardb.match(atom))
+    return list(match_from_list(atom, [vardb._pkg_str(cpv, None) for cpv in vardb.cpv_all()]))
+
+
+def _offered(portdb: Any, atom: Any, installed: Iterable[Any]) -> list[Any]:
+    """What an atom means in the repositories; of one that means many packages, those that are installed."""
+    from portage.dep import match_from_list
+
+    if not atom.extended_syntax:
+        return list(portdb.xmatch("match-all", atom))
+    every = [one for cp in sorted({cpv.cp for cpv in installed}) for one in portdb.xmatch("match-all", cp)]
+    return list(match_from_list(atom, every))
 
 
 def _reason(entry: Entry, found: Iterable[Any], portdb: Any, settings: Any) -> str:

@@ -193,6 +193,36 @@ def test_adopt_says_which_lines_of_a_file_are_needed_and_leaves_the_file_alone(c
     assert mine.read_text() == text
 
 
+ODD = {
+    "*/*::gm-demo": "*/*",
+    "*/three": "*/three",
+    ">=app-demo/three-1": "app-demo/three",
+    "app-demo/three:0": "three",
+    "=app-demo/three-1*": "=app-demo/three-1*",
+}
+"""What people write -> what they may call it later."""
+
+
+def test_adopt_takes_whatever_people_write(host: Host, on):
+    package(host, "app-demo/three-1.0", keywords=unstable())
+    arch = on("portageq", "envvar", "ARCH").out.strip()
+    lines = "".join(f"{atom} ~{arch}\n" for atom in (*ODD, "other-demo/*"))
+    mine = host.write("package.accept_keywords/zz-autounmask", lines)
+    host.profile("free", "")
+    assert on("emerge", "-q", "app-demo/three").status == 0
+
+    found = json.loads(on("gentoomuch", "unmask", "adopt", "--take", mine, "--profile", "free", "--json").out)
+
+    assert [one["needed"] for one in found] == [True] * len(ODD) + [False]
+    assert {one["atom"] for one in ledger_of(host, "free")} == {*ODD}
+    mine.unlink()
+    assert on("gm-emerge", "--gm-profile=free", "-p", "--gm-locked", "app-demo/three").status == 0
+    assert on("gentoomuch", "unmask", "prune", "--profile", "free", "--json").out == "[]\n"
+    for atom, name in ODD.items():
+        told = json.loads(on("gentoomuch", "unmask", "why", name, "--profile", "free", "--json").out)
+        assert atom in {one["atom"] for one in told}, name
+
+
 def test_a_repository_that_the_profile_does_not_list_is_not_unmasked_from(chain: Host, on, tmp_path: Path):
     other = tmp_path / "other"
     (other / "profiles").mkdir(parents=True)
