@@ -27,6 +27,7 @@ _FILTER = "refusing binary packages that the CPU cannot run"
 _FETCHED = "reading the machine code of a fetched package before it is merged"
 _RECORD = "recording in each package what it needs"
 _PATCHES = "knowing which user patches a package gets"
+_UNMASK = "unmasking what the profile allows, and nothing else"
 _BY_NAME = "reading and writing the index of binary packages by name"
 NAMES = (
     Held("_emerge.main", "emerge_main", ("args",), "gm-emerge itself"),
@@ -62,6 +63,14 @@ NAMES = (
     Held("_emerge.Binpkg", "Binpkg._verifier_exit", ("self", "verifier"), _FETCHED),
     Held("_emerge.Binpkg", "Binpkg._async_unlock_builddir", ("self", "returncode"), _FETCHED),
     Held("_emerge.Binpkg", "Binpkg._fetched_pkg", (), _FETCHED),
+    Held("_emerge.actions", "_resolve_in_process", ("emerge_config", "spinner", "myparams"), _UNMASK),
+    Held("_emerge.actions", "_reload_config", ("emerge_config", "quickpkg_direct"), _UNMASK),
+    Held("_emerge.depgraph", "_backtrack_depgraph", ("settings", "trees", "myopts", "myparams"), _UNMASK),
+    Held("_emerge.depgraph", "depgraph._pkg_visibility_check", ("self", "pkg", "autounmask_level"), _UNMASK),
+    Held("_emerge.depgraph", "depgraph._pkg_use_enabled", ("self", "pkg", "target_use"), _UNMASK),
+    Held("_emerge.depgraph", "depgraph.display_problems", ("self",), _UNMASK),
+    Held("_emerge.depgraph", "depgraph._get_dep_chain_as_comment", ("self", "pkg"), _UNMASK),
+    Held("_emerge.Scheduler", "Scheduler.merge", ("self",), _UNMASK),
     Held("portage.gpkg", "gpkg._verify_binpkg", ("self", "metadata_only"), "telling whether packages are signed"),
     Held("portage.util", "getconfig", ("mycfg", "allow_sourcing", "expand", "recursive"), "reading make.conf"),
     Held("portage.util", "_recursive_file_list", ("path",), "reading configuration directories in Portage's order"),
