@@ -40,9 +40,9 @@ def _rules(tree: Any, cpv: Any) -> tuple[bool, bool]:
         return True, False
     if "binpkg-ignore-signature" in features:
         return False, True
-    return (
-        (False, False) if repository is None else (bool(repository.verify_signature), not repository.verify_signature)
-    )
+    if repository is None:
+        return False, False
+    return bool(repository.verify_signature), not repository.verify_signature
 
 
 def _verified(path: str, settings: Any) -> tuple[str, str]:
@@ -55,10 +55,8 @@ def _verified(path: str, settings: Any) -> tuple[str, str]:
     home = settings.get("BINPKG_GPG_VERIFY_GPG_HOME", "")
     heard = StringIO()
     package = gpkg(settings, gpkg_file=path)
-    package.request_signature, package.verify_signature = (
-        False,
-        True,
-    )  # what is there is looked at, whatever FEATURES say
+    # What is there is looked at, whatever FEATURES say.
+    package.request_signature, package.verify_signature = False, True
     try:
         with redirect_stdout(heard), redirect_stderr(heard):
             package._verify_binpkg(metadata_only=True)
@@ -84,4 +82,5 @@ def _failed(said: str, error: Exception, home: str) -> tuple[str, str]:
         return "untrusted-key", f"it is signed by {status['GOODSIG']}, which {home} does not trust"
     if isinstance(error, FileNotFoundError | KeyError):
         return "unseen", f"it cannot be looked at: {error}"
-    return "bad", f"it cannot be verified: {error}"
+    # What the package holds may be quoted there, and is shown in a terminal.
+    return "bad", "it cannot be verified: " + "".join(sign if sign.isprintable() else "?" for sign in str(error)[:200])

@@ -81,6 +81,20 @@ def why(on) -> dict[int, dict]:
     return {one["build_id"]: one for one in found}
 
 
+def test_what_a_hostile_package_holds_does_not_reach_the_terminal(host: Host, on, sign: Sign):
+    host.profile("old", 'cpu = "x86-64"\n')
+    assert on("emerge", "-B1q", "dev-demo/libgreet").status == 0
+    (built,) = host.pkgdir.rglob("*.gpkg.tar")
+    content, seen = built.read_bytes(), built.stat()
+    built.write_bytes(content.replace(b"DATA image.tar", b"DATA \x1b]0;x.tar"))
+    os.utime(built, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+
+    said = on("gentoomuch", "binpkg", "why", "libgreet", "--profile", "old").out
+
+    assert "signature: it cannot be verified" in said
+    assert "\x1b" not in said
+
+
 def test_why_tells_who_signed_and_what_is_wrong_with_it(host: Host, on, sign: Sign):
     host.profile("old", 'cpu = "x86-64"\n')
     assert on("gm-emerge", "--gm-profile=old", "-q", "--buildpkgonly", "dev-demo/libgreet").status == 0
