@@ -1,0 +1,209 @@
+"""Generations of a published folder: complete or not there, and nothing that was promised disappears."""
+
+import gzip
+import hashlib
+import os
+import random
+import signal
+import time
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+from gentoomuch_portage.binhost import generations, retention
+from gentoomuch_portage.binhost.generations import NoGeneration
+from gentoomuch_portage.binhost.objects import NotAsIndexed
+from gentoomuch_portage.pkgindex import names, splice, stamp, stanza, writing
+
+HOUR = 3600.0
+
+
+def shelve(folder: Path, contents: dict[str, bytes]) -> Path:
+    """A folder of packages with a fresh index; ``a/b-1`` -> content."""
+    entries = []
+    for cpv, content in contents.items():
+        path = f"{cpv.rpartition('-')[0]}/{cpv.rpartition('/')[2]}-1.gpkg.tar"
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.exists() or file.read_bytes() != content:
+            file.write_bytes(content)
+        md5 = hashlib.md5(content).hexdigest()
+        entries.append(f"CPV: {cpv}\nMD5: {md5}\nPATH: {path}\nSIZE: {len(content)}\n\n".encode())
+    header = f"PACKAGES: {len(entries)}\nTIMESTAMP: {int(time.time())}\n\n".encode()
+    writing.follow(folder, lambda _: {}, writing.rewrite(folder, header, entries, compress=True))
+    return folder
+
+
+def publish(source: Path, top: Path, grace: float = HOUR) -> generations.Generation:
+    with generations.locked(top):
+        return generations.publish(source, top, grace=grace, finish=lambda _: None, lock=nullcontext)
+
+
+def rollback(top: Path, number: int | None = None) -> generations.Generation:
+    with generations.locked(top):
+        return generations.rollback(top, number, grace=HOUR, finish=lambda _: None)
+
+
+def retained(top: Path, **named: float) -> list[int]:
+    with generations.locked(top):
+        return retention.retained(top, **{"keep": 1, "days": 0, "grace": HOUR, **named})
+
+
+def whole(tree: Path) -> dict[str, bytes]:
+    """What clients find in a tree; every entry of its index is held against its file."""
+    text = (tree / "Packages").read_bytes()
+    assert gzip.decompress((tree / "Packages.gz").read_bytes()) == text
+    assert stamp.fresh(tree.resolve())
+    with splice.viewed(tree / "Packages") as view:
+        entries = [stanza.fields(one) for one in stanza.each(view.data[view.body :])]
+    assert sorted({stanza.name(one["CPV"].encode()) for one in entries}) == sorted(names.read(tree))
+    found = {one["CPV"]: (tree / one["PATH"]).read_bytes() for one in entries}
+    assert all(hashlib.md5(found[one["CPV"]]).hexdigest() == one["MD5"] for one in entries)
+    return found
+
+
+@pytest.fixture
+def top(tmp_path: Path) -> Path:
+    """Two generations: b/c went, d/e came, a/b is another one."""
+    top = tmp_path / "www"
+    publish(shelve(tmp_path / "one", {"a/b-1": b"one", "b/c-1": b"two", "x/y-1": b"one"}), top)
+    publish(shelve(tmp_path / "two", {"a/b-1": b"ONE!", "d/e-1": b"three", "x/y-1": b"one"}), top)
+    return top
+
+
+def test_what_is_current_is_whole(top):
+    assert whole(top / "current") == {"a/b-1": b"ONE!", "d/e-1": b"three", "x/y-1": b"one"}
+
+
+def test_what_left_the_index_can_still_be_fetched(top):
+    assert (top / "current/b/c/c-1-1.gpkg.tar").read_bytes() == b"two"
+    assert "b/c-1" not in whole(top / "current")
+
+
+def test_what_left_the_index_goes_after_its_grace(tmp_path):
+    top = tmp_path / "www"
+    publish(shelve(tmp_path / "one", {"a/b-1": b"one", "b/c-1": b"two"}), top)
+    publish(shelve(tmp_path / "two", {"a/b-1": b"one"}), top, grace=0)
+    publish(shelve(tmp_path / "three", {"a/b-1": b"one", "c/d-1": b"3"}), top)
+
+    assert not (top / "current/b").exists()
+
+
+def test_equal_contents_are_stored_once(top):
+    held = [one for one in (top / "objects").glob("??/*") if one.read_bytes() == b"one"]
+
+    assert len(held) == 1
+    assert (top / "current/x/y/y-1-1.gpkg.tar").samefile(held[0])
+    assert (top / "generations/1/a/b/b-1-1.gpkg.tar").samefile(held[0])
+
+
+def test_publishing_the_same_again_makes_no_generation(top, tmp_path):
+    assert publish(tmp_path / "two", top).number == 2
+
+
+def test_a_write_into_a_package_does_not_reach_what_is_published(top, tmp_path):
+    with (tmp_path / "two/x/y/y-1-1.gpkg.tar").open("r+b") as file:
+        file.write(b"!")
+
+    assert whole(top / "current")["x/y-1"] == b"one"
+
+
+def test_a_package_that_is_not_what_its_index_says_is_not_published(top, tmp_path):
+    (tmp_path / "two/d/e/e-1-1.gpkg.tar").write_bytes(b"THREE")
+
+    with pytest.raises(NotAsIndexed):
+        publish(tmp_path / "two", top)
+
+    assert generations.numbers(top) == [1, 2]
+    assert whole(top / "current")["d/e-1"] == b"three"
+
+
+def test_a_path_that_leads_out_of_the_folder_is_not_published(tmp_path):
+    source = shelve(tmp_path / "one", {"a/b-1": b"one"})
+    text = (source / "Packages").read_bytes().replace(b"PATH: a/b", b"PATH: a/../../b")
+    (source / "Packages").write_bytes(text)
+
+    with pytest.raises(NotAsIndexed):
+        publish(source, tmp_path / "www")
+
+
+def test_rolling_back_shows_what_was_there_with_a_younger_index(top):
+    before = (top / "current/Packages").read_bytes()
+
+    made = rollback(top)
+
+    assert (made.number, made.shows) == (3, 1)
+    assert whole(top / "current") == {"a/b-1": b"one", "b/c-1": b"two", "x/y-1": b"one"}
+    assert (top / "current/d/e/e-1-1.gpkg.tar").read_bytes() == b"three"
+    assert timestamp((top / "current/Packages").read_bytes()) > timestamp(before)
+
+
+def timestamp(text: bytes) -> int:
+    return int(stanza.fields(text.partition(b"\n\n")[0])["TIMESTAMP"])
+
+
+def test_rolling_back_twice_goes_back_two(top, tmp_path):
+    publish(shelve(tmp_path / "three", {"a/b-1": b"3"}), top)
+
+    assert [rollback(top).shows, rollback(top).shows] == [2, 1]
+    with pytest.raises(NoGeneration):
+        rollback(top)
+
+
+def test_a_generation_that_is_not_there_is_refused(top):
+    with pytest.raises(NoGeneration):
+        rollback(top, 7)
+
+
+def test_the_difference_names_what_came_went_and_changed(top):
+    rows = retention.difference(top, 1, 2)
+
+    assert [(one["change"], one["path"][:3]) for one in rows] == [("changed", "a/b"), ("gone", "b/c"), ("new", "d/e")]
+
+
+def test_a_generation_that_was_current_a_moment_ago_stays(top):
+    assert retained(top) == []
+    assert retained(top, grace=0.0) == [1]
+    assert whole(top / "current")
+    assert not [one for one in (top / "objects").glob("??/*") if one.read_bytes() == b"one!"]
+
+
+def test_young_generations_stay(top):
+    assert retained(top, days=1.0, grace=0.0) == []
+
+
+def test_contents_that_no_generation_has_any_more_are_removed(tmp_path):
+    top = tmp_path / "www"
+    publish(shelve(tmp_path / "one", {"a/b-1": b"one"}), top)
+    publish(shelve(tmp_path / "two", {"a/b-1": b"two"}), top, grace=0)
+
+    retained(top, grace=0.0)
+
+    assert [one.read_bytes() for one in (top / "objects").glob("??/*")] == [b"two"]
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("GM_TEST_KILLS", "6"))))
+def test_kill_9_leaves_a_whole_generation(top, tmp_path, seed):
+    dice = random.Random(seed)
+    source = shelve(tmp_path / "three", {f"a/b{number}-1": dice.randbytes(5000) for number in range(30)})
+    started = time.monotonic()
+    timed = tmp_path / "timed"
+    publish(source, timed)
+    took = time.monotonic() - started
+    before = whole(top / "current")
+
+    child = os.fork()
+    if not child:
+        publish(source, top)
+        os._exit(0)
+    time.sleep(dice.uniform(0, took))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+    assert whole(top / "current") in (before, whole(timed / "current"))
+    assert whole(top / "generations/1")
+    publish(source, top)
+    assert whole(top / "current") == whole(timed / "current")
+    assert retained(top, grace=0.0)
+    assert not list((top / "objects").glob(".new-*"))
