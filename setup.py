@@ -35,7 +35,10 @@ setup(
         "urllib3>=2.2",
         "backports-zstd>=1.0; python_version < '3.14'",
     ],
-    extras_require={"audit": ["iced-x86>=1.21", "pyelftools>=0.31", "rich>=13"]},
+    extras_require={
+        "audit": ["iced-x86>=1.21", "pyelftools>=0.31", "rich>=13"],
+        "isolation": ["pyseccomp>=0.1.2"],
+    },
     entry_points={
         "console_scripts": [
             "gm-emerge = gentoomuch_portage.emerge:main",

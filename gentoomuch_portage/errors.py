@@ -270,3 +270,13 @@ class MissingContainer(MachineError):
         told = f"this version cannot run emerge in {kind!r} {listed([*known, 'none'])}"
         super().__init__(told, remedy=f"{word}=none")
         self.kind = kind
+
+
+class Busy(MachineError):
+    """Somebody else is at it."""
+
+    code = "busy"
+    status = 75
+
+    def __init__(self, what: str, *, remedy: str = "") -> None:
+        super().__init__(what, remedy=remedy)

@@ -132,10 +132,23 @@ class Tree(NamedTuple):
         return f"{self.cpv} from {self.folder}"
 
 
-Part = Layer | Patches | File | Line | MakeProfile | Word | Env | Unmask | Locked | Instead | Tree | Show
+class Mounted(NamedTuple):
+    """What stands in the container that the plan is carried out in."""
+
+    kind: str
+    """bind, overlay, tmpfs, dev, proc or link."""
+    target: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.text}"
+
+
+Part = Layer | Patches | File | Line | MakeProfile | Word | Env | Unmask | Locked | Instead | Tree | Mounted | Show
 KINDS: Mapping[str, type[Any]] = {
     "layer": Layer, "patches": Patches, "file": File, "line": Line, "make_profile": MakeProfile, "word": Word,
-    "env": Env, "unmask": Unmask, "locked": Locked, "instead": Instead, "tree": Tree, "show": Show,
+    "env": Env, "unmask": Unmask, "locked": Locked, "instead": Instead, "tree": Tree, "mounted": Mounted,
+    "show": Show,
 }  # fmt: skip
 
 
@@ -167,6 +180,10 @@ class Plan:
     """``reject`` or ``accept`` a binary package that does not tell its flags."""
     audit: str = "no"
     """``yes`` where the machine code of binary packages is looked into before they are used."""
+    processes: str = "0"
+    """How many processes a user may have in a container; 0 for no limit."""
+    disk: str = ""
+    """How much may be written in a container: ``20G``; empty for as much as there is room."""
     parts: tuple[tuple[str, Part], ...] = ()
     """Each part with the name of the plugin that gave it."""
 
@@ -206,7 +223,7 @@ class Plan:
 
 _TEXTS = (
     "profile", "base", "root", "configroot", "build_configroot", "isolation", "cpu", "build_cpu", "abi", "build_abi",
-    "unknown", "audit",
+    "unknown", "processes", "disk", "audit",
 )  # fmt: skip
 
 
@@ -262,6 +279,8 @@ def make_plan(request: "Request", profile: "Profile", parts: Iterable[tuple[str,
         isolation=request.said.get("isolation") or profile.isolation,
         unknown=profile.binpkg["unknown"],
         audit="yes" if profile.binpkg["audit"] else "no",
+        processes=str(profile.container["processes"]),
+        disk=profile.container["disk"],
         parts=parts,
     )
 

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from gentoomuch_portage import tables
@@ -16,6 +17,9 @@ _BINPKG = {
     "build": True, "use": True, "remote": False, "unknown": "reject", "prefer": "newest", "audit": False, "sign": False,
 }  # fmt: skip
 
+_CONTAINER = {"processes": 0, "disk": ""}
+_SIZE = re.compile(r"([1-9][0-9]*)([KMGT]?)")
+
 
 class Profile(NamedTuple):
     """What ``profiles/NAME.toml`` says, laid over the defaults of ``gentoomuch.toml``."""
@@ -27,6 +31,8 @@ class Profile(NamedTuple):
     """Kind -> true, false, or a list of atoms."""
     binpkg: Mapping[str, Any]
     """Keys of ``[binpkg]``, all of them."""
+    container: Mapping[str, Any] = MappingProxyType(_CONTAINER)
+    """Keys of ``[container]``, all of them."""
     make_profile: str = ""
     """``default/linux/...`` or ``repo:path``; empty for the host's."""
     base: str = "host"
@@ -72,7 +78,7 @@ def read(settings: Settings, name: str) -> Profile:
         raise UnknownProfile(name, names(settings))
     said = tables.load(file, tables.PROFILE)
     merged: dict[str, Any] = {**settings.defaults, **said}
-    for table, plain in (("unmask", _UNMASK), ("binpkg", _BINPKG)):
+    for table, plain in (("unmask", _UNMASK), ("binpkg", _BINPKG), ("container", _CONTAINER)):
         merged[table] = {**plain, **settings.defaults.get(table, {}), **said.get(table, {})}
     merged.pop("binhost", None)
     for key in ("layers", "patches", "emerge"):
@@ -80,8 +86,17 @@ def read(settings: Settings, name: str) -> Profile:
     root = str(merged.get("root", "/"))
     if not root.startswith("/"):
         raise BadSetting(*_place(file, "root"), f"root = {root!r} is no absolute path", remedy='root = "/..."')
+    if (disk := str(merged["container"]["disk"])) and not _SIZE.fullmatch(disk):
+        told = f"disk = {disk!r} is no size"
+        raise BadSetting(*_place(file, "disk"), told, remedy='disk = "20G"; K, M, G and T are powers of 1024')
     merged["root"] = Path(f"/{os.path.normpath(root).lstrip('/')}")
     return Profile(name=name, file=file, **merged)
+
+
+def size(text: str) -> int:
+    """Bytes of a size like ``20G``; 0 of an empty text."""
+    found = _SIZE.fullmatch(text)
+    return int(found[1]) << 10 * " KMGT".index(found[2] or " ") if found else 0
 
 
 def host_alone(name: str) -> Profile:

@@ -26,6 +26,7 @@ PROFILE: Mapping[str, Any] = {
         "audit": bool,
         "sign": bool,
     },
+    "container": {"processes": int, "disk": str},
 }
 """Keys of ``profiles/NAME.toml``. A type; a tuple of words or types to choose from; a list of one type; a table."""
 

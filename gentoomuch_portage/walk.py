@@ -16,7 +16,7 @@ from gentoomuch_portage.dotgentoo.words import folders
 from gentoomuch_portage.errors import ProfileBeaten
 from gentoomuch_portage.events import Events
 from gentoomuch_portage.laying import lay
-from gentoomuch_portage.plan import Plan, make_plan
+from gentoomuch_portage.plan import Mounted, Plan, make_plan
 from gentoomuch_portage.portage_adapter import front, held
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
 from gentoomuch_portage.request import WORDS, Request
@@ -71,6 +71,7 @@ def _with(request: Request, settings: Settings, name: str, plugins: Iterable[tup
     plan, taking_part = prepare(request, settings, name, plugins)
     plan, locks = lay(plan, settings)
     if "explain" in request.said:
+        plan = _with_mounts(plan, settings)
         console.say(plan.to_json().rstrip() if request.said["explain"] == "json" else console.explained(plan))
         return 0
     folder = Path(plan.env["PORTAGE_TMPDIR"])
@@ -83,6 +84,17 @@ def _with(request: Request, settings: Settings, name: str, plugins: Iterable[tup
         _tell_of_altered(plan, settings)
         for lock in locks:
             os.close(lock)
+
+
+def _with_mounts(plan: Plan, settings: Settings) -> Plan:
+    """The plan with what stands in its container, where it is to be carried out in one."""
+    if plan.isolation == "none":
+        return plan
+    from gentoomuch_portage.containers import building, mounts
+
+    laid = building.mounts(plan, settings)
+    parts = tuple(("isolation", Mounted(mounts.kind(one), one.target, str(one))) for one in laid)
+    return replace(plan, parts=(*plan.parts, *parts))
 
 
 def _tell_of_altered(plan: Plan, settings: Settings) -> None:

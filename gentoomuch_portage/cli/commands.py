@@ -11,7 +11,19 @@ from gentoomuch_portage.settings import Settings
 
 def ours() -> tuple[Command, ...]:
     """Our own commands, in the order in which help lists them."""
-    from gentoomuch_portage.cli import binhost, binpkg, demo, doctor, dotgentoo, isa, patch, plugins, profile, unmask
+    from gentoomuch_portage.cli import (
+        binhost,
+        binpkg,
+        demo,
+        doctor,
+        dotgentoo,
+        freshroot,
+        isa,
+        patch,
+        plugins,
+        profile,
+        unmask,
+    )
 
     return (
         profile.COMMAND,
@@ -21,6 +33,7 @@ def ours() -> tuple[Command, ...]:
         patch.COMMAND,
         isa.COMMAND,
         dotgentoo.COMMAND,
+        freshroot.COMMAND,
         doctor.COMMAND,
         plugins.COMMAND,
         demo.COMMAND,

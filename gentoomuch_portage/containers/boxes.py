@@ -1,0 +1,104 @@
+"""The life of a box: its folder, its run, and what a killed one leaves.
+
+``cache/containers/RUN`` is locked as long as its run lives; the kernel drops the lock with the process. Mounts,
+namespaces and processes end with the process as well, so that a folder is all that can be left behind.
+"""
+
+import fcntl
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from gentoomuch_portage import files, run
+from gentoomuch_portage.containers import kinds
+from gentoomuch_portage.containers.mounts import Box
+from gentoomuch_portage.errors import MissingProgram
+
+ATOMS = {
+    "bwrap": "sys-apps/bubblewrap", "nspawn": "sys-apps/systemd", "podman": "app-containers/podman", "unshare": "",
+}  # fmt: skip
+"""The packages of Gentoo that have what a kind of container needs."""
+_PROGRAMS = {"nspawn": "systemd-nspawn"}
+_LEFT_OVER = ("root", "upper", "packages", "packages.work")
+
+
+@contextmanager
+def folder(cache: Path) -> Iterator[Path]:
+    """A folder for one box, gone afterwards.
+
+    Raises:
+        NoPrivilege: the cache cannot be written.
+    """
+    with files.fresh_folder(cache / "containers", prefix="run-") as made:
+        try:
+            yield made
+        finally:
+            clear(made)
+
+
+def start(kind: str, box: Box, *, keep: bool = False) -> run.Ran:
+    """Run a box to its end.
+
+    Args:
+        kind: unshare, bwrap, nspawn or podman.
+        keep: keep its output instead of letting it through.
+
+    Returns:
+        Its program's status: 128 + N where signal N ended it; 70 where the box could not be made, which it has
+        said on stderr.
+
+    Raises:
+        MissingProgram: the program that makes such containers is not here.
+    """
+    program = _PROGRAMS.get(kind, kind)
+    if kind in kinds.ARGV and not run.where(program):
+        raise MissingProgram(program, ATOMS[kind])
+    place = Path(box.run)
+    (place / "box.json").write_text(box.to_json(), encoding="utf-8")
+    if kind in kinds.ARGV:
+        (place / "argv").write_text("\0".join(kinds.ARGV[kind](box)), encoding="utf-8")
+    enter = [sys.executable, "-m", "gentoomuch_portage.containers.enter", kind, str(place)]
+    return run.run(enter, keep=keep, accept=())
+
+
+def clear(place: Path) -> None:
+    """Remove what a box has written; as the users that it had, where it had several."""
+    for name in _LEFT_OVER:
+        shutil.rmtree(place / name, ignore_errors=True)
+    left = [str(place / name) for name in _LEFT_OVER if (place / name).exists()]
+    if left and os.geteuid():
+        run.run([*_as_root_of_a_box(), "rm", "-rf", "--", *left], keep=True, accept=())
+
+
+def _as_root_of_a_box() -> Sequence[str]:
+    return (sys.executable, "-m", "gentoomuch_portage.containers.owner")
+
+
+def dead(cache: Path) -> list[Path]:
+    """Folders of boxes whose run is over, without their own end."""
+    found = []
+    for place in sorted((cache / "containers").glob("run-*")):
+        with suppress(OSError):
+            if _unheld(place):
+                found.append(place)
+    return found
+
+
+def _unheld(place: Path) -> bool:
+    number = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(number)
+
+
+def remove(place: Path) -> None:
+    """Remove the folder of a dead box."""
+    clear(place)
+    files.remove_unheld(place)

@@ -1,0 +1,63 @@
+"""Which box a plan needs, and the plan as it is carried out in there."""
+
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from gentoomuch_portage.containers.mounts import Bind, Box
+from gentoomuch_portage.containers.places import Places
+from gentoomuch_portage.containers.standing import OURS, PYTHON, standing, stands
+from gentoomuch_portage.containers.view import view
+from gentoomuch_portage.plan import Plan
+from gentoomuch_portage.profiles import size
+
+PLAN = f"{OURS}/plan.json"
+"""Where a box finds the plan that it carries out."""
+_HOSTS = frozenset({"ROOT", "SYSROOT"})
+
+
+class Boxed(NamedTuple):
+    """A box, and what is done in it."""
+
+    box: Box
+    plan: Plan
+
+
+def boxed(
+    plan: Plan,
+    places: Places,
+    run: Path,
+    *,
+    words: Iterable[str] = (),
+    fetching: bool = False,
+    uppers: Path | None = None,
+) -> Boxed:
+    """The box of a plan: the root itself where it stands on its own, otherwise a view of this host.
+
+    Args:
+        run: the box's own folder.
+        words: behind those of the plan.
+        fetching: with the network, and with DISTDIR and PKGDIR written for good.
+        uppers: where what is written is kept instead of in the root; a view never writes to ``/``.
+    """
+    root = Path(plan.root)
+    # What is built has to become a package, as only packages leave the box; keys for signing never get in.
+    features = f"{os.environ.get('FEATURES', '')} buildpkg binpkg-multi-instance -binpkg-signing -news".strip()
+    env = {**plan.env, "FEATURES": features}
+    inner = replace(plan, words=(*plan.words, *words), isolation="none", env=env)
+    if stands(root):
+        configroot = Path(plan.configroot)
+        box = standing(places, run, root, profile=plan.profile, configroot=configroot, fetching=fetching, uppers=uppers)
+        env = {name: value for name, value in env.items() if name not in _HOSTS} | {"PORTAGE_TMPDIR": "/var/tmp"}
+        inner = replace(inner, env=env, root="/", configroot=f"{OURS}/configroot", build_configroot="")
+        argv = (PYTHON, "-m", "gentoomuch_portage.errand", PLAN)
+    else:
+        box = view(places, run, root=root, fetching=fetching, uppers=uppers)
+        inner = replace(inner, env={**env, "PORTAGE_TMPDIR": str(places.tmpdir)})
+        argv = (sys.executable, "-m", "gentoomuch_portage.errand", PLAN)
+    mounts = (*box.mounts, Bind(str(run / "plan.json"), PLAN))
+    made = replace(box, mounts=mounts, argv=argv, processes=int(plan.processes), disk=size(plan.disk))
+    return Boxed(made, inner)

@@ -1,0 +1,124 @@
+"""Carry a plan out in boxes: fetch with the network and nothing else, build without it, then merge what is finished."""
+
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from gentoomuch_portage import console, files
+from gentoomuch_portage.containers import boxes, staging
+from gentoomuch_portage.containers.boxing import boxed
+from gentoomuch_portage.containers.layout import upper_of
+from gentoomuch_portage.containers.mounts import Mount
+from gentoomuch_portage.containers.places import Places
+from gentoomuch_portage.plan import Plan
+from gentoomuch_portage.portage_adapter import front, taking
+from gentoomuch_portage.settings import Settings
+
+_BUILDS_NOTHING = frozenset(
+    {"--pretend", "--fetchonly", "--fetch-all-uri", "--usepkgonly", "--getbinpkgonly", "--resume"}
+)
+_SUFFIXES = (".gpkg.tar", ".xpak", ".tbz2")
+_ASKED_ALREADY = ("--ask=n",)
+
+
+class Built(NamedTuple):
+    """What came of a build in boxes."""
+
+    status: int
+    """Emerge's exit status."""
+    merge: Plan | None
+    """What is left to do on the host; None where nothing is."""
+
+
+def builds(words: Sequence[str]) -> bool:
+    """Whether emerge takes a command line for one that may build something."""
+    action, options, targets = front.asked(words)
+    return not action and bool(targets) and not _BUILDS_NOTHING & options
+
+
+def build(plan: Plan, settings: Settings, kind: str, place: Path) -> Built:
+    """Fetch and build in boxes of a kind.
+
+    Args:
+        place: the boxes' own folder; what is to be merged lies there.
+
+    Raises:
+        GmError: a container cannot be made.
+    """
+    places = Places.of(plan, settings)
+    for folder in (places.pkgdir, places.distdir, places.tmpdir, settings.state, settings.cache):
+        files.ensure(folder)
+    fetched = _run(plan, places, kind, place, ("--fetchonly", "--quiet"), fetching=True)
+    if fetched:
+        return Built(fetched, None)
+    merged = _run(plan, places, kind, place, _ASKED_ALREADY)
+    taken = take_over(plan, place)
+    if taken:
+        console.tell(f"gentoomuch: {len(taken)} finished {_packages(taken)} in {places.pkgdir}")
+    if merged or plan.root != "/" or "--buildpkgonly" in front.asked(plan.words)[1]:
+        return Built(merged, None)
+    vdb = upper_of(boxed(plan, places, place).box.mounts, places.eprefix / "var/db/pkg")
+    numbered = {(one.cpv, one.built): one.build_id for one in taken}
+    new = [(cpv, numbered.get((cpv, number), number)) for cpv, number in _installed(vdb)]
+    return Built(0, _merging(plan, place / "merge", places.pkgdir, new) if new else None)
+
+
+def _packages(found: Sequence[object]) -> str:
+    return "package" if len(found) == 1 else "packages"
+
+
+def take_over(plan: Plan, place: Path) -> list[staging.Taken]:
+    """Move finished packages of a box into PKGDIR."""
+    env = {"PORTAGE_CONFIGROOT": plan.configroot, **plan.env}
+    return staging.take_over(place, lambda: taking.taker(env), console.warn)
+
+
+def mounts(plan: Plan, settings: Settings) -> tuple[Mount, ...]:
+    """What stands in the box that a plan would be carried out in."""
+    run = settings.cache / "containers" / "RUN"
+    return boxed(plan, Places.of(plan, settings), run).box.mounts
+
+
+def _run(plan: Plan, places: Places, kind: str, place: Path, words: Iterable[str], *, fetching: bool = False) -> int:
+    found = boxed(plan, places, place, words=words, fetching=fetching)
+    (place / "plan.json").write_text(found.plan.to_json(), encoding="utf-8")
+    return boxes.start(kind, found.box).status
+
+
+def _installed(upper: Path | None) -> list[tuple[str, int]]:
+    """cpv and BUILD_ID of what was merged in a box."""
+    if upper is None or not upper.is_dir():
+        return []
+    found = []
+    for file in sorted(upper.glob("*/*/PF")):
+        name, number = file.read_text(encoding="utf-8").strip(), file.with_name("BUILD_ID")
+        told = number.read_text(encoding="utf-8").strip() if number.is_file() else "0"
+        if file.parent.name == name and told.isdigit():
+            found.append((f"{file.parent.parent.name}/{name}", int(told)))
+    return found
+
+
+def _merging(plan: Plan, folder: Path, pkgdir: Path, new: Iterable[tuple[str, int]]) -> Plan:
+    """A plan that merges these packages and knows no others: they are linked into a PKGDIR of its own."""
+    for cpv, build_id in new:
+        for file in _files(pkgdir, cpv, build_id):
+            target = folder / file.relative_to(pkgdir)
+            files.ensure(target.parent)
+            try:
+                os.link(file, target)
+            except OSError:  # another file system
+                shutil.copyfile(file, target)
+    words = (*plan.words, "--usepkgonly", "--getbinpkg=n", "--buildpkg=n", *_ASKED_ALREADY)
+    features = f"{os.environ.get('FEATURES', '')} binpkg-multi-instance -buildpkg -pkgdir-index-trusted".strip()
+    env = {**plan.env, "PKGDIR": str(folder), "FEATURES": features}
+    return replace(plan, words=words, env=env, isolation="none")
+
+
+def _files(pkgdir: Path, cpv: str, build_id: int) -> list[Path]:
+    category, name = cpv.split("/")
+    below = pkgdir / category
+    numbered = [one for suffix in _SUFFIXES for one in below.glob(f"*/{name}-{build_id}{suffix}")] if build_id else []
+    return numbered or [below / f"{name}{suffix}" for suffix in _SUFFIXES if (below / f"{name}{suffix}").is_file()]

@@ -1,0 +1,82 @@
+"""Enter a box: ``python -m gentoomuch_portage.containers.enter KIND RUN``, where ``RUN/box.json`` tells of it.
+
+A program of its own, started by ``boxes``: whoever kills it kills all that is in the box, and its mounts with it.
+"""
+
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from gentoomuch_portage.containers import inside, kernel, maps, seccomp
+from gentoomuch_portage.containers.laid import lay
+from gentoomuch_portage.containers.mounts import Box, Dev, Proc
+
+_ALONE = kernel.NEWIPC | kernel.NEWUTS | kernel.NEWPID | kernel.NEWCGROUP
+
+
+def main(kind: str, run: Path) -> NoReturn:
+    """Make the box's namespaces, lay its mounts, run its program; end as that ends."""
+    kernel.die_with_parent()
+    box = Box.from_json((run / "box.json").read_text(encoding="utf-8"))
+    if kind == "unshare":
+        flags = kernel.NEWUSER | kernel.NEWNS | _ALONE | (0 if box.network else kernel.NEWNET)
+        number = kernel.fork(lambda: _first(box), mapped=maps.write, flags=flags)
+    else:
+        theirs = (run / "argv").read_text(encoding="utf-8").split("\0")
+        mapped = maps.write if kind == "bwrap" else None
+        flags = kernel.NEWNS | (kernel.NEWUSER if mapped else kernel.NEWPID)
+        number = kernel.fork(lambda: _hand_over(box, theirs), mapped=mapped, flags=flags)
+    os._exit(inside.wait(number))
+
+
+def _hand_over(box: Box, theirs: Sequence[str]) -> None:
+    """Lay the mounts and let another program make the namespaces: all below it ends with us."""
+    _be_root()
+    raise SystemExit(inside.wait(kernel.fork(lambda: _become(box, theirs))))
+
+
+def _become(box: Box, theirs: Sequence[str]) -> NoReturn:
+    kernel.mount("", "/", "", kernel.REC | kernel.PRIVATE)
+    first = os.getpid() == 1
+    if first:
+        kernel.mount("proc", "/proc", "proc", kernel.NOSUID | kernel.NODEV | kernel.NOEXEC)
+    lay(box, without=Dev | Proc)
+    if first:  # what they keep of a box below /run goes with it
+        kernel.mount("tmpfs", "/run", "tmpfs", kernel.NOSUID | kernel.NODEV, "mode=0755")
+    os.execvp(theirs[0], list(theirs))
+
+
+def _first(box: Box) -> None:
+    """Be above the first process of the box: a process that makes a pid namespace stays outside of it."""
+    _be_root()
+    raise SystemExit(inside.wait(kernel.fork(lambda: _init(box))))
+
+
+def _be_root() -> None:
+    if os.geteuid():
+        os.setresgid(0, 0, 0)
+        os.setresuid(0, 0, 0)
+        kernel.die_with_parent()  # the kernel forgets it where a process changes its user
+
+
+def _init(box: Box) -> None:
+    shut = seccomp.filtering()
+    kernel.mount("", "/", "", kernel.REC | kernel.PRIVATE)
+    new = lay(box)
+    if not box.network:
+        kernel.loopback()
+    socket.sethostname(box.hostname)
+    old = new / ".old"
+    old.mkdir(exist_ok=True)
+    kernel.pivot_root(str(new), str(old))
+    os.chdir("/")
+    kernel.unmount("/.old")
+    Path("/.old").rmdir()
+    inside.start(box, shut=shut)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

@@ -1,0 +1,94 @@
+"""A clean copy-on-write view of a profile's root, to work in: packages that are built there stay, all else vanishes."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from gentoomuch_portage import files
+from gentoomuch_portage.containers import boxes, building
+from gentoomuch_portage.containers.boxing import PLAN, Boxed, boxed
+from gentoomuch_portage.containers.mounts import Bind, Tmpfs
+from gentoomuch_portage.containers.places import Places, resolving
+from gentoomuch_portage.containers.standing import OURS
+from gentoomuch_portage.errors import Busy
+from gentoomuch_portage.plan import Plan
+from gentoomuch_portage.settings import Settings
+
+_EMERGE = """#!/bin/sh
+exec {python} -m gentoomuch_portage.errand {plan} "$@"
+"""
+_RC = """for rc in /etc/bash.bashrc /etc/bash/bashrc; do [ ! -r "$rc" ] || . "$rc"; done
+PS1='(fresh {profile}) \\u:\\w\\$ '
+"""
+
+
+def kept(settings: Settings, profile: str, name: str) -> Path:
+    """Where the changes of a fresh root that has a name are kept."""
+    return settings.state / profile / "roots" / name
+
+
+def enter(
+    plan: Plan, settings: Settings, kind: str, argv: Sequence[str] = (), *, keep: str = "", network: bool = False
+) -> tuple[int, int]:
+    """Work in a fresh root.
+
+    Args:
+        argv: a command; a shell where it is empty.
+        keep: a name under which the changes are kept, and found again.
+        network: share the host's network.
+
+    Returns:
+        The command's exit status, and how many packages were kept.
+
+    Raises:
+        Busy: somebody works in the fresh root of that name.
+        GmError: a container cannot be made.
+    """
+    places = Places.of(plan, settings)
+    for folder in (places.pkgdir, places.distdir, places.tmpdir, settings.state / plan.profile, settings.cache):
+        files.ensure(folder)
+    with ExitStack() as held:
+        place = held.enter_context(boxes.folder(settings.cache))
+        uppers = place / "upper"
+        if keep:
+            uppers = files.ensure(kept(settings, plan.profile, keep))
+            if not held.enter_context(files.owned(uppers)):
+                raise Busy(f"somebody works in the fresh root {keep!r} of {plan.profile}", remedy="take another name")
+        found = _furnished(
+            boxed(plan, places, place, uppers=uppers), place, argv, network=network, eprefix=places.eprefix
+        )
+        (place / "plan.json").write_text(found.plan.to_json(), encoding="utf-8")
+        status = boxes.start(kind, found.box).status
+        return status, len(building.take_over(plan, place))
+
+
+def _furnished(found: Boxed, place: Path, argv: Sequence[str], *, network: bool, eprefix: Path) -> Boxed:
+    """Give a box an emerge for its profile, a prompt that says where one is, and a command."""
+    box = found.box
+    programs = files.ensure(place / "bin")
+    for name in ("emerge", "gm-emerge"):
+        (programs / name).write_text(_EMERGE.format(python=box.argv[0], plan=PLAN), encoding="utf-8")
+        (programs / name).chmod(0o755)
+    (place / "bashrc").write_text(_RC.format(profile=found.plan.profile), encoding="utf-8")
+    mounts = (
+        *box.mounts,
+        Bind(str(programs), f"{OURS}/bin"),
+        Bind(str(place / "bashrc"), f"{OURS}/bashrc"),
+        *(resolving() if network else ()),
+    )
+    # A folder of the host's own is for builds that end; here it goes with the rest.
+    mounts = tuple(Tmpfs(one.target) if _building(one, found.plan) else one for one in mounts)
+    env = {**box.env, "PATH": _path(box.env["PATH"], eprefix), "PORTAGE_CONFIGROOT": found.plan.configroot}
+    shell = ("/bin/bash", "--rcfile", f"{OURS}/bashrc", "-i")
+    made = replace(box, mounts=mounts, env=env, argv=tuple(argv) or shell, network=network, hostname="fresh")
+    return found._replace(box=made)
+
+
+def _path(before: str, eprefix: Path) -> str:
+    """PATH: our emerge first, then what was installed under a prefix."""
+    return ":".join((f"{OURS}/bin", *([] if eprefix == Path("/") else [f"{eprefix}/usr/bin"]), before))
+
+
+def _building(mount: object, plan: Plan) -> bool:
+    return isinstance(mount, Bind) and mount.writable and mount.target == plan.env.get("PORTAGE_TMPDIR")

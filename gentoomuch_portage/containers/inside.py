@@ -1,0 +1,91 @@
+"""The last step into a container, the same for every kind: what is left open is shut, then the program runs.
+
+A second user namespace makes all mounts of the first ones' making unchangeable, even for the root of the box.
+"""
+
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from gentoomuch_portage.containers import kernel, seccomp
+from gentoomuch_portage.containers.mounts import Box
+
+
+def start(box: Box, *, lock: bool = True, shut: Callable[[], object] = lambda: None) -> NoReturn:
+    """Run the program of a box, as the first process of it or below that; end as it ends.
+
+    Nothing may be imported from here on: Python itself need not be in the box.
+
+    Args:
+        lock: make the second user namespace; False where the kind of container has no rights to.
+        shut: puts the filter of system calls in force.
+    """
+    flags = kernel.NEWUSER | kernel.NEWNS if lock else 0
+    users, groups = kernel.every_id()
+
+    def mapped(number: int) -> None:
+        kernel.write_maps(number, users, groups)
+
+    number = kernel.fork(lambda: _run(box, shut), mapped=mapped if lock else None, flags=flags)
+    os._exit(wait(number))
+
+
+def wait(number: int) -> int:
+    """Wait for a process, hand signals on to it, and bury others; its status, 128 + N where signal N ended it."""
+    for one in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(one, _handing_on(number))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all of us: the program answers
+    while True:
+        buried, status = os.wait()
+        if buried == number:
+            return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
+
+
+def _handing_on(number: int) -> Callable[[int, object], None]:
+    def hand_on(signalled: int, _frame: object) -> None:
+        os.kill(number, signalled)
+
+    return hand_on
+
+
+def _run(box: Box, shut: Callable[[], object]) -> NoReturn:
+    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(one, signal.SIG_DFL)
+    kernel.die_with_parent()
+    kernel.fresh_keyring()
+    if not os.geteuid():
+        kernel.drop_capabilities()
+    kernel.no_new_privileges()
+    _limit(resource.RLIMIT_NPROC, box.processes)
+    _limit(resource.RLIMIT_FSIZE, box.disk)
+    _limit(resource.RLIMIT_CORE, 0, always=True)
+    shut()
+    os.chdir(box.cwd)
+    _become(box.argv, box.env)
+
+
+def _limit(what: int, most: int, *, always: bool = False) -> None:
+    if most or always:
+        hard = resource.getrlimit(what)[1]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(what, (most, most))
+
+
+def _become(argv: Sequence[str], env: Mapping[str, str]) -> NoReturn:
+    try:
+        os.execvpe(argv[0], list(argv), dict(env))
+    except OSError as error:
+        os.write(2, f"gentoomuch: {argv[0]} cannot be started in the container: {error.strerror}\n".encode())
+        os._exit(127 if isinstance(error, FileNotFoundError) else 126)
+
+
+if __name__ == "__main__":
+    start(
+        Box.from_json(Path(sys.argv[1]).read_text(encoding="utf-8")),
+        lock=sys.argv[2:] == ["lock"],
+        shut=seccomp.filtering(),
+    )

@@ -1,0 +1,204 @@
+"""What Python 3.11 does not offer of Linux: namespaces, mounts, and a process's own chains.
+
+Each function raises OSError with what the kernel says. Source: the manual pages of section 2 that they are named by.
+"""
+
+import ctypes
+import os
+import select
+import signal
+import struct
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = (
+    0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000,
+)  # fmt: skip
+RDONLY, NOSUID, NODEV, NOEXEC, REMOUNT, BIND, MOVE, REC, PRIVATE, SLAVE = (
+    1, 2, 4, 8, 32, 4096, 8192, 16384, 1 << 18, 1 << 19,
+)  # fmt: skip
+DETACH = 2
+KEPT = (
+    "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP", "NET_BIND_SERVICE",
+    "NET_ADMIN", "SYS_CHROOT", "SYS_ADMIN", "SYS_NICE", "SETFCAP",
+)  # fmt: skip
+"""Capabilities that Portage needs: to own files and drop to its users; to make its own sandboxes (SYS_ADMIN for
+namespaces, NET_ADMIN for their loopback)."""
+_NUMBERS = {
+    "CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "FSETID": 4, "KILL": 5, "SETGID": 6, "SETUID": 7, "SETPCAP": 8,
+    "NET_BIND_SERVICE": 10, "NET_ADMIN": 12, "SYS_CHROOT": 18, "SYS_ADMIN": 21, "SYS_NICE": 23, "SETFCAP": 31,
+}  # fmt: skip
+_PDEATHSIG, _CAPBSET_READ, _CAPBSET_DROP, _NO_NEW_PRIVS = 1, 23, 24, 38
+_KEYCTL = {"x86_64": 250, "aarch64": 219, "ppc64le": 271, "riscv64": 219}
+_MOUNT_SETATTR, _RECURSIVE = 442, 0x8000
+_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "ppc64le": 203, "riscv64": 41}
+_SIOCSIFFLAGS, _UP = 0x8914, 0x1 | 0x40
+
+Map = Sequence[tuple[int, int, int]]
+"""Lines of a uid_map: first inside, first outside, how many."""
+
+
+def _call(name: str, *asked: object) -> int:
+    libc = ctypes.CDLL(None, use_errno=True)
+    done = int(getattr(libc, name)(*asked))
+    if done < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}")
+    return done
+
+
+def unshare(flags: int) -> None:
+    """Leave namespaces for new ones."""
+    _call("unshare", flags)
+
+
+def mount(source: str, target: str, kind: str, flags: int = 0, data: str = "") -> None:
+    """Mount something."""
+    try:
+        _call("mount", source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), data.encode())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, target) from error
+
+
+def restrict(target: str, flags: int) -> None:
+    """Add RDONLY, NOSUID, NODEV or NOEXEC to a mount and to all below it; what is there stays."""
+    given = ctypes.create_string_buffer(struct.pack("QQQQ", flags & 0xF, 0, 0, 0))
+    _call("syscall", _MOUNT_SETATTR, -100, target.encode(), _RECURSIVE, given, 32)
+
+
+def unmount(target: str) -> None:
+    """Take a mount away from this namespace, and from nowhere else."""
+    _call("umount2", target.encode(), DETACH)
+
+
+def pivot_root(new: str, old: str) -> None:
+    """Make a mount the root of this namespace."""
+    _call("syscall", _PIVOT_ROOT[os.uname().machine], new.encode(), old.encode())
+
+
+def die_with_parent() -> None:
+    """Be killed when the parent ends, however it ends."""
+    _call("prctl", _PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def no_new_privileges() -> None:
+    """From here on no program gains rights by being started."""
+    _call("prctl", _NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def drop_capabilities(kept: Sequence[str] = KEPT) -> None:
+    """Give away all capabilities but these, for good."""
+    numbers = {_NUMBERS[name] for name in kept}
+    last = int(Path("/proc/sys/kernel/cap_last_cap").read_text(encoding="utf-8"))
+    for number in range(last + 1):
+        if number not in numbers and _call("prctl", _CAPBSET_READ, number, 0, 0, 0):
+            _call("prctl", _CAPBSET_DROP, number, 0, 0, 0)
+    _capset(sum(1 << number for number in numbers) & _permitted())
+
+
+def _permitted() -> int:
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").split("\n")
+    return int(next(line.split()[1] for line in lines if line.startswith("CapPrm:")), 16)
+
+
+def _capset(wanted: int) -> None:
+    header = struct.pack("Ii", 0x20080522, 0)
+    low, high = wanted & 0xFFFFFFFF, wanted >> 32
+    _call("capset", header, struct.pack("IIIIII", low, low, 0, high, high, 0))
+
+
+def fresh_keyring() -> None:
+    """Leave the session's keys behind."""
+    if number := _KEYCTL.get(os.uname().machine):
+        try:
+            _call("syscall", number, 1, 0)
+        except OSError:
+            return  # a kernel without keys has none to give away
+
+
+def loopback() -> None:
+    """Bring up ``lo`` of a network namespace of our own."""
+    import fcntl
+    import socket
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+        fcntl.ioctl(made, _SIOCSIFFLAGS, struct.pack("16sh", b"lo", _UP))
+
+
+def fork(child: Callable[[], object], *, mapped: Callable[[int], None] | None = None, flags: int = 0) -> int:
+    """Start a process that leaves for new namespaces and then does something; it is killed when we end.
+
+    Args:
+        child: what it does; when that returns, the process ends with 0, and with 70 where it raises.
+        mapped: given the process's number once it is there, writes its user maps; needed for NEWUSER.
+        flags: the namespaces.
+
+    Returns:
+        The process's number.
+    """
+    there, arrived = os.pipe()
+    awaited, go = os.pipe()
+    number = os.fork()
+    if not number:
+        os.close(there)
+        os.close(go)
+        _leave(child, flags, arrived, awaited)
+    os.close(arrived)
+    os.close(awaited)
+    try:
+        if os.read(there, 1) and mapped is not None:
+            mapped(number)
+        os.write(go, b"x")
+    except BrokenPipeError:
+        pass  # it has ended, and its status tells how
+    except BaseException:
+        os.kill(number, signal.SIGKILL)
+        os.waitpid(number, 0)
+        raise
+    finally:
+        os.close(there)  # and ``go`` stays: the kernel closes it with us, by which the child sees that we are gone
+    return number
+
+
+def _leave(child: Callable[[], object], flags: int, arrived: int, awaited: int) -> None:
+    import traceback
+
+    status = 70
+    try:
+        if flags:
+            unshare(flags)
+        os.write(arrived, b"x")
+        if os.read(awaited, 1):
+            die_with_parent()
+            if not select.select([awaited], [], [], 0)[0]:  # or it died before the kernel was told to watch it
+                os.close(arrived)
+                os.close(awaited)
+                child()
+                status = 0
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else 70
+    except OSError as error:
+        os.write(2, f"gentoomuch: the container could not be made: {error}\n".encode())
+    except BaseException:
+        os.write(2, traceback.format_exc().encode())
+    finally:
+        os._exit(status)
+
+
+def write_maps(number: int, users: Map, groups: Map) -> None:
+    """Write the maps of a process's new user namespace, as one who may."""
+    for name, lines in (("uid_map", users), ("gid_map", groups)):
+        if name == "gid_map" and os.geteuid():
+            Path(f"/proc/{number}/setgroups").write_text("deny", encoding="utf-8")
+        text = "".join(f"{inside} {outside} {count}\n" for inside, outside, count in lines)
+        Path(f"/proc/{number}/{name}").write_text(text, encoding="utf-8")
+
+
+def every_id() -> tuple[Map, Map]:
+    """The maps that change no number, of all that this namespace has."""
+    found = []
+    for name in ("uid_map", "gid_map"):
+        lines = Path(f"/proc/self/{name}").read_text(encoding="utf-8").split("\n")
+        parted = [line.split() for line in lines if line]
+        found.append([(int(one[0]), int(one[0]), int(one[2])) for one in parted])
+    return found[0], found[1]

@@ -1,0 +1,55 @@
+"""The kinds of containers: the command lines of the programs that make them.
+
+All of them find the mounts of a box laid below ``RUN/root`` and add namespaces, /dev and /proc.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+
+from gentoomuch_portage.containers import kernel
+from gentoomuch_portage.containers.mounts import SHUT, Box
+
+TOLD = "/run/gentoomuch/box.json"
+"""Where a box finds out about itself."""
+
+
+def bwrap(box: Box) -> tuple[str, ...]:
+    """bubblewrap 0.5 and later, already in a user namespace that may have more than one user."""
+    return (
+        "bwrap", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try",
+        *(() if box.network else ("--unshare-net",)), "--die-with-parent", "--hostname", box.hostname,
+        "--cap-drop", "ALL", *(word for name in kernel.KEPT for word in ("--cap-add", f"CAP_{name}")),
+        "--bind", f"{box.run}/root", "/", "--dev", "/dev", "--proc", "/proc",
+        *(word for name in SHUT for word in ("--ro-bind-try", f"/proc/{name}", f"/proc/{name}")),
+        "--chdir", "/", "--", *box.door, TOLD, "lock",
+    )  # fmt: skip
+
+
+def nspawn(box: Box) -> tuple[str, ...]:
+    """systemd-nspawn, for root, on systems without systemd as well."""
+    return (
+        "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--as-pid2", "--console=pipe",
+        "--machine", f"gentoomuch-{os.getpid()}",
+        "--directory", f"{box.run}/root", "--hostname", box.hostname, "--link-journal=no", "--resolv-conf=off",
+        "--timezone=off", *(() if box.network else ("--private-network",)), "--settings=no",
+        "--capability", ",".join(f"CAP_{name}" for name in kernel.KEPT), "--no-new-privileges=yes",
+        "--setenv", f"PATH={box.env.get('PATH', '')}", "--setenv", f"PYTHONPATH={box.env.get('PYTHONPATH', '')}",
+        *box.door, TOLD,
+    )  # fmt: skip
+
+
+def podman(box: Box) -> tuple[str, ...]:
+    """podman 4 and later; its state lies below a /run of its own, nobody else's containers are seen."""
+    env = (word for name, value in box.env.items() for word in ("--env", f"{name}={value}"))
+    return (
+        "podman", "--root", "/run/podman/store", "--runroot", "/run/podman/run", "--tmpdir", "/run/podman/tmp",
+        "--cgroup-manager", "cgroupfs", "--events-backend", "file", "--runtime", "runc",
+        "run", "--rm", "--interactive", "--network", "host" if box.network else "none",
+        "--hostname", box.hostname, "--security-opt", "no-new-privileges", "--pull", "never",
+        "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4000:4000", *env,
+        "--rootfs", f"{box.run}/root", *box.door, TOLD,
+    )  # fmt: skip
+
+
+ARGV: Mapping[str, Callable[[Box], tuple[str, ...]]] = {"bwrap": bwrap, "nspawn": nspawn, "podman": podman}
+"""``unshare`` needs no program: it is what ``enter`` does itself."""

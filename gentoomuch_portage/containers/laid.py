@@ -1,0 +1,128 @@
+"""Lay the mounts of a box, in a mount namespace of its own."""
+
+import errno
+import os
+from contextlib import suppress
+from pathlib import Path
+from types import NoneType, UnionType
+
+from gentoomuch_portage.containers import kernel
+from gentoomuch_portage.containers.mounts import DEVICES, SHUT, Bind, Box, Dev, Link, Mount, Overlay, Proc, Tmpfs
+
+_DEV_LINKS = {
+    "ptmx": "pts/ptmx", "fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+}  # fmt: skip
+_QUIET = kernel.NOSUID | kernel.NODEV
+
+
+def lay(box: Box, without: type | UnionType = NoneType) -> Path:
+    """Lay the mounts of a box below a folder; the folder.
+
+    Args:
+        without: kinds of mounts for which only a place is made.
+
+    Raises:
+        OSError: the kernel refuses one; it names the place.
+    """
+    if box.disk:  # what is written is kept in memory of that size
+        _mount("tmpfs", _folder(Path(box.run, "upper")), _QUIET, f"size={box.disk},mode=0755")
+    new = _folder(Path(box.run, "root"))
+    _mount("tmpfs", new, _QUIET, "mode=0755")
+    for one in box.mounts:
+        at = within(new, one.target)
+        if isinstance(one, without):
+            _folder(at)
+        else:
+            _lay(one, at, f",size={box.disk}" if box.disk else "")
+    return new
+
+
+def within(new: Path, target: str) -> Path:
+    """Where a path of the box lies outside of it; a link in the box leads nowhere but into the box.
+
+    Raises:
+        OSError: links lead in a circle.
+    """
+    at, rest, links = new, [part for part in target.split("/") if part], 0
+    while rest:
+        part = rest.pop(0)
+        if part == "..":
+            at = at if at == new else at.parent
+            continue
+        at /= part
+        if at.is_symlink():
+            links += 1
+            if links > 40:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(at))
+            told = os.readlink(at)
+            at = new if told.startswith("/") else at.parent
+            rest[:0] = [part for part in told.split("/") if part not in {"", "."}]
+    return at
+
+
+def _lay(one: Mount, at: Path, limit: str) -> None:
+    match one:
+        case Link():
+            _folder(at.parent)
+            at.symlink_to(one.source)
+        case Bind():
+            _bind(Path(one.source), at, writable=one.writable)
+        case Overlay():
+            _overlay(one, at)
+        case Tmpfs():
+            _mount("tmpfs", _folder(at), _QUIET, f"mode={one.mode:o}{limit}")
+        case Dev():
+            _dev(at)
+        case Proc():
+            _mount("proc", _folder(at), _QUIET | kernel.NOEXEC)
+            for name in SHUT:
+                if (at / name).exists():
+                    _bind(at / name, at / name, writable=False)
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _mount(kind: str, at: Path, flags: int, data: str = "") -> None:
+    kernel.mount(kind, str(at), kind, flags, data)
+
+
+def _bind(source: Path, at: Path, *, writable: bool, devices: bool = False) -> None:
+    if source.is_dir():
+        _folder(at)
+    elif not os.path.lexists(at):
+        _folder(at.parent)
+        at.touch()
+    kernel.mount(str(source), str(at), "", kernel.BIND | kernel.REC)
+    kernel.restrict(str(at), kernel.NOSUID | (0 if devices else kernel.NODEV) | (0 if writable else kernel.RDONLY))
+
+
+def _overlay(one: Overlay, at: Path) -> None:
+    upper = _folder(Path(one.upper))
+    work = _folder(Path(f"{one.upper}.work"))
+    seen = Path(one.source).stat()
+    upper.chmod(seen.st_mode & 0o7777)
+    with suppress(OSError):  # an owner without a number in the box could not write there anyway
+        os.chown(upper, seen.st_uid, seen.st_gid)
+    layers = ((name, _escaped(str(path))) for name, path in (("lower", one.source), ("upper", upper), ("work", work)))
+    _mount("overlay", _folder(at), kernel.NODEV, ",".join(f"{name}dir={path}" for name, path in layers) + ",userxattr")
+
+
+def _escaped(path: str) -> str:
+    """A path as overlayfs wants it among its options."""
+    return "".join(f"\\{sign}" if sign in "\\,:" else sign for sign in path)
+
+
+def _dev(at: Path) -> None:
+    _mount("tmpfs", _folder(at), kernel.NOSUID, "mode=0755")
+    for name in DEVICES:
+        device = Path("/dev", name)
+        if device.exists():
+            _bind(device, at / name, writable=True, devices=True)
+    _mount("devpts", _folder(at / "pts"), kernel.NOSUID | kernel.NOEXEC, "newinstance,ptmxmode=0666,mode=0620")
+    _mount("tmpfs", _folder(at / "shm"), _QUIET, "mode=1777")
+    for name, target in _DEV_LINKS.items():
+        (at / name).symlink_to(target)

@@ -1,0 +1,27 @@
+"""Run a program as the root of a box: ``python -m gentoomuch_portage.containers.owner PROGRAM...``.
+
+What the users of a rootless box own, only that root can remove.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from gentoomuch_portage.containers import inside, kernel, maps
+
+
+def main(argv: Sequence[str]) -> NoReturn:
+    """End as the program ends."""
+    kernel.die_with_parent()
+
+    def become() -> None:
+        os.setresgid(0, 0, 0)
+        os.setresuid(0, 0, 0)
+        os.execvp(argv[0], list(argv))
+
+    os._exit(inside.wait(kernel.fork(become, mapped=maps.write, flags=kernel.NEWUSER)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

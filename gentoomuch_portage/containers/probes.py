@@ -1,0 +1,120 @@
+"""Which kinds of containers work here, as this user: tried out, not guessed."""
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from gentoomuch_portage import files, run
+from gentoomuch_portage.containers import boxes, maps
+from gentoomuch_portage.containers.kinds import TOLD
+from gentoomuch_portage.containers.layout import covers
+from gentoomuch_portage.containers.mounts import Bind, Box, Dev, Link, Mount, Proc, Tmpfs
+from gentoomuch_portage.containers.places import home, interpreter
+from gentoomuch_portage.errors import MissingContainer, MissingProgram, NoPrivilege
+
+KINDS = ("bwrap", "unshare", "nspawn", "podman")
+"""In the order in which ``auto`` takes them."""
+_ROOT_ONLY = frozenset({"nspawn", "podman"})
+
+
+class Probe(NamedTuple):
+    """What became of a try."""
+
+    kind: str
+    works: bool
+    why: str
+    """Why not; empty where it works."""
+    remedy: str = ""
+
+
+def probe(kind: str, cache: Path) -> Probe:
+    """Run ``true`` in a container of a kind."""
+    if kind in _ROOT_ONLY and os.geteuid():
+        return Probe(
+            kind, False, "it needs root here", f"sudo gm-emerge --gm-isolation={kind}, or take bwrap or unshare"
+        )
+    try:
+        with boxes.folder(cache) as place:
+            ran = boxes.start(kind, _smallest(place), keep=True)
+    except (MissingProgram, NoPrivilege) as error:
+        return Probe(kind, False, str(error), error.remedy)
+    if not ran.status:
+        return Probe(kind, True, "")
+    told = (ran.err + ran.out).strip().splitlines()[-1:] or [f"it ended with {ran.status}"]
+    return Probe(kind, False, told[0].removeprefix("gentoomuch: "), _remedy())
+
+
+def _smallest(place: Path) -> Box:
+    mounts: list[Mount] = [Tmpfs("/tmp"), Tmpfs("/run"), Dev(), Proc()]
+    for name in ("usr", "bin", "sbin", "lib", "lib64"):
+        folder = Path("/", name)
+        if folder.is_symlink():
+            mounts.append(Link(os.readlink(folder), str(folder)))
+        elif folder.is_dir():
+            mounts.append(Bind(str(folder), str(folder)))
+    for named in sorted(interpreter(os.environ)):
+        for folder in (named, named.resolve()):
+            if not covers(mounts, folder):
+                mounts.append(Bind(str(folder), str(folder)))
+    mounts.append(Bind(str(place / "box.json"), TOLD))
+    door = (sys.executable, "-m", "gentoomuch_portage.containers.inside")
+    env = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(home())}
+    return Box(mounts=tuple(mounts), run=str(place), argv=("true",), env=env, door=door)
+
+
+def _remedy() -> str:
+    """What a kernel may have to be told before a user can make namespaces."""
+    for name, wanted in (
+        ("kernel/unprivileged_userns_clone", "1"),
+        ("kernel/apparmor_restrict_unprivileged_userns", "0"),
+    ):
+        switch = Path("/proc/sys", name)
+        if os.geteuid() and switch.is_file() and switch.read_text(encoding="utf-8").strip() != wanted:
+            return f"sysctl -w {name.replace('/', '.')}={wanted}"
+    if os.geteuid() and not maps.several():
+        return f"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {os.environ.get('USER', 'USER')}"
+    return "gentoomuch doctor"
+
+
+def remembered(cache: Path) -> Iterator[Probe]:
+    """All kinds, each tried once as long as the machine runs and its programs stay the same."""
+    kept = cache / f"containers/probes-{os.geteuid()}.json"
+    key = [platform.release(), _boot(), *(str(run.where(name)) for name in ("bwrap", "systemd-nspawn", "podman"))]
+    found: Mapping[str, list[str]] = {}
+    try:
+        told = json.loads(kept.read_text(encoding="utf-8"))
+        found = told["found"] if told["key"] == key else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # not tried yet
+    tried = dict(found)
+    for kind in KINDS:
+        if kind not in tried:
+            one = probe(kind, cache)
+            tried[kind] = ["works" if one.works else "", one.why, one.remedy]
+            files.write(kept, json.dumps({"key": key, "found": tried}))
+        works, why, remedy = tried[kind]
+        yield Probe(kind, bool(works), why, remedy)
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+def chosen(asked: str, cache: Path) -> str:
+    """The kind of container for a word: itself, or for ``auto`` the first that works; ``none`` where none does.
+
+    Raises:
+        MissingContainer: there is no such kind.
+    """
+    if asked == "auto":
+        return next((one.kind for one in remembered(cache) if one.works), "none")
+    if asked not in (*KINDS, "none"):
+        raise MissingContainer(asked, (*KINDS, "auto"))
+    return asked

@@ -1,0 +1,77 @@
+"""The box that is a root of its own: a machine that stands in a folder, with its own Portage and Python."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from gentoomuch_portage.containers.kinds import TOLD
+from gentoomuch_portage.containers.mounts import Bind, Box, Dev, Mount, Overlay, Proc, Tmpfs
+from gentoomuch_portage.containers.places import Places, environment, modules, resolving
+from gentoomuch_portage.containers.view import PACKAGES
+
+OURS = "/run/gentoomuch"
+"""What is ours in such a box: nothing of it is seen in the root itself."""
+_HOSTS = frozenset(
+    {"VIRTUAL_ENV", "PORTAGE_OVERRIDE_EPREFIX", "PORTAGE_CONFIGROOT", "PORTAGE_RUN_PATH", "ROOT", "SYSROOT"}
+)
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PYTHON = "/usr/bin/python3"
+
+
+def stands(root: Path) -> bool:
+    """Whether a root can run emerge by itself."""
+    return root != Path("/") and all((root / name).exists() for name in ("usr/bin/python3", "usr/bin/emerge"))
+
+
+def standing(
+    places: Places,
+    run: Path,
+    root: Path,
+    *,
+    profile: str,
+    configroot: Path,
+    fetching: bool = False,
+    uppers: Path | None = None,
+) -> Box:
+    """Lay it out.
+
+    Args:
+        run: the box's own folder.
+        root: what becomes ``/``.
+        configroot: the composed one; it stands at ``OURS/configroot``.
+        fetching: with the network, and with DISTDIR and PKGDIR written for good.
+        uppers: where what is written in the root is kept instead of there.
+    """
+    mounts: list[Mount] = [_top(root, uppers)]
+    mounts += [Tmpfs("/tmp", 0o1777), Tmpfs("/run"), Dev(), Proc()]
+    mounts += [Bind(str(folder), str(folder)) for folder in places.repositories]
+    mounts += _shared(places, run, fetching=fetching)
+    mounts += [Bind(str(place), f"{OURS}/lib/{name}") for name, place in modules().items()]
+    mounts.append(Bind(str(configroot), f"{OURS}/configroot"))
+    mounts.append(Bind(str(places.settings.config), f"{OURS}/config"))
+    mounts.append(Bind(str(places.settings.state / profile), f"{OURS}/state/{profile}", writable=uppers is None))
+    if fetching:
+        mounts += resolving()
+    mounts.append(Bind(str(run / "box.json"), TOLD))
+    door = (PYTHON, "-m", "gentoomuch_portage.containers.inside")
+    env = {name: value for name, value in environment(os.environ).items() if name not in _HOSTS}
+    given = {
+        "HOME": "/root", "PATH": _PATH, "PYTHONPATH": f"{OURS}/lib", "GM_CONFIG": f"{OURS}/config",
+        "GM_STATE": f"{OURS}/state", "GM_CACHE": f"{OURS}/cache",
+    }  # fmt: skip
+    return Box(mounts=tuple(mounts), run=str(run), env={**env, **given}, door=door, network=fetching)
+
+
+def _top(root: Path, uppers: Path | None) -> Mount:
+    if uppers is None:
+        return Bind(str(root), "/", writable=True)
+    return Overlay(str(root), "/", str(uppers / "root"))
+
+
+def _shared(places: Places, run: Path, *, fetching: bool) -> Iterator[Mount]:
+    if fetching:
+        yield Bind(str(places.distdir), str(places.distdir), writable=True)
+        yield Bind(str(places.pkgdir), str(places.pkgdir), writable=True)
+    else:
+        yield Overlay(str(places.distdir), str(places.distdir), str(run / "upper/distfiles"))
+        yield Overlay(str(places.pkgdir), str(places.pkgdir), str(run / PACKAGES))

@@ -1,0 +1,93 @@
+"""The box that is a copy-on-write view of this host: nothing that happens in it changes the host."""
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from gentoomuch_portage.containers.kinds import TOLD
+from gentoomuch_portage.containers.layout import copied, covers, mounted
+from gentoomuch_portage.containers.mounts import Bind, Box, Dev, Mount, Overlay, Proc, Tmpfs
+from gentoomuch_portage.containers.places import Places, environment, home, interpreter, resolving
+
+_SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc", "opt", "var")
+PACKAGES = "packages"
+"""Below ``run``: where finished binary packages land, to be taken over by ``staging``."""
+
+
+def view(
+    places: Places, run: Path, *, root: Path = Path("/"), fetching: bool = False, uppers: Path | None = None
+) -> Box:
+    """Lay it out.
+
+    Args:
+        run: the box's own folder.
+        root: ROOT; another than ``/`` is written for good, as it is what the user wants filled.
+        fetching: with the network, and with DISTDIR and PKGDIR written for good.
+        uppers: where what is written is kept, that in the root as well; in ``run`` by default.
+    """
+    env = environment(os.environ)
+    mounts = [
+        *_system(places, run, uppers or run / "upper"),
+        Tmpfs("/tmp", 0o1777),
+        Tmpfs("/run"),
+        Tmpfs("/var/tmp", 0o1777),
+        Dev(),
+        Proc(),
+    ]
+    for named in (places.settings.config, *sorted(interpreter(os.environ))):
+        for folder in (named, named.resolve()):
+            if not covers(mounts, folder):
+                mounts.append(Bind(str(folder), str(folder)))
+    mounts += [Bind(str(folder), str(folder)) for folder in places.repositories]
+    mounts += _shared(places, run, fetching=fetching)
+    if root != Path("/"):
+        kept = Bind(str(root), str(root), writable=True)
+        mounts.append(kept if uppers is None else Overlay(str(root), str(root), str(uppers / "root")))
+    if own := env.get("PORTAGE_RUN_PATH"):
+        mounts.append(Tmpfs(own))
+    if fetching:
+        mounts += resolving()
+    mounts += [Bind(str(places.tmpdir), str(places.tmpdir), writable=True), Bind(str(run / "box.json"), TOLD)]
+    door = (sys.executable, "-m", "gentoomuch_portage.containers.inside")
+    given = {"HOME": "/tmp", "PYTHONPATH": str(home()), "GM_CONFIG": str(places.settings.config), **_places(places)}
+    made = Box(mounts=tuple(mounts), run=str(run), env={**env, **given}, door=door, network=fetching)
+    return replace(made, mounts=_ordered(made.mounts))
+
+
+def _places(places: Places) -> dict[str, str]:
+    return {"GM_STATE": str(places.settings.state), "GM_CACHE": str(places.settings.cache)}
+
+
+def _system(places: Places, run: Path, uppers: Path) -> Iterator[Mount]:
+    """The system's folders, EPREFIX and our own, whatever else is mounted among them."""
+    apart = {run.parent, *_kept(uppers, run), *(one for one in mounted() if one != Path("/"))}
+    folders = [Path("/", name) for name in _SYSTEM]
+    for own in (places.eprefix, places.settings.state, places.settings.cache):
+        if own.is_dir() and not any(own.is_relative_to(folder) for folder in folders):
+            folders.append(own)
+    for folder in folders:
+        yield from copied(folder, uppers, apart)
+    for point in sorted(apart - {run.parent, uppers}):
+        if any(point.is_relative_to(folder) for folder in folders) and point.is_dir():
+            yield from copied(point, uppers, {one for one in apart if one != point})
+
+
+def _kept(uppers: Path, run: Path) -> tuple[Path, ...]:
+    return () if uppers.is_relative_to(run) else (uppers,)
+
+
+def _shared(places: Places, run: Path, *, fetching: bool) -> Iterator[Mount]:
+    """What runs share: written for good while fetching; otherwise what is new is taken over when it is finished."""
+    for folder, upper in ((places.distdir, run / "upper/distfiles"), (places.pkgdir, run / PACKAGES)):
+        if fetching:
+            yield Bind(str(folder), str(folder), writable=True)
+        else:
+            yield Overlay(str(folder), str(folder), str(upper))
+
+
+def _ordered(mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
+    """Outer ones first, or they would hide the inner ones; of two at one place the later."""
+    last = {one.target: one for one in mounts}
+    return tuple(sorted(last.values(), key=lambda one: Path(one.target).parts))

@@ -1,0 +1,40 @@
+"""Runs the plan in a container where the profile or the command line asks for one."""
+
+from collections.abc import Iterator, Mapping
+
+from gentoomuch_portage import console
+from gentoomuch_portage.hookspec import hookimpl
+from gentoomuch_portage.plan import Plan
+from gentoomuch_portage.plugins import runner
+from gentoomuch_portage.portage_adapter.binpkgs import Reject
+from gentoomuch_portage.settings import Settings
+
+
+@hookimpl
+def gm_run_emerge(plan: Plan, settings: Settings, reject: Reject) -> int | None:
+    if plan.isolation == "none":
+        return None
+    from gentoomuch_portage.containers import boxes, building, probes, sweeping
+
+    if not building.builds(plan.words):
+        return None
+    kind = probes.chosen(plan.isolation, settings.cache)
+    if kind == "none":
+        console.warn("no kind of container works here; this is built on the host (gentoomuch doctor says why)")
+        return None
+    sweeping.sweep(settings, plan)
+    with boxes.folder(settings.cache) as place:
+        built = building.build(plan, settings, kind, place)
+        if built.merge is None:
+            return built.status
+        status: int = runner.gm_run_emerge(plan=built.merge, settings=settings, reject=reject)
+        return status
+
+
+@hookimpl
+def gm_facts(settings: Settings) -> Iterator[Mapping[str, str]]:
+    from gentoomuch_portage.containers import probes
+
+    for one in probes.remembered(settings.cache):
+        told = {"name": f"container {one.kind}", "state": "good" if one.works else "note"}
+        yield {**told, "text": "works" if one.works else one.why, "remedy": one.remedy}

@@ -1,0 +1,38 @@
+"""What tests of containers share: which kinds work here, and the state of a tree."""
+
+import hashlib
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from gentoomuch_portage.containers import probes
+
+
+@cache
+def why_not(kind: str) -> str:
+    """Why a kind of container does not work here, as doctor says it; empty where it does."""
+    with tempfile.TemporaryDirectory() as folder:
+        one = probes.probe(kind, Path(folder))
+    return "" if one.works else f"{kind}: {one.why}"
+
+
+def need(kind: str) -> None:
+    """Skip the test where a kind of container does not work here."""
+    if why := why_not(kind):
+        pytest.skip(why)
+
+
+def digest(folder: Path, *, without: tuple[str, ...] = ()) -> str:
+    """A digest over all names, kinds, modes, owners, links and contents below a folder."""
+    total = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if name.startswith(without):
+            continue
+        seen = path.lstat()
+        told = f"{name}\0{seen.st_mode:o}\0{seen.st_uid}\0{seen.st_gid}\0"
+        content = str(path.readlink()).encode() if path.is_symlink() else path.read_bytes() if path.is_file() else b""
+        total.update(told.encode() + content)
+    return total.hexdigest()

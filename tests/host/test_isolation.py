@@ -1,0 +1,195 @@
+"""Builds in containers: real ones, of each kind that works here."""
+
+import json
+import signal
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from boxing import digest, need, why_not
+from conftest import BIN, Run
+
+from gentoomuch_portage.containers import probes
+from gentoomuch_portage.embedded import Host
+
+PROFILE = 'cpu = "x86-64-v2"\n'
+
+
+@pytest.fixture(params=probes.KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    named: str = request.param
+    need(named)
+    return named
+
+
+@pytest.fixture
+def some_kind() -> str:
+    """The first that works here."""
+    found = [one for one in probes.KINDS if not why_not(one)]
+    if not found:
+        pytest.skip("; ".join(why_not(one) for one in probes.KINDS))
+    return found[0]
+
+
+def _packages(host: Host) -> list[str]:
+    return sorted(str(path.relative_to(host.pkgdir)) for path in host.pkgdir.rglob("*.gpkg.tar"))
+
+
+def test_what_is_built_in_a_container_is_merged_on_the_host(kind: str, host: Host, on: Run) -> None:
+    host.profile("router", PROFILE)
+    ended = on("gm-emerge", "--gm-profile=router", f"--gm-isolation={kind}", "gm-hello")
+    assert ended.status == 0, ended.err + ended.out
+    assert "-march=x86-64-v2" in on(host.eprefix / "usr/bin/gm-hello").out
+    assert _packages(host) == ["app-demo/gm-hello/gm-hello-1.0-1.gpkg.tar", "dev-demo/libgreet/libgreet-1.0-1.gpkg.tar"]
+    assert not list((host.eprefix / "var/cache/gentoomuch/containers").glob("run-*"))
+    assert "app-demo/gm-hello" in (host.eprefix / "var/lib/portage/world").read_text()
+
+
+def test_a_build_that_fails_changes_nothing_on_the_host(some_kind: str, host: Host, on: Run) -> None:
+    host.profile("router", PROFILE)
+    _breaking(host)
+    usual = ("var/cache", "var/tmp", "var/log", "var/lib/gentoomuch")
+    before = digest(host.eprefix, without=usual)
+    ended = on("gm-emerge", "--gm-profile=router", f"--gm-isolation={some_kind}", "breaking")
+    assert ended.status == 1
+    assert digest(host.eprefix, without=usual) == before
+    assert _packages(host) == ["dev-demo/libgreet/libgreet-1.0-1.gpkg.tar"], "what was finished is kept"
+
+
+def _breaking(host: Host) -> None:
+    """A package that needs libgreet and does not compile."""
+    ebuild = host.repository / "app-demo/breaking/breaking-1.ebuild"
+    ebuild.parent.mkdir()
+    arches = " ".join((host.repository / "profiles/arch.list").read_text().split())
+    ebuild.write_text(
+        f'EAPI=8\nDESCRIPTION="breaks"\nSLOT=0\nLICENSE="GPL-2+"\nKEYWORDS="{arches}"\n'
+        'DEPEND="dev-demo/libgreet"\nS="${WORKDIR}"\nsrc_compile() { die "broken"; }\n'
+    )
+
+
+def test_buildpkgonly_in_a_container_leaves_only_the_package(some_kind: str, host: Host, on: Run) -> None:
+    host.profile("router", PROFILE)
+    ended = on("gm-emerge", "--gm-profile=router", f"--gm-isolation={some_kind}", "-B", "libgreet")
+    assert ended.status == 0, ended.err
+    assert _packages(host) == ["dev-demo/libgreet/libgreet-1.0-1.gpkg.tar"]
+    assert not list(host.vdb.glob("*/*"))
+
+
+def test_a_root_of_another_machine_is_filled_from_a_container(
+    some_kind: str, host: Host, on: Run, tmp_path: Path
+) -> None:
+    root = tmp_path / "machine"
+    root.mkdir()
+    host.profile("router", f'{PROFILE}root = "{root}"\n')
+    ended = on("gm-emerge", "--gm-profile=router", f"--gm-isolation={some_kind}", "gm-hello")
+    assert ended.status == 0, ended.err + ended.out
+    assert (host.eroot(root) / "usr/bin/gm-hello").exists()
+    assert not list(host.vdb.glob("*/*")), "what was needed for building went with the container"
+
+
+def test_packages_built_at_the_same_time_are_all_kept(some_kind: str, host: Host, on: Run) -> None:
+    host.profile("router", PROFILE)
+    words = ("gm-emerge", "--gm-profile=router", f"--gm-isolation={some_kind}", "--usepkg=n", "-B", "libgreet")
+    with ThreadPoolExecutor(2) as both:
+        ended = list(both.map(lambda _: on(*words), range(2)))
+    assert [one.status for one in ended] == [0, 0], ended
+    assert _packages(host) == [f"dev-demo/libgreet/libgreet-1.0-{number}.gpkg.tar" for number in (1, 2)]
+    told = (host.pkgdir / "Packages").read_text()
+    assert "BUILD_ID: 1\n" in told
+    assert "BUILD_ID: 2\n" in told
+    assert on("gm-emerge", "--gm-profile=router", "-pK", "libgreet").status == 0
+
+
+def test_a_killed_run_loses_no_finished_package_and_leaves_nothing(some_kind: str, host: Host, on: Run) -> None:
+    host.profile("router", PROFILE)
+    _waiting(host)
+    words = [
+        str(Path(os.sys.executable).parent / "gm-emerge"),
+        "--gm-profile=router",
+        f"--gm-isolation={some_kind}",
+        "waiting",
+    ]  # type: ignore[attr-defined]
+    place = host.eprefix / "var/cache/gentoomuch/containers"
+    with subprocess.Popen(words, env=host.env(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as ran:
+        ends = time.monotonic() + 120
+        while not list(place.glob("run-*/packages/dev-demo/libgreet/*.gpkg.tar")) or not _sleeping(host):
+            assert time.monotonic() < ends, "libgreet was never built"
+            assert ran.poll() is None, "it ended by itself"
+            time.sleep(0.05)
+        ran.send_signal(signal.SIGKILL)
+    ends = time.monotonic() + 10
+    while _sleeping(host):
+        assert time.monotonic() < ends, "the build goes on without its gm-emerge"
+        time.sleep(0.05)
+    ended = on("gm-emerge", "--gm-profile=router", f"--gm-isolation={some_kind}", "-B", "--nodeps", "gm-hello")
+    assert list(place.glob("run-*")) == [], ended.err
+    assert "dev-demo/libgreet/libgreet-1.0-1.gpkg.tar" in _packages(host)
+
+
+MARK = "31557600"
+
+
+def _waiting(host: Host) -> None:
+    _breaking(host)
+    (host.repository / "app-demo/breaking").rename(host.repository / "app-demo/waiting")
+    ebuild = host.repository / "app-demo/waiting/breaking-1.ebuild"
+    text = ebuild.read_text().replace('die "broken"', f"sleep {MARK}")
+    ebuild.unlink()
+    ebuild.with_name("waiting-1.ebuild").write_text(text)
+
+
+def _sleeping(host: Host) -> bool:
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = line.read_bytes().split(b"\0")
+            if MARK.encode() in words and (line.parent / "environ").read_bytes().count(str(host.folder).encode()):
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def test_a_fresh_root_keeps_packages_and_forgets_the_rest(some_kind: str, host: Host, on: Run) -> None:
+    host.profile("router", PROFILE)
+    command = "emerge --quiet gm-hello && gm-hello && touch /etc/of-a-fresh-root"
+    ended = on("gentoomuch", "freshroot", "router", "--isolation", some_kind, "--", "sh", "-c", command)
+    assert ended.status == 0, ended.err + ended.out
+    assert "-march=x86-64-v2" in ended.out
+    assert not Path("/etc/of-a-fresh-root").exists()
+    assert not list(host.vdb.glob("*/*"))
+    assert len(_packages(host)) == 2
+
+
+def test_a_fresh_root_with_a_name_is_found_again(some_kind: str, host: Host, on: Run) -> None:
+    host.profile("router", PROFILE)
+    fresh = ("gentoomuch", "freshroot", "router", "--isolation", some_kind)
+    assert on(*fresh, "--keep", "lab", "--", "touch", "/etc/of-a-fresh-root").status == 0
+    assert on(*fresh, "--keep", "lab", "--", "test", "-f", "/etc/of-a-fresh-root").status == 0
+    assert on(*fresh, "--", "test", "-f", "/etc/of-a-fresh-root").status == 1
+
+
+def test_explain_prints_the_mounts(host: Host, on: Run) -> None:
+    host.profile("router", PROFILE + 'isolation = "bwrap"\n')
+    ended = on("gm-emerge", "--gm-profile=router", "--gm-explain=json", "gm-hello")
+    parts = [part for part in json.loads(ended.out)["parts"] if part["kind"] == "mounted"]
+    laid = {part["data"]["target"]: part["data"]["kind"] for part in parts}
+    assert laid["/usr"] == "overlay"
+    assert laid["/proc"] == "proc"
+    assert laid[str(host.repository)] == "bind"
+    assert not any(target.startswith("/home") for target in laid)
+
+
+def test_an_unknown_kind_is_refused_with_those_that_there_are(host: Host, on: Run) -> None:
+    host.profile("router", PROFILE)
+    ended = on("gm-emerge", "--gm-profile=router", "--gm-isolation=jail", "gm-hello")
+    assert ended.status == 69
+    assert "bwrap" in ended.err
+
+
+def test_doctor_says_of_each_kind_whether_it_works(host: Host, on: Run) -> None:
+    host.profile("router", PROFILE)
+    told = json.loads(on("gentoomuch", "doctor", "--json").out)
+    names = [one["name"] for one in told if one["name"].startswith("container ")]
+    assert names == [f"container {kind}" for kind in probes.KINDS]
