@@ -15,6 +15,22 @@ KEYWORDS="amd64 arm64 ppc64 riscv"
 {more}
 """
 
+APP = "dev-demo/app"
+MAKE = (
+    "app: main.c other.o\n\t$(CC) $(CFLAGS) -o $@ main.c other.o\n"
+    "other.o: other.c\n\t$(CC) $(CFLAGS) -c -o $@ other.c\n"
+)
+MAIN = """#include <stdio.h>
+int other(void);
+int main(void)
+{
+	puts("plain");
+	return other();
+}
+"""
+BROKEN = MAIN.replace("int main", "#ifdef STRICT\n#define puts strict_puts(\n#endif\nint main")
+INSTALL = 'src_compile() { emake CC="${CHOST}-gcc"; }\nsrc_install() { dobin app; }\n'
+
 
 def put(host: Host, name: str, text: str | bytes) -> Path:
     """Write ``SET/CAT/PACKAGE/FILE`` of a patch set."""
@@ -62,3 +78,27 @@ def _packed(folder: Path) -> set[str]:
     manifest = folder / "Manifest"
     lines = manifest.read_text().splitlines() if manifest.is_file() else []
     return {line.split()[1].removesuffix(".tar.gz") for line in lines}
+
+
+def make_app(host: Host) -> Host:
+    """Version 2.0 does not compile where STRICT is defined, as it is for the profiles ``strict`` and ``also``."""
+    package(
+        host,
+        f"{APP}-1.0",
+        {"main.c": MAIN, "other.c": "int other(void) { return 0; }\n", "Makefile": MAKE},
+        more=INSTALL,
+    )
+    package(
+        host,
+        f"{APP}-2.0",
+        {"main.c": BROKEN, "other.c": "int other(void) { return 0; }\n", "Makefile": MAKE},
+        more=INSTALL,
+    )
+    host.profile("strict", 'layers = ["strict"]\n', {"strict/make.conf": 'CFLAGS="${CFLAGS} -DSTRICT"\n'})
+    host.profile("plain", "")
+    return host
+
+
+def prepared(ended) -> Path:
+    assert ended.status == 0, ended.err
+    return Path(ended.out.strip())

@@ -2,56 +2,24 @@
 
 import json
 import os
-import pwd
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
-from patching import package, put
+from patching import APP, BROKEN, INSTALL, MAIN, MAKE, make_app, package, prepared, put
 
 from gentoomuch_portage import embedded
 from gentoomuch_portage.embedded import Host
 
 BIN = Path(sys.executable).parent
-APP = "dev-demo/app"
-MAKE = (
-    "app: main.c other.o\n\t$(CC) $(CFLAGS) -o $@ main.c other.o\n"
-    "other.o: other.c\n\t$(CC) $(CFLAGS) -c -o $@ other.c\n"
-)
-MAIN = """#include <stdio.h>
-int other(void);
-int main(void)
-{
-	puts("plain");
-	return other();
-}
-"""
-BROKEN = MAIN.replace("int main", "#ifdef STRICT\n#define puts strict_puts(\n#endif\nint main")
-INSTALL = 'src_compile() { emake CC="${CHOST}-gcc"; }\nsrc_install() { dobin app; }\n'
 
 
 @pytest.fixture
 def app(host: Host) -> Host:
-    """Version 2.0 does not compile where STRICT is defined, as it is for the profiles ``strict`` and ``also``."""
-    package(
-        host,
-        f"{APP}-1.0",
-        {"main.c": MAIN, "other.c": "int other(void) { return 0; }\n", "Makefile": MAKE},
-        more=INSTALL,
-    )
-    package(
-        host,
-        f"{APP}-2.0",
-        {"main.c": BROKEN, "other.c": "int other(void) { return 0; }\n", "Makefile": MAKE},
-        more=INSTALL,
-    )
-    host.profile("strict", 'layers = ["strict"]\n', {"strict/make.conf": 'CFLAGS="${CFLAGS} -DSTRICT"\n'})
-    host.profile("plain", "")
-    return host
+    return make_app(host)
 
 
 def binpkg(ended) -> str:
@@ -66,11 +34,6 @@ def prepared_before(ended) -> Path:
 
 def checked(on) -> list[dict]:
     return json.loads(on("gentoomuch", "patch", "check", "--json").out)
-
-
-def prepared(ended) -> Path:
-    assert ended.status == 0, ended.err
-    return Path(ended.out.strip())
 
 
 def test_a_compile_error_is_mended_and_the_patch_stays_with_its_profiles(app: Host, on):
@@ -215,90 +178,6 @@ def test_the_baseline_has_the_ebuilds_own_patches_and_nothing_that_it_does_later
 
     assert (tree / "a.txt").read_text() == "ONE\nTWO\nthree\n"
     assert [one.name for one in sorted(tree.iterdir())] == [".git", "a.txt"]
-
-
-def test_what_is_being_patched_and_who_has_it_is_listed(app: Host, on):
-    put(app, f"hi/{APP}/hello.patch", PATCH)
-    app.profile("plain", 'patches = ["hi"]\n')
-
-    found = json.loads(on("gentoomuch", "patch", "ls", "--json").out)
-
-    assert found == [{"set": "hi", "packages": [APP], "patches": 1, "profiles": ["plain"], "trees": []}]
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root works for somebody else")
-def test_a_work_tree_belongs_to_whoever_called_sudo():
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        host = embedded.make(Path(folder) / "host")
-        host.profile("a", "")
-        env = host.env(SUDO_USER="nobody")
-        words = [str(BIN / "gentoomuch"), "patch", "prep", "s", "dev-demo/libgreet", "--profile=a"]
-        tree = Path(subprocess.check_output(words, env=env, text=True).strip())
-        (tree / "greet.c").write_text("int x;\n")
-        words = [str(BIN / "gentoomuch"), "patch", "save", "s"]
-        subprocess.run(words, env=env, check=True)
-        nobody = pwd.getpwnam("nobody").pw_uid
-
-        assert {one.lstat().st_uid for one in (tree, *tree.rglob("*"))} == {nobody}
-        assert (host.config / "patches/s/dev-demo/libgreet/libgreet.patch").stat().st_uid == 0
-
-
-def commit(tree: Path, old: str, new: str) -> None:
-    """Replace a word of main.c, and commit it under that name."""
-    (tree / "main.c").write_text((tree / "main.c").read_text().replace(old, new))
-    subprocess.run(["git", "-C", tree, "commit", "-qam", f"Say {new}"], check=True)
-
-
-def test_a_series_of_two_packages_is_tried_saved_and_taken_up_again(app: Host, on):
-    first = prepared(on("gentoomuch", "patch", "prep", "both", APP, "--profile=plain"))
-    second = prepared(on("gentoomuch", "patch", "prep", "both", "dev-demo/libgreet", "--profile=plain"))
-    commit(first, "plain", "fine")
-    commit(first, "fine", "finest")
-    (second / "greet.c").write_text((second / "greet.c").read_text().replace('"hello"', '"good day"'))
-
-    tried = on("gentoomuch", "patch", "try", "both", "--profile=plain")
-    early = on("gentoomuch", "patch", "save", "--series", "both")
-    subprocess.run(["git", "-C", second, "commit", "-qam", "Be polite"], check=True)
-    saved = on("gentoomuch", "patch", "save", "--series", "both")
-    again = on("gentoomuch", "patch", "save", "--series", "both")
-
-    assert tried.status == 0, tried.out
-    assert tried.err.count(" builds\n") == 2
-    assert (early.status, "[uncommitted]" in early.err, "greet.c" in early.err) == (70, True, True)
-    patches = app.config / "patches/both/dev-demo"
-    names = ["app/0001-Say-fine.patch", "app/0002-Say-finest.patch", "libgreet/0001-Be-polite.patch"]
-    assert saved.out.split() == [str(patches / name) for name in names]
-    assert (again.status, again.out) == (0, "")
-
-    app.profile("plain", 'patches = ["both"]\n')
-    shutil.rmtree(first)
-    tree = prepared(on("gentoomuch", "patch", "prep", "both", APP, "--profile=plain"))
-    log = subprocess.check_output(["git", "-C", tree, "log", "--format=%s"], text=True).splitlines()
-    assert log[:2] == ["Say finest", "Say fine"]
-    assert on("gm-emerge", "--gm-profile=plain", "-q", APP).status == 0
-    assert subprocess.check_output([app.eprefix / "usr/bin/app"], text=True) == "finest\n"
-
-
-def test_a_patch_of_a_range_of_versions_is_for_the_one_that_it_was_made_for(app: Host, on):
-    tree = prepared(on("gentoomuch", "patch", "prep", "old", f"<{APP}-2", "--profile=plain"))
-    (tree / "main.c").write_text(MAIN.replace("plain", "old"))
-
-    saved = on("gentoomuch", "patch", "save", "old")
-
-    assert saved.out.strip() == str(app.config / "patches/old/dev-demo/app-1.0/app.patch")
-
-
-def test_two_work_trees_never_save_to_one_folder(app: Host, on):
-    tree = prepared(on("gentoomuch", "patch", "prep", "hi", APP, "--profile=plain"))
-    package(app, f"{APP}-3.0", {"main.c": MAIN, "Makefile": MAKE, "other.c": ""}, more=INSTALL)
-
-    newer = on("gentoomuch", "patch", "prep", "hi", APP, "--profile=plain")
-    other = on("gentoomuch", "patch", "prep", "hi", f"={APP}-3.0", "--profile=plain")
-
-    assert (newer.status, "[work-tree-exists]" in newer.err) == (64, True)
-    assert str(tree) in newer.err
-    assert other.status == 0
 
 
 def test_no_build_goes_on_outside_of_a_container_that_was_asked_for(app: Host, on, tmp_path: Path):
