@@ -224,7 +224,7 @@ def _kept(before: Generation | None, found: dict[str, list[str]], grace: float) 
         return {}
     now = time.time()
     left = {path: told for path, told in before.kept.items() if float(told[1]) > now}
-    new = {path: [told[0], f"{now + grace:.0f}"] for path, told in before.files.items()}
+    new = {path: [told[0], str(int(now + grace))] for path, told in before.files.items()}
     return {path: told for path, told in (left | new).items() if path not in found}
 
 

@@ -1,6 +1,7 @@
 """``gentoomuch binhost index`` and the index by name, with real Portage."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -174,3 +175,36 @@ def test_a_damaged_shard_costs_time_and_nothing_else(stocked: Host, on):
 
     assert stamp.fresh(stocked.pkgdir)
     assert len(shards.entries(stocked.pkgdir, PKG)) == 6
+
+
+def test_check_finds_what_is_wrong_and_mends_what_it_can(stocked: Host, on):
+    source = stocked.pkgdir / PKG / "libgreet-1.0-4.gpkg.tar"
+    gap = {"RDEPEND": "dev-demo/libgreet:0/1= || ( dev-demo/absent dev-demo/gone ) !dev-demo/old shout? ( a/b )"}
+    instance(source, stocked.pkgdir, 6, gap)
+    instance(source, stocked.pkgdir, 7, {"RDEPEND": "|| ( dev-demo/absent aa-demo/thing )"})
+    on("gentoomuch", "binhost", "index")
+    assert [(one["code"], one["path"][-11:]) for one in checked(on)] == [("gap", "-6.gpkg.tar")]
+
+    (stocked.pkgdir / PKG / "libgreet-1.0-1.gpkg.tar").unlink()
+    shutil.copy(source, stocked.pkgdir / PKG / "libgreet-1.0-9.gpkg.tar")
+    altered = stocked.pkgdir / PKG / "libgreet-1.0-2.gpkg.tar"
+    before = altered.stat()
+    altered.write_bytes(altered.read_bytes()[:-1] + b"!")
+    os.utime(altered, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    codes = [(one["code"], one["path"][-11:]) for one in checked(on, "--signed")]
+    fixed = {one["path"][-11:]: one["fixed"] for one in checked(on, "--fix")}
+
+    assert [one for one in codes if one[0] != "unsigned"] == [
+        ("altered", "-2.gpkg.tar"),
+        ("gap", "-6.gpkg.tar"),
+        ("missing", "-1.gpkg.tar"),
+        ("orphaned", "-9.gpkg.tar"),
+    ]
+    assert sum(code == "unsigned" for code, _ in codes) == 9
+    assert fixed == {"-2.gpkg.tar": True, "-6.gpkg.tar": False, "-1.gpkg.tar": True, "-9.gpkg.tar": True}
+    assert [one["code"] for one in checked(on)] == ["duplicated", "gap"]  # build 9 says of itself that it is build 4
+
+
+def checked(on, *words: str) -> list[dict[str, str]]:
+    return json.loads(on("gentoomuch", "binhost", "check", "--json", *words).out)

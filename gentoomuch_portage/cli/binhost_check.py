@@ -1,0 +1,45 @@
+"""``gentoomuch binhost check``: what is wrong with a folder of packages."""
+
+import argparse
+from pathlib import Path
+
+from gentoomuch_portage import console
+from gentoomuch_portage.cli import Command
+from gentoomuch_portage.cli.columns import columns
+from gentoomuch_portage.cli.parser import Parser, listing
+from gentoomuch_portage.settings import Settings
+
+
+def _add_check(parser: Parser) -> None:
+    listing(parser)
+    parser.add_argument("folder", nargs="?", metavar="DIR", type=Path, help="of packages; PKGDIR where left out")
+    parser.add_argument("--fix", action="store_true", help="bring the index up to date, set altered packages aside")
+    parser.add_argument("--quick", action="store_true", help="believe size and time, and read no package")
+    told = "packages have to be signed; so they have where this machine has a key of a binhost"
+    parser.add_argument("--signed", action="store_true", help=told)
+
+
+def _check(settings: Settings, args: argparse.Namespace) -> int:
+    from gentoomuch_portage.binhost import check
+    from gentoomuch_portage.binhost.index import NoFolder
+    from gentoomuch_portage.binserve import keys
+    from gentoomuch_portage.portage_adapter.pkgdir import pkgdir
+
+    shelf = pkgdir(args.folder)
+    if not shelf.folder.is_dir():
+        raise NoFolder(shelf.folder)
+    signed = args.signed or keys.known(settings) is not None
+    found = check.check(shelf, digests=not args.quick, signed=signed)
+    if args.fix and found:
+        found = check.fix(shelf, found)
+    if args.json:
+        console.say_json([one._asdict() for one in found])
+    elif found:
+        rows = [(console.good("fixed") if one.fixed else console.bad(one.code), one.path, one.text) for one in found]
+        console.say(columns(("", "package", ""), rows))
+    elif not args.quiet:
+        console.tell(f"nothing is wrong with {shelf.folder}")
+    return int(any(not one.fixed for one in found))
+
+
+COMMANDS: tuple[Command, ...] = (Command("check", "say what is wrong with a folder of packages", _add_check, _check),)
