@@ -33,8 +33,9 @@ class Policy(NamedTuple):
     def name(self) -> str:
         """Its name in binrepos.conf: all of the URL counts, so that no two are one."""
         parts = urlsplit(self.url)
-        scheme = "" if parts.scheme == "http" else f"{parts.scheme}-"
-        return re.sub(r"[^A-Za-z0-9]+", "-", f"{scheme}{parts.netloc.rpartition('@')[2]}{parts.path}").strip("-")
+        plain = f"{parts.netloc.rpartition('@')[2]}{parts.path}".replace(":", "+").replace("/", "_")
+        escaped = re.sub(r"[^A-Za-z0-9.+_-]", lambda sign: f"={ord(sign[0]):x}=", plain)
+        return escaped if parts.scheme == "http" else f"{parts.scheme}+{escaped}"
 
     def section(self, *, fetch: bool = True) -> str:
         """Its section of binrepos.conf.

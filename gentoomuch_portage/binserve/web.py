@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import gc
 import os
 import time
 from collections.abc import Callable
@@ -62,8 +63,10 @@ class Binhost:
 
     async def sweep(self) -> None:
         """Let go, time and again, of whoever does not finish a request, or hardly reads its answer."""
+        gc.freeze()
         while True:
             await asyncio.sleep(_IDLE / 10)
+            gc.collect()  # what refused requests leave are circles, few of them, that hold all that came in
             there, now = set(self.server.connections), time.monotonic()
             self._since = {one: self._since.get(one, now) for one in there}
             late = [one for one in there - self._busy.keys() if now - self._since[one] > _IDLE]

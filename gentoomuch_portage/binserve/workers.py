@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from gentoomuch_portage import console
 from gentoomuch_portage.binserve.errors import CannotListen
 from gentoomuch_portage.binserve.web import Binhost, Site
 from gentoomuch_portage.errors import ConfigError, NoPrivilege
@@ -100,9 +101,14 @@ def run(
         if number := os.fork():
             running[number] = own
             return
-        with contextlib.suppress(BaseException):  # whatever it is, a worker must not go on as its parent
+        status = 1
+        try:
             _work(own, [one for one in sockets if one is not own], site, context, user, log)
-        os._exit(0)
+            status = 0
+        except BaseException as error:  # whatever it is, a worker must not go on as its parent
+            console.warn(f"a worker ended: {type(error).__name__}: {error}")
+        finally:
+            os._exit(status)
 
     for own in sockets:
         start(own)

@@ -26,6 +26,7 @@ class Held(NamedTuple):
 _FILTER = "refusing binary packages that the CPU cannot run"
 _FETCHED = "reading the machine code of a fetched package before it is merged"
 _RECORD = "recording in each package what it needs"
+_BINHOST = "holding binhosts to their keys, and turning to the next source where one fails"
 _PATCHES = "knowing which user patches a package gets"
 _UNMASK = "unmasking what the profile allows, and nothing else"
 _BY_NAME = "reading and writing the index of binary packages by name"
@@ -72,6 +73,13 @@ NAMES = (
     Held("_emerge.depgraph", "depgraph._get_dep_chain_as_comment", ("self", "pkg"), _UNMASK),
     Held("_emerge.Scheduler", "Scheduler.merge", ("self",), _UNMASK),
     Held("portage.gpkg", "gpkg._verify_binpkg", ("self", "metadata_only"), "telling whether packages are signed"),
+    Held("portage.dbapi.bintree", "binarytree._populate_remote", ("self",), _BINHOST),
+    Held("portage.dbapi.bintree", "binarytree._populate_remote_repo", ("self", "repo", "getbinpkg_refresh"), _BINHOST),
+    Held("_emerge.BinpkgFetcher", "_BinpkgFetcherProcess._start", ("self",), _BINHOST),
+    Held("_emerge.Binpkg", "Binpkg._fetcher_exit", ("self", "fetcher"), _BINHOST),
+    Held("_emerge.Binpkg", "Binpkg._verifier_exit", ("self", "verifier"), _BINHOST),
+    Held("_emerge.Binpkg", "Binpkg._unpack_metadata", ("self", "loop"), _BINHOST),
+    Held("portage.gpkg", "gpkg.update_signature", ("self",), "signing binary packages"),
     Held("portage.util", "getconfig", ("mycfg", "allow_sourcing", "expand", "recursive"), "reading make.conf"),
     Held("portage.util", "_recursive_file_list", ("path",), "reading configuration directories in Portage's order"),
 )
