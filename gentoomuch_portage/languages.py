@@ -5,9 +5,14 @@ from collections.abc import Iterator, Mapping
 
 RUST = re.compile(r"\b(cargo|rust|rust-toolchain)\b")
 GO = re.compile(r"\bgo-(module|env|vcs-snapshot)\b")
+FORTRAN = re.compile(r"\bfortran-2\b")
 GO_VARIABLES = ("GOAMD64", "GO386", "GOARM", "GOARM64", "GOPPC64", "GORISCV64")
 VARIABLES = ("CC", "CFLAGS", "CXXFLAGS", "FFLAGS", "FCFLAGS", "RUSTFLAGS", *GO_VARIABLES, "CHOST", "INHERITED")
 """What decides for which CPU code is made."""
+LOST = ("FFLAGS", "FCFLAGS", "RUSTFLAGS", *GO_VARIABLES)
+"""Those of them that a package tells in no file of its own, but only in the environment of its build."""
+_EXPORTED = re.compile(r'^declare -x (\w+)="((?:[^"\\]|\\.)*)"$', re.M)
+"""A variable in bash's words; one with control characters is written otherwise."""
 _CODEGEN = re.compile(r"(?:-C\s*|--codegen[= ])(target-cpu|target-feature)=(\S+)")
 _NAMES: Mapping[str, str] = {
     "bmi1": "bmi", "cmpxchg16b": "cx16", "crt-static": "", "ermsb": "", "lahfsahf": "sahf", "pclmulqdq": "pclmul",
@@ -26,6 +31,20 @@ an empty one. ``lse2`` only lets plain loads be atomic, ``outline-atomics`` asks
 Source: the Arm ARM, "Arm architecture extensions"."""
 _WITH_CX16 = frozenset({"athlon64-sse3", "k8-sse3", "opteron-sse3"})
 """CPUs to which LLVM's back end gives cmpxchg16b and clang's predefined macros do not."""
+
+
+def exported(environment: str) -> dict[str, str]:
+    """The variables that the environment of a build exports.
+
+    Args:
+        environment: as Portage saves it. Source: __save_ebuild_env; ``declare -p`` of bash(1).
+    """
+    return {name: re.sub(r"\\(.)", r"\1", value) for name, value in _EXPORTED.findall(environment)}
+
+
+def lost(inherited: str) -> bool:
+    """Whether a package with these eclasses uses a language whose flags are in no file of its own."""
+    return bool(RUST.search(inherited) or GO.search(inherited) or FORTRAN.search(inherited))
 
 
 def rustflags(cpu: str, flags: tuple[str, ...]) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from gentoomuch_portage import isa, isa_words, knowledge, needs, requirement
 from gentoomuch_portage.abis import Abi
+from gentoomuch_portage.binpkgs.environment import ENVIRONMENT
 from gentoomuch_portage.binpkgs.pools import Pools, Unread, proxy_of_environment
 from gentoomuch_portage.binpkgs.reader import Reader
 from gentoomuch_portage.binpkgs.source import BadBinpkg
@@ -167,7 +168,7 @@ def _unknown(told: str) -> Requirement:
 @functools.lru_cache(maxsize=1)
 def _reader(cache: Path, process: int) -> Reader:
     """One reader for all packages of a run; a process that Portage forks must not share its connections."""
-    wanted = {RECORDED, *needs.VARIABLES, "USER_PATCHES", userpatches.NAMED}
+    wanted = {RECORDED, ENVIRONMENT, *needs.VARIABLES, "USER_PATCHES", userpatches.NAMED}
     return Reader(cache, wanted, Pools(proxy_of_environment))
 
 

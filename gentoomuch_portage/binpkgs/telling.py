@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gentoomuch_portage import binpkgs, needs
+from gentoomuch_portage.binpkgs.environment import ENVIRONMENT
 from gentoomuch_portage.binpkgs.source import BadBinpkg, Source
 from gentoomuch_portage.portage_adapter.binpkgs import RECORDED
 from gentoomuch_portage.portage_adapter.trees import NAME as DOTGENTOO
@@ -20,6 +21,6 @@ def told(file: Path) -> Mapping[str, str]:
         with file.open("rb") as opened:
             size = os.fstat(opened.fileno()).st_size
             source = Source(str(file), size, lambda at, length: os.pread(opened.fileno(), length, at))
-            return binpkgs.read(source, KEYS)
+            return binpkgs.read(source, (*KEYS, ENVIRONMENT))
     except (OSError, BadBinpkg):
         return {}

@@ -6,6 +6,7 @@ Source: xpak(5) and portage.xpak of Portage 3.0.83. All numbers are of 4 bytes, 
 from collections.abc import Collection, Iterator
 from functools import partial
 
+from gentoomuch_portage.binpkgs.environment import ENVIRONMENT, asked, variables
 from gentoomuch_portage.binpkgs.source import FIRST, MOST_MEMBERS, Source
 from gentoomuch_portage.binpkgs.values import value
 
@@ -36,12 +37,16 @@ def read(source: Source, wanted: Collection[str]) -> dict[str, str]:
         raise source.bad(f"the index of its xpak segment has {index_size} bytes")
     data = start + _HEADER + index_size
     found: dict[str, str] = {}
+    lost: dict[str, str] = {}
     for name, offset, length in _entries(source, source.at(start + _HEADER, index_size)):
         if offset + length > data_size:
             raise source.bad(f"{name[:60]!r} reaches out of its xpak segment")
-        if name in wanted:
-            found[name] = value(source, name, length, partial(source.at, data + offset))
-    return found
+        take = partial(source.at, data + offset)
+        if name == ENVIRONMENT and asked(found, wanted):
+            lost = variables(source, length, take)
+        elif name in wanted and name != ENVIRONMENT:
+            found[name] = value(source, name, length, take)
+    return lost | found
 
 
 def _segment(source: Source) -> tuple[int, int]:

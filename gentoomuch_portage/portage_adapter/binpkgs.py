@@ -1,7 +1,6 @@
 """Binary packages as plain data, and what a package that is built records of itself."""
 
 import functools
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -139,21 +138,17 @@ def _built_with(settings: Any, info: Path) -> dict[str, str]:
 
     Source: __dyn_install and __save_ebuild_env of Portage; go-env.eclass exports GOARM and its like in pkg_setup.
     """
-    from gentoomuch_portage.languages import VARIABLES  # only where something is built
+    from gentoomuch_portage.languages import VARIABLES, exported  # only where something is built
 
     environment = Path(settings["T"]) / "environment"
     text = environment.read_text(encoding="utf-8", errors="replace") if environment.is_file() else ""
-    exported = {name: re.sub(r"\\(.)", r"\1", value) for name, value in _EXPORTED.findall(text)}
+    told_by_it = exported(text)
     found = {}
     for name in VARIABLES:
         file = info / name
-        told = file.read_text(encoding="utf-8").strip() if file.is_file() else exported.get(name)
+        told = file.read_text(encoding="utf-8").strip() if file.is_file() else told_by_it.get(name)
         found[name] = told if told is not None else settings.get(name) or ""
     return found
-
-
-_EXPORTED = re.compile(r'^declare -x (\w+)="((?:[^"\\]|\\.)*)"$', re.M)
-"""A variable in bash's words; one with control characters is written otherwise."""
 
 
 def _flags_on(settings: Any) -> frozenset[str]:

@@ -5,6 +5,7 @@ answer otherwise is printed with what caused it, and the exit status is 1.
 """
 
 import base64
+import bz2
 import random
 import re
 import sys
@@ -19,13 +20,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from making import PACK, PLAIN, WANTED, gpkg, metadata, source, xpak
 
-from gentoomuch_portage import binpkgs, requirement
+from gentoomuch_portage import binpkgs, languages, requirement
 from gentoomuch_portage.binpkgs import BadBinpkg
+from gentoomuch_portage.binpkgs.environment import ENVIRONMENT
 
 MOST_MEMORY = 300 << 10
 """KiB."""
 MOST_TIME = 16.0
 """Seconds for one package: what the readers allow themselves, and one more."""
+ASKED = WANTED | {"INHERITED", *languages.LOST}
 NASTY = (
     b"\0", b"\xff", b"\x80", b"7777777777", b"-1", b"+1", b" 1", b"../", b"/", b"\x1b[", b"\xff" * 12,
     b"\x80" + b"\0" * 10,
@@ -61,19 +64,24 @@ def main(seconds: float, seed: int) -> int:
 def answer(name: str, content: bytes) -> str:
     """What the readers say, without names and numbers."""
     try:
-        found = binpkgs.read(source(content, name), WANTED)
+        found = binpkgs.read(source(content, name), ASKED | {ENVIRONMENT})
     except BadBinpkg as error:
         if not error.why.isprintable() or len(error.why) > 200:
             raise AssertionError(f"this is no line for a terminal: {error.why!r}") from error
         return "refused: " + re.sub(r"'.*'|\".*\"|\(.*\)|\d+", "...", error.why)
-    assert found.keys() <= WANTED
+    assert found.keys() <= ASKED
     assert all(isinstance(requirement.of_text(text).known, bool) for text in found.values())
     return "read"
 
 
 def broken(chance: random.Random) -> tuple[str, bytes]:
     """A package with something wrong in one of its layers, or in several."""
-    files = {**PLAIN, "GM_REQUIRES": b'{"v": 1, "features": ["AVX2"], "abi": [], "told": "x", "known": true}'}
+    recorded = b'{"v": 1, "features": ["AVX2"], "abi": [], "told": "x", "known": true}'
+    environment = bytearray(bz2.compress(b'declare -x RUSTFLAGS="-C target-cpu=haswell"\n' * chance.choice([1, 9])))
+    if chance.random() < 0.5:
+        mutate(chance, environment)
+    lost = {"INHERITED": b"cargo", ENVIRONMENT: bytes(environment)}
+    files = {**PLAIN, **(lost if chance.random() < 0.5 else {"GM_REQUIRES": recorded})}
     if chance.random() < 0.3:
         content = bytearray(xpak(files, image=chance.choice([0, 10, 20_000])))
         mutate(chance, content, begin=max(0, len(content) - 3600))

@@ -86,16 +86,21 @@ def test_masks_keep_plain_emerge_from_what_the_cpu_cannot_run(shelf: Host, on):
 
 @pytest.mark.skipif(arch()[0] != "amd64", reason="its level of Go is one of x86-64")
 @pytest.mark.parametrize(
+    "emerge", [("gm-emerge", "--gm-profile=old"), ("emerge",)], ids=["recorded", "by plain emerge"]
+)
+@pytest.mark.parametrize(
     ("eclass", "export"), [("go-env", "GOAMD64=v3"), ("cargo", """RUSTFLAGS='--cfg a="$b" -C target-cpu=haswell'""")]
 )
-def test_what_an_ebuild_exports_for_go_or_rust_is_recorded_and_not_what_make_conf_says(host: Host, on, eclass, export):
+def test_what_an_ebuild_exports_for_go_or_rust_counts_and_not_what_make_conf_says(
+    host: Host, on, emerge, eclass, export
+):
     write(host.repository / f"eclass/{eclass}.eclass", "")
     write(
         host.repository / "app-demo/made/made-1.ebuild",
         f"EAPI=8\ninherit {eclass}\nSLOT=0\nKEYWORDS=amd64\nS=${{WORKDIR}}\npkg_setup() {{ export {export}; }}\n",
     )
     host.profile("old", 'cpu = "x86-64"\n')
-    assert on("gm-emerge", "--gm-profile=old", "-q", "--buildpkgonly", "app-demo/made").status == 0
+    assert on(*emerge, "-q", "--buildpkgonly", "app-demo/made", CFLAGS="-O2").status == 0
 
     (found,) = json.loads(on("gentoomuch", "binpkg", "why", "made", "--profile", "old", "--json").out)
 
