@@ -5,22 +5,22 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from gentoomuch_portage import files
-from gentoomuch_portage.errors import MissingContainer
 from gentoomuch_portage.laying import lay
-from gentoomuch_portage.patches import save
+from gentoomuch_portage.patches import save, where
 from gentoomuch_portage.patches.git import git, written
 from gentoomuch_portage.patches.prep import UnknownPackage
 from gentoomuch_portage.patches.workbench import Bench
 from gentoomuch_portage.plan import Patches, Plan
 from gentoomuch_portage.portage_adapter import sources
 from gentoomuch_portage.portage_adapter.ebuilds import Ebuild, Ebuilds
-from gentoomuch_portage.run import Ran, run
+from gentoomuch_portage.run import Ran
 from gentoomuch_portage.settings import Settings
 
 _INPUTS = re.compile(
@@ -29,6 +29,8 @@ _INPUTS = re.compile(
 )
 """What later phases of src_prepare and src_configure read: once it is changed, they have to run again."""
 _ERROR = re.compile(r"\berror\b|\bError \d|undefined reference|FAILED", re.IGNORECASE)
+Start = Callable[[Sequence[str], Mapping[str, str]], Ran]
+"""Runs a program with an environment, where the plan says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Tried:
 
     bench: Bench
     status: int
-    """0 where it was built, 1 where it was not, 128 and the signal where one ended it: never one of ours."""
+    """0 where it was built, 1 where it was not, 128 and the signal where one ended it, 70 where no box was made."""
     again: bool
     """Whether the build directory of the try before was built on."""
     log: Path
@@ -55,14 +57,15 @@ def attempts(settings: Settings, plan: Plan, benches: list[Bench], ebuilds: Ebui
         MissingContainer: the plan wants to be carried out in a container that cannot be had.
         GmError: a work tree cannot be made a patch.
     """
-    _contained(plan)
+    inside = where.kind(plan, settings)
     name = benches[0].set
     above = files.ensure(settings.cache / "trying" / name)
     _stage(settings, benches, above / "patches" / name)
     with _laid(plan, Patches(name, above / "patches" / name), settings) as laid:
-        env = {**os.environ, "ROOT": laid.root, "SYSROOT": "/", **laid.env, "PORTAGE_CONFIGROOT": laid.configroot}
+        env = {"ROOT": laid.root, "SYSROOT": "/", **laid.env, "PORTAGE_CONFIGROOT": laid.configroot}
+        start = partial(where.build, laid, settings, inside)
         for bench in benches:
-            tried = _built(bench, _ebuild(bench, ebuilds), laid, env, above / laid.profile)
+            tried = _built(bench, _ebuild(bench, ebuilds), start, env, above / laid.profile)
             yield tried
             if tried.status:
                 return
@@ -108,7 +111,7 @@ def _cp(bench: Bench) -> str:
     return query.package_of(bench.cpv)
 
 
-def _built(bench: Bench, ebuild: Ebuild, plan: Plan, env: Mapping[str, str], place: Path) -> Tried:
+def _built(bench: Bench, ebuild: Ebuild, start: Start, env: Mapping[str, str], place: Path) -> Tried:
     """Build one package, on what the try before left behind where that is sound."""
     files.ensure(place)
     built = place / "portage" / bench.cpv
@@ -116,26 +119,14 @@ def _built(bench: Bench, ebuild: Ebuild, plan: Plan, env: Mapping[str, str], pla
     tree, key = written(bench.tree), _key(ebuild, env)
     again = _renewed(bench, _before(note, key), tree, built)
     note.unlink(missing_ok=True)
-    told = {**env, "PORTAGE_TMPDIR": str(place), **sources.quietly(env)}
+    told = {**env, "PORTAGE_TMPDIR": str(place), **sources.quietly({**os.environ, **env})}
     phases = ["install"] if again else ["clean", "install"]
-    ran = _run(plan, ["ebuild", str(ebuild.path), *phases], told)
+    ran = start(["ebuild", str(ebuild.path), *phases], told)
     log.write_text(ran.out + ran.err, encoding="utf-8")
     if (built / ".configured").is_file():
         note.write_text(json.dumps({"key": key, "tree": tree}), encoding="utf-8")
-    status = min(ran.status, 1) if ran.status >= 0 else 128 - ran.status
+    status = 128 - ran.status if ran.status < 0 else ran.status if ran.status >= 64 else min(ran.status, 1)
     return Tried(bench, status, again, log, told_of(ran.out + ran.err) if status else "")
-
-
-def _contained(plan: Plan) -> None:
-    """Raise where a plan wants a container: it is not carried out without."""
-    if plan.isolation not in {"none", "auto"}:
-        raise MissingContainer(plan.isolation, (), word="--isolation")
-
-
-def _run(plan: Plan, argv: Sequence[str], env: Mapping[str, str]) -> Ran:
-    """Run a program of Portage where the plan says. What it writes lies in its PORTAGE_TMPDIR alone."""
-    _contained(plan)
-    return run(argv, env=env, keep=True, accept=(), atom="sys-apps/portage")
 
 
 def _key(ebuild: Ebuild, env: Mapping[str, str]) -> str:

@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from boxing import why_not
 from patching import APP, BROKEN, INSTALL, MAIN, MAKE, make_app, package, prepared, put
 
 from gentoomuch_portage import embedded
+from gentoomuch_portage.containers import probes
 from gentoomuch_portage.embedded import Host
 
 BIN = Path(sys.executable).parent
@@ -20,6 +22,13 @@ BIN = Path(sys.executable).parent
 @pytest.fixture
 def app(host: Host) -> Host:
     return make_app(host)
+
+
+@pytest.fixture
+def some_kind() -> str:
+    """The first kind of container that works here."""
+    found = [one for one in probes.KINDS if not why_not(one)]
+    return found[0] if found else pytest.skip("; ".join(why_not(one) for one in probes.KINDS))
 
 
 def binpkg(ended) -> str:
@@ -197,6 +206,23 @@ def test_no_build_goes_on_outside_of_a_container_that_was_asked_for(app: Host, o
         assert "--isolation=none" in ended.err
     assert mistaken.status == 64
     assert not (app.eprefix / "var/cache/gentoomuch/trying").exists()
+
+
+def test_a_build_in_a_container_has_no_network_and_is_built_on_again(app: Host, on, some_kind: str):
+    tree = prepared(on("gentoomuch", "patch", "prep", "mend", APP, "--profile=plain"))
+    makefile = (tree / "Makefile").read_text()
+    (tree / "Makefile").write_text("$(shell cat /proc/net/dev > seen)\n" + makefile)
+    app.profile("plain", f'isolation = "{some_kind}"\n')
+
+    first = on("gentoomuch", "patch", "try", "mend", "--profile=plain")
+    (tree / "main.c").write_text(MAIN.replace("plain", "broken").replace("puts", "nonsense("))
+    second = on("gentoomuch", "patch", "try", "mend", "--profile=plain")
+
+    assert first.status == 0, first.out + first.err
+    [seen] = (app.eprefix / "var/cache/gentoomuch/trying").rglob("work/app-2.0/seen")
+    assert [line.partition(":")[0].strip() for line in seen.read_text().splitlines()[2:]] == ["lo"]
+    assert (second.status, "main.c:" in second.out) == (1, True), second.out + second.err
+    assert "did not build on what was built before" in second.err
 
 
 def test_a_build_that_fails_ends_with_one_and_what_is_wrong_with_us_with_more(host: Host, on):
