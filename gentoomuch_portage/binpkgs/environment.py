@@ -16,20 +16,15 @@ _CHUNK = 1 << 20
 
 
 def asked(found: Mapping[str, str], wanted: Collection[str]) -> bool:
-    """Whether a package has to be asked for its environment, by what it has told so far.
-
-    Names in capitals stand first in gpkg and xpak as Portage makes them. Where they do not, it is read in vain.
-    """
-    if ENVIRONMENT not in wanted or RECORDED in found:
-        return False
-    return languages.lost(found["INHERITED"]) if "INHERITED" in found else True
+    """Whether a package has to be asked for its environment, by all else that it has told."""
+    return ENVIRONMENT in wanted and RECORDED not in found and languages.lost(found.get("INHERITED", ""))
 
 
 def variables(source: Source, size: int, take: Callable[[int], bytes]) -> dict[str, str]:
     """Of ``languages.LOST`` what the environment exports.
 
     Args:
-        size: of the file, packed.
+        size: of the file, packed; 0 where there is none.
         take: gives its bytes; not called where they are too many.
 
     Raises:

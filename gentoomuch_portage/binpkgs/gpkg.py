@@ -5,7 +5,7 @@ Source: GLEP 78; portage.gpkg of Portage 3.0.83.
 
 from collections.abc import Collection
 
-from gentoomuch_portage.binpkgs.environment import ENVIRONMENT, asked, variables
+from gentoomuch_portage.binpkgs.environment import ENVIRONMENT, MOST_PACKED, asked, variables
 from gentoomuch_portage.binpkgs.source import MOST_READ, Source
 from gentoomuch_portage.binpkgs.tar import Section, members
 from gentoomuch_portage.binpkgs.unpack import KINDS, Unpacked
@@ -25,18 +25,20 @@ def read(source: Source, wanted: Collection[str]) -> dict[str, str]:
     """
     kind, packed = _metadata(source)
     found: dict[str, str] = {}
-    lost: dict[str, str] = {}
+    environment = 0, b""
     tape = Unpacked(source, packed, kind)
     for name, size in members(tape, source.bad):
         folder, _, key = name.partition("/")
         if folder != "metadata" or not key or "/" in key:
             raise source.bad(f"its metadata holds {name[:60]!r}")
-        if key == ENVIRONMENT and asked(found, wanted):
-            lost = variables(source, size, tape.take)
-        elif key in wanted and key != ENVIRONMENT:
+        if key == ENVIRONMENT:  # whether it is wanted is known in the end: the order is none
+            environment = size, tape.take(size) if size <= MOST_PACKED else b""
+        elif key in wanted:
             found[key] = value(source, key, size, tape.take)
     tape.finish()
-    return lost | found
+    if asked(found, wanted):
+        return variables(source, environment[0], lambda _: environment[1]) | found
+    return found
 
 
 def _metadata(source: Source) -> tuple[str, Section]:

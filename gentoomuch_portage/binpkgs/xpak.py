@@ -37,16 +37,17 @@ def read(source: Source, wanted: Collection[str]) -> dict[str, str]:
         raise source.bad(f"the index of its xpak segment has {index_size} bytes")
     data = start + _HEADER + index_size
     found: dict[str, str] = {}
-    lost: dict[str, str] = {}
+    environment = 0, 0
     for name, offset, length in _entries(source, source.at(start + _HEADER, index_size)):
         if offset + length > data_size:
             raise source.bad(f"{name[:60]!r} reaches out of its xpak segment")
-        take = partial(source.at, data + offset)
-        if name == ENVIRONMENT and asked(found, wanted):
-            lost = variables(source, length, take)
-        elif name in wanted and name != ENVIRONMENT:
-            found[name] = value(source, name, length, take)
-    return lost | found
+        if name == ENVIRONMENT:
+            environment = data + offset, length
+        elif name in wanted:
+            found[name] = value(source, name, length, partial(source.at, data + offset))
+    if asked(found, wanted):
+        return variables(source, environment[1], partial(source.at, environment[0])) | found
+    return found
 
 
 def _segment(source: Source) -> tuple[int, int]:

@@ -43,7 +43,9 @@ def test_several_streams_are_read_to_their_end(read):
     assert read(bz2.compress(BUILT[:50]) + bz2.compress(BUILT[50:]), INHERITED="cargo")["GOAMD64"] == "v3"
 
 
-@pytest.mark.parametrize("files", [{"INHERITED": "toolchain-funcs"}, {"INHERITED": "cargo", RECORDED: "{}"}])
+@pytest.mark.parametrize(
+    "files", [{"CFLAGS": "-O2"}, {"INHERITED": "toolchain-funcs"}, {"INHERITED": "cargo", RECORDED: "{}"}]
+)
 def test_it_is_not_read_where_it_can_tell_nothing_new(read, files):
     assert read(b"no bzip2", **files) == files
 
