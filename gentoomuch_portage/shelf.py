@@ -43,13 +43,18 @@ class Judged:
 
 
 def judged(
-    plan: Plan, settings: Settings, asked: str | None = None, *, remote: bool = False, signatures: bool = False
+    plan: Plan,
+    settings: Settings,
+    asked: str | tuple[str, ...] | None = None,
+    *,
+    remote: bool = False,
+    signatures: bool = False,
 ) -> list[Judged]:
     """What a profile would make of the binary packages on offer, best first.
 
     Args:
         plan: laid.
-        asked: an atom; None for all.
+        asked: an atom, or names, ``cat/pkg``; None for all.
         remote: also what binhosts offer.
         signatures: also verify theirs.
 
@@ -62,8 +67,8 @@ def judged(
         with apart.apart(state=state, cache=cache, build_configroot=lambda: plan.build_configroot):
             found = store.offers(env, asked, remote=remote, signatures=signatures)
     except LookupError as error:
-        raise UnknownBinpkg(asked or "", str(error)) from error
-    if asked is not None and not found:
+        raise UnknownBinpkg(str(asked or ""), str(error)) from error
+    if isinstance(asked, str) and not found:
         raise UnknownBinpkg(asked)
     return sorted((_judge(one, plan, settings) for one in found), key=lambda one: bool(one.reasons))
 

@@ -63,10 +63,27 @@ def bring_up_to_date(
     if not shelf.folder.is_dir():
         raise NoFolder(shelf.folder)
     with shelf.locked():
-        if (shelf.folder / "Packages").is_file() and stamp.fresh(shelf.folder) is None:
-            _sorted(shelf)
-            writing.follow(shelf.folder, lambda path: told(shelf.folder / path))
+        _followed(shelf)
         return _some(shelf, only) if only else _all(shelf, tell)
+
+
+def followed(shelf: Pkgdir) -> None:
+    """See to it that there are shards of the index that is there, whoever wrote it; packages are not looked for.
+
+    Raises:
+        NoFolder: it is not there.
+    """
+    if not shelf.folder.is_dir():
+        raise NoFolder(shelf.folder)
+    if stamp.fresh(shelf.folder) is None:
+        with shelf.locked():
+            _followed(shelf)
+
+
+def _followed(shelf: Pkgdir) -> None:
+    if (shelf.folder / "Packages").is_file() and stamp.fresh(shelf.folder) is None:
+        _sorted(shelf)
+        writing.follow(shelf.folder, lambda path: told(shelf.folder / path))
 
 
 def found(folder: Path) -> Marks:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from gentoomuch_portage import console
-from gentoomuch_portage.cli import Command, binhost_check, binhost_client, binhost_publish, binhost_serve
+from gentoomuch_portage.cli import Command, binhost_check, binhost_client, binhost_publish, binhost_query, binhost_serve
 from gentoomuch_portage.cli.parser import Parser, group, listing
 from gentoomuch_portage.settings import Settings
 
@@ -35,6 +35,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("index", "bring the index of a folder of packages up to date", _add_index, _index),
     *binhost_check.COMMANDS,
     *binhost_publish.COMMANDS,
+    *binhost_query.COMMANDS,
     *binhost_serve.COMMANDS,
     *binhost_client.COMMANDS,
 )

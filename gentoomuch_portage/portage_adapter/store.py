@@ -7,6 +7,7 @@ from io import StringIO
 from typing import Any
 
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg, shown
+from gentoomuch_portage.portage_adapter.ondemand import ondemand
 from gentoomuch_portage.portage_adapter.sifting import sifted
 from gentoomuch_portage.portage_adapter.signatures import Signature, of
 from gentoomuch_portage.portage_adapter.swap import environment
@@ -23,12 +24,14 @@ class Offer:
     """None where nobody asked for it."""
 
 
-def offers(env: Mapping[str, str], asked: str | None, *, remote: bool, signatures: bool = False) -> list[Offer]:
+def offers(
+    env: Mapping[str, str], asked: str | tuple[str, ...] | None, *, remote: bool, signatures: bool = False
+) -> list[Offer]:
     """The instances that match an atom, newest version and build first.
 
     Args:
         env: PORTAGE_CONFIGROOT and ROOT of the profile.
-        asked: an atom, with or without version and category; None for all.
+        asked: an atom, with or without version and category; or names, ``cat/pkg``; None for all.
         remote: also what binhosts offer; their indexes are fetched.
         signatures: also verify them; gpg is started several times for each package.
 
@@ -41,6 +44,7 @@ def offers(env: Mapping[str, str], asked: str | None, *, remote: bool, signature
         around.enter_context(redirect_stderr(StringIO()))
         # The set of docs/plain-emerge.md would hide what it refuses; it leaves that to whoever sifts already.
         around.enter_context(sifted(lambda _: None, ""))
+        around.enter_context(ondemand())
         graph, config = _resolver(remote=remote)
         return [
             _offer(graph, config, pkg, signatures=signatures)
@@ -73,13 +77,13 @@ def _resolver(*, remote: bool) -> tuple[Any, Any]:
     return depgraph(config.settings, loaded.trees, words, parameters, stdout_spinner()), config
 
 
-def _atoms(config: Any, asked: str | None) -> Iterator[Any]:
+def _atoms(config: Any, asked: str | tuple[str, ...] | None) -> Iterator[Any]:
     from portage.dep import Atom
     from portage.exception import AmbiguousPackageName, InvalidAtom
 
     dbapi = config.trees["bintree"].dbapi
-    if asked is None:
-        yield from (Atom(cp) for cp in sorted(dbapi.cp_all()))
+    if asked is None or isinstance(asked, tuple):
+        yield from (Atom(cp) for cp in sorted(dbapi.cp_all() if asked is None else asked))
         return
     try:
         found = _expanded(asked, dbapi, config.settings)
