@@ -53,7 +53,7 @@ def write(folder: Path, members: list[list[int]]) -> None:
         "compressed": packed,
         "members": members,
     }
-    files.write(folder / FOLDER / "stamp", json.dumps(told))
+    files.write(folder / FOLDER / "stamp", json.dumps(told), durable=False)
 
 
 def _read(found: Any) -> Stamp:

@@ -1,0 +1,162 @@
+"""``python benchmarks/binhost/store.py [PACKAGES ...]``: what the index by name saves, at 1,000, 10,000 and 100,000.
+
+Prints user+sys and memory of ``gm-emerge -p --nodeps -k PKG`` over those of plain ``emerge``, in pairs of one run, and
+how long one more package takes to come into the index, by ours and by Portage alone. The exit status is 1 where
+a limit is broken.
+"""
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+
+from repacking import instance
+
+from gentoomuch_portage import embedded
+from gentoomuch_portage.embedded import Host
+
+BIN = Path(sys.executable).parent
+PKG = "dev-demo/libgreet"
+LIMITS = {1_000: 1.05, 10_000: 0.7, 100_000: 0.15}
+"""Packages -> ratio at most."""
+MOST_MS = 50.0
+"""For one more package at 100,000."""
+PAIRS = 7
+OF_A_NAME = 4
+
+
+def main(sizes: list[int]) -> int:
+    """Measure; the exit status."""
+    bad = False
+    with tempfile.TemporaryDirectory(prefix="gm-store-") as name:
+        folder = Path(name)
+        host = embedded.make(folder / "host")
+        host.profile("old", 'cpu = "x86-64"\n')
+        built = build(host)
+        memory = []
+        for packages in sizes:
+            pkgdir = folder / f"{packages}"
+            first = shelve(host, built, pkgdir, packages)
+            pairs = [(spent(host, pkgdir, ours=True), spent(host, pkgdir, ours=False)) for _ in range(PAIRS)]
+            ratio = statistics.median(one[0] / other[0] for one, other in pairs)
+            kib, theirs = (statistics.median(pair[side][1] for pair in pairs) for side in (0, 1))
+            memory.append(kib)
+            mine, portages = published(host, built, pkgdir)
+            limit = LIMITS.get(packages, 1.05)
+            print(f"{packages} packages, shards made in {first:.1f} s")
+            print(f"   gm-emerge -pk over emerge -pk, user+sys: {ratio:.3f} (limit {limit})")
+            print(f"   MiB of gm-emerge and of emerge: {kib / 1024:.0f}, {theirs / 1024:.0f}")
+            print(f"   ms for one more package, and by Portage alone: {mine:.0f}, {portages:.0f}")
+            bad |= ratio > limit or (packages >= 100_000 and mine > MOST_MS)
+            shutil.rmtree(pkgdir)
+    growth = max(memory) / min(memory)
+    print(f"memory: {growth:.3f} of the least at the most (limit 1.1)")
+    return int(bad or growth > 1.1)
+
+
+def build(host: Host) -> Path:
+    subprocess.run(
+        [BIN / "gm-emerge", "--gm-profile=old", "-B1q", PKG], env=host.env(), check=True, capture_output=True
+    )
+    (built,) = (host.pkgdir / PKG).iterdir()
+    return built
+
+
+def shelve(host: Host, built: Path, pkgdir: Path, packages: int) -> float:
+    """A folder with one real package and an index that goes on and on; the seconds that its shards took."""
+    instance(built, pkgdir, 1, {})
+    told = {"check": True, "capture_output": True}
+    subprocess.run([BIN / "emaint", "binhost", "--fix"], env=host.env(PKGDIR=str(pkgdir)), **told)
+    with (pkgdir / "Packages").open("a", encoding="utf-8") as index:
+        index.writelines(entries(packages - 1))
+    began = time.monotonic()
+    query = [BIN / "gentoomuch", "binhost", "query", "--dir", pkgdir, "dev-demo/nothing"]
+    subprocess.run(query, env=host.env(), **told)
+    taken = time.monotonic() - began
+    injected(host, built, pkgdir, [2], ours=True)  # compresses Packages.gz in members, once
+    return taken
+
+
+def entries(packages: int) -> Iterator[str]:
+    """Entries of an index, of packages that are not there."""
+    for number in range(packages):
+        name = f"app-gen{number // OF_A_NAME % 97}/package{number // OF_A_NAME}"
+        cpv = f"{name}-{number % OF_A_NAME}.{number % 11}"
+        yield (
+            f"BUILD_ID: 1\nBUILD_TIME: {1_500_000_000 + number}\nCPV: {cpv}\nDEFINED_PHASES: compile install\n"
+            f"DEPEND: dev-demo/libgreet:=\nEAPI: 8\nIUSE: doc test\nKEYWORDS: amd64 arm64\nLICENSE: GPL-2+\n"
+            f"MD5: {number:032x}\nPATH: {name}/{cpv.rpartition('/')[2]}-1.gpkg.tar\n"
+            f"RDEPEND: dev-demo/libgreet:0/1=\nSHA1: {number:040x}\n"
+            f"SIZE: {20_000 + number}\nMTIME: {1_500_000_000 + number}\nREPO: gm-demo\n\n"
+        )
+
+
+def spent(host: Host, pkgdir: Path, *, ours: bool) -> tuple[float, int]:
+    """Seconds of user+sys, and KiB of memory at the most."""
+    words = [*(["gm-emerge", "--gm-profile=old"] if ours else ["emerge"]), "-p", "--nodeps", "-k", PKG]
+    env = host.env(PKGDIR=str(pkgdir), PYTHONHASHSEED="0")
+    with tempfile.TemporaryFile() as out:
+        run = subprocess.Popen([str(BIN / words[0]), *words[1:]], env=env, stdout=out, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(run.pid, 0)
+        run.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        said = out.read().decode("utf-8", "replace")
+    if run.returncode or f"binary  N     ] {PKG}-1.0" not in said:
+        raise SystemExit(f"{' '.join(words)} ended with {run.returncode}:\n{said}")
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss
+
+
+def published(host: Host, built: Path, pkgdir: Path) -> tuple[float, float]:
+    """Milliseconds until one more package is in the index, by ours and by Portage alone."""
+    return (
+        statistics.median(injected(host, built, pkgdir, range(3, 13), ours=True)[1:]),
+        injected(host, built, pkgdir, range(13, 15), ours=False)[1],
+    )
+
+
+def injected(host: Host, built: Path, pkgdir: Path, numbers: Iterable[int], *, ours: bool) -> list[float]:
+    """Let one process take instances into a folder, as one run of emerge does; milliseconds of each.
+
+    The first one pays for imports, which a run that built something has behind it.
+    """
+    new = [instance(built, pkgdir.parent / "new", number, {}) for number in numbers]
+    words = [sys.executable, __file__, "--inject", pkgdir, str(int(ours)), *new]
+    ended = subprocess.run(words, env=host.env(), check=True, capture_output=True, text=True)
+    return [float(word) for word in ended.stdout.split()]
+
+
+def inject(pkgdir: Path, packages: list[str], *, ours: bool) -> Iterator[float]:
+    """Let Portage take packages into a folder; milliseconds of each. What it reads before is not counted."""
+    from contextlib import ExitStack
+
+    from portage.versions import _pkg_str
+
+    from gentoomuch_portage.binpkgs.telling import told
+    from gentoomuch_portage.portage_adapter import injecting, ondemand
+    from gentoomuch_portage.portage_adapter.pkgdir import pkgdir as opened
+
+    with ExitStack() as around:
+        if ours:
+            around.enter_context(ondemand.ondemand())
+            around.enter_context(injecting.injecting(told))
+        tree = opened(pkgdir).tree
+        tree.populate()
+        for new in packages:
+            began = time.perf_counter()
+            if tree.inject(_pkg_str(f"{PKG}-1.0"), current_pkg_path=new) is None:
+                raise SystemExit("it was not taken")
+            yield 1000 * (time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--inject"]:
+        print(*inject(Path(sys.argv[2]), sys.argv[4:], ours=sys.argv[3] == "1"))
+    else:
+        sys.exit(main([int(word) for word in sys.argv[1:]] or [*LIMITS]))
