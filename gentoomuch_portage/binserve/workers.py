@@ -164,6 +164,7 @@ def _work(
         os.initgroups(user.pw_name, user.pw_gid)
         os.setgid(user.pw_gid)
         os.setuid(user.pw_uid)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # a client that goes away must not take its worker along
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {*_STOP, signal.SIGCHLD})
     asyncio.run(_serve(own, site, context, log))
 

@@ -1,0 +1,137 @@
+"""What the server of a binhost does not let itself be drawn into."""
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from binserving import INDEX, NAME, Server, binhost
+
+from gentoomuch_portage.binserve import web
+
+pytest.importorskip("aiohttp")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A binhost of one package, and things beside it that nobody may have."""
+    with binhost(tmp_path_factory.mktemp("serve")) as one:
+        yield one
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../outside.gpkg.tar", "/%2e%2e/outside.gpkg.tar", "/..%2foutside.gpkg.tar", "//outside.gpkg.tar",
+        "/dev-demo/../../outside.gpkg.tar", "/link.gpkg.tar", "/pipe.gpkg.tar", "/.secret.gpkg.tar", "/notes.txt",
+        "/Packages%00.gz", f"{NAME}%00", "/%ff%fe.gpkg.tar", "/dev-demo", "/dev-demo/one/", "/key.asc",
+        "/a" * 2000 + ".gpkg.tar",
+    ],
+)  # fmt: skip
+def test_nothing_but_the_files_of_a_binhost_is_given_out(server: Server, path: str):
+    status, _, body = server.ask(path)
+
+    assert (status, b"secret" in body) == (404, False)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET /Packages HTTP/1.1\r\nHost: x\r\nX: " + b"y" * (1 << 20) + b"\r\n\r\n",
+        b"GET /" + b"y" * (1 << 20) + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /Packages HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 50_000 + b"\r\n",
+        b"\x00" * 100_000,
+        b"\x16\x03\x01" + b"\xff" * 500,
+        b"GET /Packages\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /Packages HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\nx",
+        b"GET /Packages HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\nabc",
+    ],
+    ids=["header", "path", "headers", "nul", "tls", "nul in path", "post", "smuggling"],
+)
+def test_what_is_no_request_is_refused_and_costs_no_memory(server: Server, request_: bytes):
+    found = [server.raw(request_)[:12] for _ in range(60)]
+
+    assert all(one == b"" or one[9:10] in {b"4", b"5"} for one in found), found
+    assert server.memory() < 80 << 10
+    assert server.ask("/Packages")[0] == 200
+
+
+@pytest.mark.parametrize(("many", "status"), [(10_000, {"", "400"}), (900, {"200"})])
+def test_ten_thousand_ranges_are_no_ranges(server: Server, many: int, status: set[str]):
+    ranges = ",".join(f"{at}-{at}" for at in range(many))
+
+    request_ = f"HEAD {NAME} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nRange: bytes={ranges}\r\n\r\n"
+    found = server.raw(request_.encode(), ends=False)
+
+    assert found[9:12].decode() in status
+    assert server.ask("/Packages")[0] == 200
+
+
+def test_whoever_sends_one_sign_after_the_other_is_let_go_while_others_are_answered(server: Server):
+    slow = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(100)]
+    for one in slow:
+        one.sendall(b"GET /Pack")
+    begun, quick = time.monotonic(), server.ask("/Packages")[0]
+    took = time.monotonic() - begun
+    for one in slow:
+        one.close()
+
+    assert (quick, took < 1) == (200, True)
+
+
+def test_whoever_does_not_finish_a_request_in_time_is_let_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(web, "_IDLE", 0.4)
+    (tmp_path / "Packages").write_bytes(INDEX)
+    site = web.Site(root=tmp_path, prepared=tmp_path / "no", key=tmp_path / "no", name="x")
+
+    async def serve() -> float:
+        binhost = web.Binhost(site, lambda _line: None)
+        listener = await asyncio.get_running_loop().create_server(binhost.server, "127.0.0.1", 0)
+        sweeping = asyncio.create_task(binhost.sweep())
+        took = await asyncio.to_thread(dripped, listener.sockets[0].getsockname())
+        sweeping.cancel()
+        listener.close()
+        await binhost.finish(1)
+        return took
+
+    assert asyncio.run(serve()) < 2
+
+
+def test_whoever_goes_away_in_the_middle_takes_no_worker_along(server: Server):
+    (server.www / "long.gpkg.tar").write_bytes(bytes(32 << 20))
+    workers = server.workers()
+    for _ in range(30):
+        with socket.create_connection(("127.0.0.1", server.port)) as one:
+            one.sendall(b"GET /long.gpkg.tar HTTP/1.1\r\nHost: x\r\n\r\n")
+            one.recv(1000)
+            one.shutdown(socket.SHUT_WR)  # after which the kernel answers a write with SIGPIPE
+
+    assert server.ask("/Packages")[0] == 200
+    assert server.workers() == workers
+
+
+def dripped(address: tuple[str, int]) -> float:
+    """Send a request that never ends, a sign at a time; the seconds until nobody listens any more."""
+    begun = time.monotonic()
+    with socket.create_connection(address) as one, contextlib.suppress(OSError):
+        while time.monotonic() - begun < 5:
+            one.sendall(b"G")
+            time.sleep(0.05)
+    return time.monotonic() - begun
+
+
+def test_each_answer_is_a_line_of_the_log_that_nobody_can_forge(server: Server):
+    server.ask("/nowhere%0a1.2.3.4")
+    server.ask("/Packages", Range="bytes=0-3")
+
+    ends = time.monotonic() + 5
+    while "bytes=0-3" not in server.log.read_text() and time.monotonic() < ends:
+        time.sleep(0.01)
+    lines = server.log.read_text().splitlines()
+
+    assert any('"GET /nowhere%0a1.2.3.4 HTTP/1.1" 404' in line for line in lines)
+    assert any(line.endswith('"GET /Packages HTTP/1.1" 206 4 "bytes=0-3"') for line in lines)
+    assert all(line.startswith("127.0.0.1 - - [") for line in lines)
