@@ -14,12 +14,6 @@ _FIRST = b"gentoomuch-shard 1 %08x\n"
 _LENGTH = len(_FIRST % 0)
 
 
-class BadShard(stanza.BadIndex):
-    """A shard that is not whole, or that is not one."""
-
-    code = "bad-shard"
-
-
 def file(folder: Path, name: str) -> Path:
     """Where the shard of ``cat/pkg`` lies."""
     return folder / FOLDER / "by-name" / name
@@ -35,11 +29,11 @@ def unpacked(shard: bytes, where: str = "a shard") -> bytes:
     """The entries of a shard, one after the other.
 
     Raises:
-        BadShard: it is damaged, or of another version.
+        BadIndex: it is damaged, or of another version.
     """
     body = shard[_LENGTH:]
     if shard[:_LENGTH] != _FIRST % zlib.crc32(body):
-        raise BadShard(where, "it is damaged or of another version")
+        raise stanza.BadIndex(where, "it is damaged or of another version")
     return body
 
 
@@ -47,7 +41,7 @@ def body(folder: Path, name: str) -> bytes:
     """The entries of ``cat/pkg``; empty where there are none.
 
     Raises:
-        BadShard: the file is damaged.
+        BadIndex: the file is damaged.
         OSError: it cannot be read.
     """
     where = file(folder, name)

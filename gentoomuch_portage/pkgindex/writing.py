@@ -109,7 +109,7 @@ def _followed(folder: Path, row: Row | None, name: str, entries: list[bytes], to
 def _entries(folder: Path, name: str) -> list[bytes]:
     try:
         return shards.entries(folder, name)
-    except shards.BadShard:
+    except stanza.BadIndex:
         return []
 
 
