@@ -38,7 +38,8 @@ def made(home: Path, name: str) -> str:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     home.chmod(0o700)
     before = set(secret(home))
-    gpg(home, "--pinentry-mode", "loopback", "--passphrase", "", "--quick-gen-key", name, "ed25519", "sign", "never")
+    silent = ("--yes", "--pinentry-mode", "loopback", "--passphrase", "")  # --yes: a second key of one name is fine
+    gpg(home, *silent, "--quick-gen-key", name, "ed25519", "sign", "never")
     (fresh,) = set(secret(home)) - before
     return fresh
 

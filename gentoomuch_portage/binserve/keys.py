@@ -22,8 +22,15 @@ class Key(NamedTuple):
     fingerprint: str
     public: Path
     """The public key as text."""
+    every: Path
+    """The same with the keys that were in use before; packages signed with those are still ours."""
     lock: Path
     """GnuPG's agent stumbles where many ask at once; Portage's own command takes a lock for that, too."""
+
+    @property
+    def name(self) -> str:
+        """Sets this binhost apart from others on the same host, in the path of its URL; it outlives the key."""
+        return (self.public.parent / "name").read_text(encoding="ascii").strip()
 
     def command(self) -> str:
         """What Portage signs with. Source: BINPKG_GPG_SIGNING_BASE_COMMAND in make.globals."""
@@ -37,7 +44,7 @@ def known(settings: Settings) -> Key | None:
         fingerprint = (folder / "key").read_text(encoding="ascii").strip()
     except OSError:
         return None
-    return Key(folder / "gnupg", fingerprint, folder / "key.asc", folder / "lock")
+    return _key(folder, fingerprint)
 
 
 def key(settings: Settings) -> Key:
@@ -66,5 +73,12 @@ def rotated(settings: Settings, *, only_first: bool = False) -> Key:
         home = folder / "gnupg"
         fingerprint = gpg.made(home, f"gentoomuch binhost on {socket.gethostname()}")
         files.write(folder / "key.asc", gpg.exported(home, fingerprint))
+        files.write(folder / "keys.asc", "".join(gpg.exported(home, one) for one in gpg.secret(home)))
+        if not (folder / "name").is_file():
+            files.write(folder / "name", f"{fingerprint[-16:].lower()}\n")
         files.write(folder / "key", f"{fingerprint}\n")
-    return Key(home, fingerprint, folder / "key.asc", folder / "lock")
+    return _key(folder, fingerprint)
+
+
+def _key(folder: Path, fingerprint: str) -> Key:
+    return Key(folder / "gnupg", fingerprint, folder / "key.asc", folder / "keys.asc", folder / "lock")

@@ -1,6 +1,6 @@
 """Directories of public keys that Portage verifies with: made from key files, named by what those hold.
 
-``state/trust/DIGEST`` can be made again at any time from ``config/keys`` and ``state/binhost/key.asc``.
+``state/trust/DIGEST`` can be made again at any time from ``config/keys`` and ``state/binhost/keys.asc``.
 """
 
 import hashlib
@@ -67,7 +67,7 @@ def own(settings: Settings) -> dict[str, str]:
     key = keys.known(settings)
     if key is None:
         return {}
-    return {"BINPKG_GPG_VERIFY_GPG_HOME": str(home(settings, [key.public, *of_host(settings)]))}
+    return {"BINPKG_GPG_VERIFY_GPG_HOME": str(home(settings, [key.every, *of_host(settings)]))}
 
 
 def pinned(settings: Settings, fingerprint: str) -> Path:

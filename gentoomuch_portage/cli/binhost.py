@@ -1,6 +1,7 @@
 """``gentoomuch binhost``: keep and publish the binary packages of many machines."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from gentoomuch_portage import console
@@ -31,11 +32,27 @@ def _index(settings: Settings, args: argparse.Namespace) -> int:
     return 0
 
 
-COMMANDS: tuple[Command, ...] = (
+def _trusting(one: Command) -> Command:
+    """The same command, in which Portage takes the packages that this machine has signed for whole."""
+
+    def work(settings: Settings, args: argparse.Namespace) -> int:
+        from gentoomuch_portage.binserve import trust
+        from gentoomuch_portage.portage_adapter.swap import environment
+
+        with environment(trust.own(settings)):
+            return one.work(settings, args)
+
+    return replace(one, work=work)
+
+
+_READING = (
     Command("index", "bring the index of a folder of packages up to date", _add_index, _index),
     *binhost_check.COMMANDS,
     *binhost_publish.COMMANDS,
     *binhost_query.COMMANDS,
+)
+COMMANDS: tuple[Command, ...] = (
+    *map(_trusting, _READING),
     *binhost_serve.COMMANDS,
     *binhost_client.COMMANDS,
 )

@@ -53,7 +53,7 @@ def _serve(settings: Settings, args: argparse.Namespace) -> int:
     if key is not None and not published:
         _sign_all(root, settings, key, again=False, quiet=args.quiet)
     look()
-    name = key.fingerprint[-16:].lower() if key else "binhost"
+    name = key.name if key else "binhost"
     address, port = _address(args.bind)
     how = workers.Serving(
         address=address, port=port, workers=max(1, args.workers), certificate=args.cert, key=args.key, user=args.user
@@ -74,7 +74,7 @@ def _serve(settings: Settings, args: argparse.Namespace) -> int:
             look()
 
     if key is not None:
-        trust.home(settings, [key.public])
+        trust.home(settings, [key.every])
     workers.run(sockets, site, how, log=_log(args.log), upkeep=keep)
     return 0
 
@@ -135,7 +135,7 @@ def _sign_all(root: Path, settings: Settings, key: "Key", *, again: bool, quiet:
     wanted = [one for one in shelf.packages(root) if again or shelf.unsigned(one)]
     if not wanted:
         return 0
-    home, done = trust.home(settings, [key.public]), []
+    home, done = trust.home(settings, [key.every]), []
     with console.progress("signing", len(wanted), quiet=quiet) as step:
         for file, against in shelf.sign(wanted, key, home):
             step(file.name, 1)

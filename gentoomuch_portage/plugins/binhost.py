@@ -28,7 +28,7 @@ def gm_parts(request: Request, settings: Settings, profile: Profile) -> Iterator
     trusted = [trust.pinned(settings, one.key) for one in found]
     if signs or profile.binpkg["sign"]:
         key = keys.known(settings) or keys.key(settings)
-        trusted.append(key.public)
+        trusted.append(key.every)
     if profile.binpkg["sign"]:
         key = keys.key(settings)
         for name, value in shelf.variables(key).items():
