@@ -26,6 +26,7 @@ TEXT = """\
 # remote = false           # and those of binhosts: --getbinpkg
 # unknown = "reject"       # a binary package that does not tell its flags: reject or accept
 # audit = false            # read the machine code of binary packages before they are used, and of what was built
+# sign = false             # sign what is built, with the key of gentoomuch binhost key
 # prefer = "newest"        # among those that run here: newest, or fastest (closest to cpu)
 """
 
