@@ -179,10 +179,15 @@ def _compressed(folder: Path, view: View, header: bytes, changes: list[Edit], ol
     made = []
     try:
         with _replaced(target, header) as number:
+            start = end = 0
             for one in gzipped.members(view, header, changes, old):
+                if one.content or one.start != end:
+                    splice.copy(source, number, start, end)  # what stays is copied in one go
+                    start = one.start
                 splice.put(number, one.content)
-                splice.copy(source, number, one.start, one.end)
+                end = one.end
                 made.append([one.text, len(one.content) or one.end - one.start])
+            splice.copy(source, number, start, end)
     finally:
         os.close(source)
     return made
