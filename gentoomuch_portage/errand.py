@@ -3,12 +3,13 @@
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from gentoomuch_portage import console, manager
 from gentoomuch_portage.plan import Plan
-from gentoomuch_portage.portage_adapter import front
+from gentoomuch_portage.portage_adapter import front, shutting
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
 from gentoomuch_portage.settings import Settings
 
@@ -23,6 +24,8 @@ def main(told: Path, words: Iterable[str] = ()) -> int:
         plan = Plan.from_json(told)
         plan = replace(plan, words=(*plan.words, *words))
         settings = Settings.of(os.environ, eprefix=front.eprefix())
+        _close_off(Path(plan.env["PORTAGE_TMPDIR"]))
+        plan, around = _shut(plan)
         taking_part = manager.make_manager(settings.cache, strict=settings.strict)
 
         def reject(binpkg: Binpkg) -> str | None:
@@ -30,8 +33,29 @@ def main(told: Path, words: Iterable[str] = ()) -> int:
             reason: str | None = manager.first(taking_part, "gm_reject_binpkg", **asked)
             return reason
 
-        end.status = int(manager.first(taking_part, "gm_run_emerge", plan=plan, settings=settings, reject=reject))
+        with around:
+            end.status = int(manager.first(taking_part, "gm_run_emerge", plan=plan, settings=settings, reject=reject))
     return end.status
+
+
+def _close_off(folder: Path) -> None:
+    """Let nobody but Portage's own users into the folder where it builds.
+
+    It lies on the host, and what a build makes there may be a program that runs as its owner.
+    """
+    if folder.suffix == ".box":
+        with suppress(OSError):  # its group has no number in this box: root alone builds here
+            os.chown(folder, -1, shutting.group())
+            folder.chmod(0o710)
+
+
+def _shut(plan: Plan) -> tuple[Plan, AbstractContextManager[None]]:
+    """Where the box has no sys-apps/sandbox, what stands in for it, whatever the host's FEATURES say of that one."""
+    program = os.environ.get("GM_SHUT", "")
+    if not program or not shutting.missing():
+        return plan, nullcontext()
+    env = {**plan.env, "FEATURES": f"{plan.env.get('FEATURES', '')} sandbox usersandbox".strip()}
+    return replace(plan, env=env), shutting.shut(program)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,23 @@
 """Which box a plan needs, and the plan as it is carried out in there."""
 
 import os
+import shlex
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from gentoomuch_portage.containers.mounts import Bind, Box
+from gentoomuch_portage.containers import shut
+from gentoomuch_portage.containers.mounts import Bind, Box, Mount, Overlay
 from gentoomuch_portage.containers.places import Places
 from gentoomuch_portage.containers.standing import OURS, PYTHON, standing, stands
 from gentoomuch_portage.containers.view import view
 from gentoomuch_portage.plan import Plan
 from gentoomuch_portage.profiles import size
 
+SHUT = f"{OURS}/sandbox"
+"""What stands in for sys-apps/sandbox."""
 PLAN = f"{OURS}/plan.json"
 """Where a box finds the plan that it carries out."""
 _HOSTS = frozenset({"ROOT", "SYSROOT"})
@@ -58,6 +62,27 @@ def boxed(
         box = view(places, run, root=root, fetching=fetching, uppers=uppers)
         inner = replace(inner, env={**env, "PORTAGE_TMPDIR": str(places.tmpdir)})
         argv = (sys.executable, "-m", "gentoomuch_portage.errand", PLAN)
-    mounts = (*box.mounts, Bind(str(run / "plan.json"), PLAN))
-    made = replace(box, mounts=mounts, argv=argv, processes=int(plan.processes), disk=size(plan.disk))
+    mounts = tuple(_limited(one, plan, run) for one in (*box.mounts, *_ours(run)))
+    env = {**box.env, "GM_SHUT": SHUT}
+    made = replace(box, env=env, mounts=mounts, argv=argv, processes=int(plan.processes), disk=size(plan.disk))
     return Boxed(made, inner)
+
+
+def furnish(run: Path, found: Boxed) -> None:
+    """Write down what a box finds below ``OURS``."""
+    (run / "plan.json").write_text(found.plan.to_json(), encoding="utf-8")
+    lib, python = found.box.env["PYTHONPATH"], found.box.argv[0]
+    script = f'#!/bin/sh\nPYTHONPATH={shlex.quote(lib)} exec {shlex.quote(python)} -m {shut.__name__} "$@"\n'
+    (run / "sandbox").write_text(script, encoding="utf-8")
+    (run / "sandbox").chmod(0o755)
+
+
+def _ours(run: Path) -> tuple[Bind, ...]:
+    return Bind(str(run / "plan.json"), PLAN), Bind(str(run / "sandbox"), SHUT)
+
+
+def _limited(mount: Mount, plan: Plan, run: Path) -> Mount:
+    """With a limit on what is written, nothing of the disk is written but finished packages."""
+    if plan.disk and isinstance(mount, Bind) and mount.target.endswith(".box"):
+        return Overlay(mount.source, mount.target, str(run / "upper/tmpdir"))
+    return mount

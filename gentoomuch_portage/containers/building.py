@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from gentoomuch_portage import console, files
 from gentoomuch_portage.containers import boxes, staging
-from gentoomuch_portage.containers.boxing import boxed
+from gentoomuch_portage.containers.boxing import boxed, furnish
 from gentoomuch_portage.containers.layout import upper_of
 from gentoomuch_portage.containers.mounts import Mount
 from gentoomuch_portage.containers.places import Places
@@ -51,6 +51,7 @@ def build(plan: Plan, settings: Settings, kind: str, place: Path) -> Built:
     places = Places.of(plan, settings)
     for folder in (places.pkgdir, places.distdir, places.tmpdir, settings.state, settings.cache):
         files.ensure(folder)
+    places.tmpdir.chmod(0o700)
     fetched = _run(plan, places, kind, place, ("--fetchonly", "--quiet"), fetching=True)
     if fetched:
         return Built(fetched, None)
@@ -84,7 +85,7 @@ def mounts(plan: Plan, settings: Settings) -> tuple[Mount, ...]:
 
 def _run(plan: Plan, places: Places, kind: str, place: Path, words: Iterable[str], *, fetching: bool = False) -> int:
     found = boxed(plan, places, place, words=words, fetching=fetching)
-    (place / "plan.json").write_text(found.plan.to_json(), encoding="utf-8")
+    furnish(place, found)
     return boxes.start(kind, found.box).status
 
 

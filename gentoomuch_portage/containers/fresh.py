@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gentoomuch_portage import files
 from gentoomuch_portage.containers import boxes, building
-from gentoomuch_portage.containers.boxing import PLAN, Boxed, boxed
+from gentoomuch_portage.containers.boxing import PLAN, Boxed, boxed, furnish
 from gentoomuch_portage.containers.mounts import Bind, Tmpfs
 from gentoomuch_portage.containers.places import Places, resolving
 from gentoomuch_portage.containers.standing import OURS
@@ -55,10 +55,9 @@ def enter(
             uppers = files.ensure(kept(settings, plan.profile, keep))
             if not held.enter_context(files.owned(uppers)):
                 raise Busy(f"somebody works in the fresh root {keep!r} of {plan.profile}", remedy="take another name")
-        found = _furnished(
-            boxed(plan, places, place, uppers=uppers), place, argv, network=network, eprefix=places.eprefix
-        )
-        (place / "plan.json").write_text(found.plan.to_json(), encoding="utf-8")
+        found = boxed(plan, places, place, uppers=uppers)
+        furnish(place, found)
+        found = _furnished(found, place, argv, network=network, eprefix=places.eprefix)
         status = boxes.start(kind, found.box).status
         return status, len(building.take_over(plan, place))
 

@@ -15,23 +15,39 @@ from gentoomuch_portage.containers import kernel, seccomp
 from gentoomuch_portage.containers.mounts import Box
 
 
-def start(box: Box, *, lock: bool = True, shut: Callable[[], object] = lambda: None) -> NoReturn:
+def start(box: Box, *, shut: Callable[[], object] = lambda: None) -> NoReturn:
     """Run the program of a box, as the first process of it or below that; end as it ends.
 
     Nothing may be imported from here on: Python itself need not be in the box.
 
     Args:
-        lock: make the second user namespace; False where the kind of container has no rights to.
         shut: puts the filter of system calls in force.
     """
-    flags = kernel.NEWUSER | kernel.NEWNS if lock else 0
+    if box.processes:
+        _limit_numbers(box.processes)
     users, groups = kernel.every_id()
 
     def mapped(number: int) -> None:
         kernel.write_maps(number, users, groups)
 
-    number = kernel.fork(lambda: _run(box, shut), mapped=mapped if lock else None, flags=flags)
+    number = kernel.fork(lambda: _run(box, shut), mapped=mapped, flags=kernel.NEWUSER | kernel.NEWNS)
     os._exit(wait(number))
+
+
+def _limit_numbers(processes: int) -> None:
+    """Limit how many processes the box can number; the limit of each user does not hold for root.
+
+    Since Linux 6.14 pid_max belongs to a pid namespace; before, it is the whole machine's, and left alone.
+    """
+    version = [int(word) for word in os.uname().release.split("-")[0].split(".")[:2]]
+    if version < [6, 14]:
+        return
+    kernel.mount("proc", "/proc", "proc", kernel.NOSUID | kernel.NODEV | kernel.NOEXEC)
+    try:
+        # The first 300 are handed out once only. Source: RESERVED_PIDS of the kernel.
+        Path("/proc/sys/kernel/pid_max").write_text(str(max(301, processes)), encoding="utf-8")
+    finally:
+        kernel.unmount("/proc")
 
 
 def wait(number: int) -> int:
@@ -84,8 +100,4 @@ def _become(argv: Sequence[str], env: Mapping[str, str]) -> NoReturn:
 
 
 if __name__ == "__main__":
-    start(
-        Box.from_json(Path(sys.argv[1]).read_text(encoding="utf-8")),
-        lock=sys.argv[2:] == ["lock"],
-        shut=seccomp.filtering(),
-    )
+    start(Box.from_json(Path(sys.argv[1]).read_text(encoding="utf-8")), shut=seccomp.filtering())

@@ -60,10 +60,10 @@ def mount(source: str, target: str, kind: str, flags: int = 0, data: str = "") -
         raise OSError(error.errno, error.strerror, target) from error
 
 
-def restrict(target: str, flags: int) -> None:
-    """Add RDONLY, NOSUID, NODEV or NOEXEC to a mount and to all below it; what is there stays."""
+def restrict(target: str, flags: int, *, below: bool = True) -> None:
+    """Add RDONLY, NOSUID, NODEV or NOEXEC to a mount, and to all below it; what is there stays."""
     given = ctypes.create_string_buffer(struct.pack("QQQQ", flags & 0xF, 0, 0, 0))
-    _call("syscall", _MOUNT_SETATTR, -100, target.encode(), _RECURSIVE, given, 32)
+    _call("syscall", _MOUNT_SETATTR, -100, target.encode(), _RECURSIVE if below else 0, given, 32)
 
 
 def unmount(target: str) -> None:

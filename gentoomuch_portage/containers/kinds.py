@@ -21,7 +21,7 @@ def bwrap(box: Box) -> tuple[str, ...]:
         "--cap-drop", "ALL", *(word for name in kernel.KEPT for word in ("--cap-add", f"CAP_{name}")),
         "--bind", f"{box.run}/root", "/", "--dev", "/dev", "--proc", "/proc",
         *(word for name in SHUT for word in ("--ro-bind-try", f"/proc/{name}", f"/proc/{name}")),
-        "--chdir", "/", "--", *box.door, TOLD, "lock",
+        "--chdir", "/", "--", *box.door, TOLD,
     )  # fmt: skip
 
 
@@ -40,13 +40,14 @@ def nspawn(box: Box) -> tuple[str, ...]:
 
 def podman(box: Box) -> tuple[str, ...]:
     """podman 4 and later; its state lies below a /run of its own, nobody else's containers are seen."""
-    env = (word for name, value in box.env.items() for word in ("--env", f"{name}={value}"))
     return (
         "podman", "--root", "/run/podman/store", "--runroot", "/run/podman/run", "--tmpdir", "/run/podman/tmp",
         "--cgroup-manager", "cgroupfs", "--events-backend", "file", "--runtime", "runc",
         "run", "--rm", "--interactive", "--network", "host" if box.network else "none",
         "--hostname", box.hostname, "--security-opt", "no-new-privileges", "--pull", "never",
-        "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4000:4000", *env,
+        "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4000:4000",
+        "--cap-drop", "ALL", *(word for name in kernel.KEPT for word in ("--cap-add", name)),
+        "--env", f"PATH={box.env.get('PATH', '')}", "--env", f"PYTHONPATH={box.env.get('PYTHONPATH', '')}",
         "--rootfs", f"{box.run}/root", *box.door, TOLD,
     )  # fmt: skip
 

@@ -16,11 +16,15 @@ _HOSTS = frozenset(
 )
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PYTHON = "/usr/bin/python3"
+UNFINISHED = ".gentoomuch-bootstrap"
+"""Stands in a root as long as it is being made: what it holds may not run yet, though Portage is there."""
 
 
 def stands(root: Path) -> bool:
     """Whether a root can run emerge by itself."""
-    return root != Path("/") and all((root / name).exists() for name in ("usr/bin/python3", "usr/bin/emerge"))
+    if root == Path("/") or (root / UNFINISHED).exists():
+        return False
+    return all((root / name).exists() for name in ("usr/bin/python3", "usr/bin/emerge"))
 
 
 def standing(

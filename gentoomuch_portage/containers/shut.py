@@ -1,0 +1,55 @@
+"""What stands in for sys-apps/sandbox in a box that has none: ``python -m gentoomuch_portage.containers.shut COMMAND``.
+
+Portage starts the phases that build through it. All that a phase may write is its own build directory and what is
+for everybody; the rest of the box is read-only for it, kept so by the kernel.
+"""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NoReturn
+
+from gentoomuch_portage.containers import kernel
+from gentoomuch_portage.containers.layout import mounted
+
+_FOR_ALL = ("/tmp", "/var/tmp", "/dev", "/dev/shm", "/dev/pts")
+
+
+def main(command: str, environ: Mapping[str, str]) -> NoReturn:
+    """Run a command of bash so; end as it ends."""
+    _leave()
+    kernel.mount("", "/", "", kernel.REC | kernel.PRIVATE)
+    writable = [path for path in (*_FOR_ALL, *_own(environ)) if Path(path).is_dir()]
+    for path in writable:
+        kernel.mount(path, path, "", kernel.BIND | kernel.REC)
+    for point in mounted():
+        if str(point) not in writable:  # whatever is mounted below one of them was not meant
+            kernel.restrict(str(point), kernel.RDONLY, below=False)
+    os.chdir(os.getcwd())  # or it would still be where it was before  # noqa: PTH109
+    kernel.drop_capabilities([name for name in kernel.KEPT if name not in {"SYS_ADMIN", "NET_ADMIN"}])
+    os.execve("/bin/bash", ["bash", "-c", command], dict(environ))
+
+
+def _own(environ: Mapping[str, str]) -> Iterator[str]:
+    """The phase's build directory; where it is packed, no ebuild's code runs, and the package has its place as well."""
+    if folder := environ.get("PORTAGE_BUILDDIR"):
+        yield folder
+    if environ.get("EBUILD_PHASE") == "package" and (package := environ.get("PORTAGE_BINPKG_TMPFILE")):
+        yield str(Path(package).parent)
+
+
+def _leave() -> None:
+    """Leave for a mount namespace of our own; one who has dropped root's rights needs a user namespace for that."""
+    try:
+        kernel.unshare(kernel.NEWNS)
+    except PermissionError:
+        user, group = os.geteuid(), os.getegid()
+        kernel.unshare(kernel.NEWUSER | kernel.NEWNS)
+        Path("/proc/self/setgroups").write_text("deny", encoding="utf-8")
+        Path("/proc/self/uid_map").write_text(f"{user} {user} 1", encoding="utf-8")
+        Path("/proc/self/gid_map").write_text(f"{group} {group} 1", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], os.environ)
