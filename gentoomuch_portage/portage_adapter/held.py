@@ -45,6 +45,7 @@ NAMES = (
     Held("portage.dbapi.bintree", "binarytree._pkgindex_write", ("self", "pkgindex"), _BY_NAME),
     Held("portage.dbapi.bintree", "binarytree.inject", ("self", "cpv", "current_pkg_path"), _BY_NAME),
     Held("portage.dbapi.bintree", "binarytree.remove", ("self", "cpv"), _BY_NAME),
+    Held("portage.dbapi.bintree", "binarytree._get_digests", ("self", "pkg"), _BY_NAME),
     Held(
         "portage.package.ebuild._config.LocationsManager",
         "LocationsManager.__init__",

@@ -1,7 +1,8 @@
 """A package that is built or fetched comes into the index as one entry; the others are neither read nor written.
 
-Portage's own inject and remove do the work and hold the lock. Where the shards are fresh they are given an
-index that holds the entries of one name alone, and what they change in it is put into the files.
+Portage's own inject and remove do the work and hold the lock, and its own _get_digests looks up what a local package
+is held against. Where the shards are fresh they are given an index that holds the entries of one name alone, and
+what they change in it is put into the files.
 """
 
 import functools
@@ -48,7 +49,7 @@ def injecting(told: Told) -> Iterator[None]:
 
     asked: dict[int, str] = {}
     with ExitStack() as held:
-        for name in ("inject", "remove"):
+        for name in ("inject", "remove", "_get_digests"):
             held.enter_context(swapped(binarytree, name, _naming(getattr(binarytree, name), asked)))
         load, write = binarytree._load_pkgindex, binarytree._pkgindex_write
         held.enter_context(swapped(binarytree, "_load_pkgindex", _loading(load, asked)))
@@ -61,14 +62,18 @@ def _naming(plain: Any, asked: dict[int, str]) -> Any:
     from portage.versions import cpv_getkey
 
     @functools.wraps(plain)
-    def named(self: Any, cpv: Any, *args: Any, **more: Any) -> Any:
+    def named(self: Any, pkg: Any, *args: Any, **more: Any) -> Any:
         if not self.populated:
             self.populate()  # it reads the whole index, and it is not about this name
-        asked[id(self)] = cpv_getkey(cpv) or ""
+        before = asked.get(id(self))
+        asked[id(self)] = cpv_getkey(getattr(pkg, "cpv", pkg)) or ""
         try:
-            return plain(self, cpv, *args, **more)
+            return plain(self, pkg, *args, **more)
         finally:
-            del asked[id(self)]
+            if before is None:
+                del asked[id(self)]
+            else:
+                asked[id(self)] = before
 
     return named
 

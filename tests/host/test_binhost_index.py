@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from repacking import instance
+from serving import serving
 
 from gentoomuch_portage import embedded
 from gentoomuch_portage.embedded import Host
@@ -209,3 +210,22 @@ def test_check_finds_what_is_wrong_and_mends_what_it_can(stocked: Host, on):
 
 def checked(on, *words: str) -> list[dict[str, str]]:
     return json.loads(on("gentoomuch", "binhost", "check", "--json", *words).out)
+
+
+def test_a_client_follows_what_is_published_and_rolled_back(stocked: Host, on, tmp_path):
+    www, client = tmp_path / "www", {"PKGDIR": str(tmp_path / "client")}
+    seen = []
+    with serving(www / "current") as server:
+        for step in ("publish", "unlink", "publish", "rollback"):
+            if step == "unlink":
+                (stocked.pkgdir / PKG / "libgreet-1.0-5.xpak").unlink()
+                continue
+            assert on("gentoomuch", "binhost", step, www).status == 0
+            shown = on("emerge", "-pGq", PKG, PORTAGE_BINHOST=server.url, **client).out
+            seen.append(re.search(r"libgreet-1\.0-(\d+)", shown)[1])
+
+    assert seen == ["5", "4", "5"]
+    assert "root" in on("gentoomuch", "binhost", "publish", "--nginx", www).out
+    assert [one["change"] for one in json.loads(on("gentoomuch", "binhost", "diff", www, "1", "2", "--json").out)] == [
+        "gone"
+    ]

@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from gentoomuch_portage.portage_adapter.injecting import injecting
 from gentoomuch_portage.portage_adapter.ondemand import Names, ondemand
 from gentoomuch_portage.portage_adapter.pkgdir import pkgdir
 
@@ -106,6 +107,12 @@ def injected(tree: Any, name: str) -> Any:
 def pickled(tree: Any, _name: str) -> Any:
     copies = pickle.loads(pickle.dumps((dict(tree.dbapi.cpdict), tree._pkg_paths)))
     return [type(one) for one in copies], {name: list(map(str, ones)) for name, ones in copies[0].items()}
+
+
+def digests(tree: Any, name: str) -> Any:
+    """What Portage holds a local package against before it merges it; by name where the view is."""
+    with injecting(lambda _: {}) if isinstance(tree.dbapi.cpdict, Names) else nullcontext():
+        return [tree._get_digests(cpv) for cpv in tree.dbapi.cp_list(name)]
 
 
 def header(tree: Any, _name: str) -> Any:
