@@ -8,6 +8,7 @@ from gentoomuch_portage import knowledge, offers, requirement
 from gentoomuch_portage.errors import UsageError
 from gentoomuch_portage.pkgindex import names, shards, stanza
 from gentoomuch_portage.portage_adapter import query as portage
+from gentoomuch_portage.portage_adapter.binpkgs import BUILT_FOR
 from gentoomuch_portage.requirement import Requirement
 
 
@@ -33,6 +34,8 @@ class Held(NamedTuple):
     """The flags that it has: ``flag`` where it is on, ``-flag`` where it is off."""
     built_for: str
     """In words: flags, or why nobody can tell."""
+    profile: str
+    """The profile that it was built for; empty where it does not tell."""
     runs_on: tuple[str, ...]
     """Of the CPUs that were asked for."""
     path: str
@@ -87,7 +90,8 @@ def _held(entry: bytes, has: dict[str, Requirement], cache: Path) -> Held:
     told = stanza.fields(entry)
     on = {*told.get("USE", "").split()}
     flags = sorted({flag.lstrip("+-") for flag in told.get("IUSE", "").split()})
-    needed = offers.told_by({"CHOST": told.get("CHOST", ""), **stanza.told(entry)}, on, cache)
+    said = stanza.told(entry)
+    needed = offers.told_by({"CHOST": told.get("CHOST", ""), **said}, on, cache)
     return Held(
         cpv=told["CPV"],
         build_id=_number(told.get("BUILD_ID")),
@@ -95,6 +99,7 @@ def _held(entry: bytes, has: dict[str, Requirement], cache: Path) -> Held:
         repository=told.get("REPO", ""),
         use=tuple(flag if flag in on else f"-{flag}" for flag in flags),
         built_for=needed.told,
+        profile=said.get(BUILT_FOR, ""),
         runs_on=tuple(cpu for cpu, one in has.items() if requirement.judge(needed, one).accept),
         path=stanza.path(entry),
         size=_number(told.get("SIZE")),

@@ -7,11 +7,11 @@ from pathlib import Path
 from gentoomuch_portage import binpkgs, needs
 from gentoomuch_portage.binpkgs.environment import ENVIRONMENT
 from gentoomuch_portage.binpkgs.source import BadBinpkg, Source
-from gentoomuch_portage.portage_adapter.binpkgs import RECORDED
+from gentoomuch_portage.portage_adapter.binpkgs import BUILT_FOR, RECORDED
 from gentoomuch_portage.portage_adapter.trees import NAME as DOTGENTOO
 from gentoomuch_portage.portage_adapter.userpatches import NAMED
 
-KEYS = (RECORDED, NAMED, DOTGENTOO, "GM_PROFILE", *(one for one in needs.VARIABLES if one != "CHOST"))
+KEYS = (RECORDED, NAMED, DOTGENTOO, BUILT_FOR, *(one for one in needs.VARIABLES if one != "CHOST"))
 """Files of metadata; CHOST is in ``Packages``."""
 
 

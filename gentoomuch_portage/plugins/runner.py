@@ -30,7 +30,7 @@ def gm_run_emerge(plan: Plan, settings: Settings, reject: Reject) -> int:
         )
         around.enter_context(ondemand.ondemand())
         around.enter_context(injecting.injecting(_told))
-        around.enter_context(binpkgs.recorded(partial(_needed, settings.cache)))
+        around.enter_context(binpkgs.recorded(partial(_needed, settings.cache), plan.profile))
         heading = f"CPU features or user patches; profile {plan.profile} has {plan.cpu or 'no -march'}"
         around.enter_context(sifting.sifted(reject, heading))
         if plan.audit == "yes":

@@ -108,14 +108,17 @@ def _others(tree: Any, cp: str) -> tuple[Place, ...]:
 
 RECORDED = "GM_REQUIRES"
 """The file of build-info, and so of a binary package's metadata, that tells what the package needs of a CPU."""
+BUILT_FOR = "GM_PROFILE"
+"""The file that tells the profile that it was built for, if for one."""
 
 
 @contextmanager
-def recorded(requirement: Callable[[dict[str, str], frozenset[str]], str]) -> Iterator[None]:
-    """As long as the block runs, each package built records what it needs.
+def recorded(requirement: Callable[[dict[str, str], frozenset[str]], str], profile: str = "") -> Iterator[None]:
+    """As long as the block runs, each package built records what it needs, and for which profile it was built.
 
     Args:
         requirement: gets the variables that the package was built with and its enabled USE flags.
+        profile: empty where there is none.
     """
     from portage.package.ebuild import doebuild
 
@@ -128,6 +131,8 @@ def recorded(requirement: Callable[[dict[str, str], frozenset[str]], str]) -> It
         (info / RECORDED).write_text(
             f"{requirement(_built_with(settings, info), _flags_on(settings))}\n", encoding="utf-8"
         )
+        if profile:
+            (info / BUILT_FOR).write_text(f"{profile}\n", encoding="utf-8")
 
     with swapped(doebuild, "_post_src_install_write_metadata", written):
         yield
