@@ -36,3 +36,20 @@ def digest(folder: Path, *, without: tuple[str, ...] = ()) -> str:
         content = str(path.readlink()).encode() if path.is_symlink() else path.read_bytes() if path.is_file() else b""
         total.update(told.encode() + content)
     return total.hexdigest()
+
+
+def some_kind_or_skip() -> str:
+    """The first kind that works here; the test is skipped where none does."""
+    found = [one for one in probes.KINDS if not why_not(one)]
+    if not found:
+        pytest.skip("; ".join(why_not(one) for one in probes.KINDS))
+    return found[0]
+
+
+def some() -> str:
+    """The first kind of container that works here; the test is skipped where none does."""
+    reasons = {kind: why_not(kind) for kind in probes.KINDS}
+    found = next((kind for kind, why in reasons.items() if not why), "")
+    if not found:
+        pytest.skip("; ".join(reasons.values()))
+    return found

@@ -14,6 +14,7 @@ def ours() -> tuple[Command, ...]:
     from gentoomuch_portage.cli import (
         binhost,
         binpkg,
+        bootstrap,
         demo,
         doctor,
         dotgentoo,
@@ -33,6 +34,7 @@ def ours() -> tuple[Command, ...]:
         patch.COMMAND,
         isa.COMMAND,
         dotgentoo.COMMAND,
+        bootstrap.COMMAND,
         freshroot.COMMAND,
         doctor.COMMAND,
         plugins.COMMAND,

@@ -1,0 +1,60 @@
+"""Put a root in its place: whole, or not at all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gentoomuch_portage import files
+from gentoomuch_portage.roots.errors import RootTaken
+from gentoomuch_portage.roots.removing import clear
+
+_PREFIX = ".gentoomuch-"
+
+
+@contextmanager
+def placed(root: Path) -> Iterator[Path]:
+    """A fresh folder beside a root; when the block ends well it is the root, otherwise it is gone.
+
+    What a killed run has left there is removed first.
+
+    Raises:
+        RootTaken: the root holds something, or is a mount point, which no rename can replace.
+        NoPrivilege: the folder above cannot be written.
+    """
+    refuse(root)
+    files.ensure(root.parent)
+    prefix = f"{_PREFIX}{root.name}-"
+    for left in sorted(root.parent.glob(f"{prefix}*")):
+        _remove_dead(left)
+    with files.fresh_folder(root.parent, prefix=prefix) as fresh:
+        inner = fresh / "root"
+        inner.mkdir(mode=0o755)
+        try:
+            yield inner
+            refuse(root)
+            inner.rename(root)
+        finally:
+            clear(inner)
+
+
+def refuse(root: Path) -> None:
+    """Refuse a root that is there already; an empty folder is none.
+
+    Raises:
+        RootTaken: it is.
+    """
+    if os.path.ismount(root):
+        raise RootTaken(root, "is a mount point", remedy="name a folder below it as the profile's root")
+    if root.is_symlink() or (root.exists() and not root.is_dir()):
+        raise RootTaken(root, "is no folder", remedy=f"look at it, then remove it: ls -ld {root}")
+    if root.is_dir() and any(root.iterdir()):
+        raise RootTaken(root, "holds something already", remedy="gentoomuch root rm NAME, or name another root")
+
+
+def _remove_dead(left: Path) -> None:
+    with files.owned(left) as ours:
+        if ours:
+            clear(left / "root")
+    if not (left / "root").exists():
+        files.remove_unheld(left)

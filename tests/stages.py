@@ -1,0 +1,81 @@
+"""What tests of stage3s and images share: tiny archives, and keys that sign them."""
+
+import io
+import os
+import subprocess
+import tarfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FOLDER, FILE, LINK, HARD, DEVICE = tarfile.DIRTYPE, tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE
+PLAIN: tuple[tuple[str, bytes, Any], ...] = (
+    ("./", FOLDER, None),
+    ("./usr/bin/", FOLDER, None),
+    ("./usr/bin/sh", FILE, b"a shell"),
+    ("./bin", LINK, "usr/bin"),
+    ("./usr/bin/ash", HARD, "./usr/bin/sh"),
+    ("./dev/null", DEVICE, (1, 3)),
+    ("./etc/mtab", LINK, "../proc/self/mounts"),
+)
+"""A little system: name, kind, and content, target or numbers."""
+
+
+def packed(entries: Iterable[tuple[str, bytes, Any]] = PLAIN, **headers: str) -> bytes:
+    """A tar archive; ``headers`` are those of its files, ``__`` for a dot in their names."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, kind, told in entries:
+            info = tarfile.TarInfo(name)
+            info.type, info.mode, info.mtime = kind, 0o755, 1_000_000_000
+            info.uid = info.gid = os.geteuid() and os.getuid()
+            if kind == FILE:
+                info.size = len(told)
+                info.pax_headers = {key.replace("__", "."): value for key, value in headers.items()}
+            elif kind == DEVICE:
+                info.devmajor, info.devminor = told
+            elif kind in {LINK, HARD}:
+                info.linkname = told
+            tar.addfile(info, io.BytesIO(told) if kind == FILE else None)
+    return content.getvalue()
+
+
+@dataclass(frozen=True)
+class Signer:
+    """Somebody with a key."""
+
+    home: Path
+    fingerprint: str
+    when: tuple[str, ...] = ()
+
+    @property
+    def public(self) -> Path:
+        """The file of the public key."""
+        return self.home / "public.asc"
+
+    def sign(self, file: Path, how: str = "--detach-sign", suffix: str = ".asc") -> None:
+        """Write a signature beside a file."""
+        _gpg(self.home, *self.when, "--yes", "--armor", how, "--output", f"{file}{suffix}", str(file))
+
+    def sign_digests(self, file: Path, text: str, suffix: str) -> None:
+        """Write digests of a file, signed in the clear."""
+        plain = file.with_name("digests")
+        plain.write_text(text)
+        self.sign(plain, "--clearsign")
+        plain.with_name("digests.asc").rename(f"{file}{suffix}")
+
+
+def signer(home: Path, *, when: tuple[str, ...] = (), lasts: str = "never") -> Signer:
+    """Make a key."""
+    home.mkdir(mode=0o700, parents=True)
+    _gpg(home, *when, "--passphrase", "", "--quick-gen-key", "Somebody", "ed25519", "sign", lasts)
+    told = _gpg(home, "--list-keys", "--with-colons")
+    fingerprint = next(line.split(":")[9] for line in told.splitlines() if line.startswith("fpr"))
+    (home / "public.asc").write_text(_gpg(home, "--armor", "--export", fingerprint))
+    return Signer(home, fingerprint, when)
+
+
+def _gpg(home: Path, *words: str) -> str:
+    argv = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--pinentry-mode", "loopback", *words]
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
