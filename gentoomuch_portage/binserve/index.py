@@ -45,7 +45,7 @@ def get(pools: Pools, url: str, *, etag: str = "", most: int = _MOST) -> Got:
     ends = time.monotonic() + max(60.0, 6 * pools.patience.total)
     try:
         answer = pools.ask(url, headers)
-        body = b""
+        body = bytearray()
         while more := answer.read1(1 << 18):
             body += more
             if len(body) > most or time.monotonic() > ends:
@@ -54,7 +54,7 @@ def get(pools: Pools, url: str, *, etag: str = "", most: int = _MOST) -> Got:
         answer.release_conn()
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         raise BinhostSilent(bare(url), in_words(error)) from error
-    return Got(answer.status, body, answer.headers.get("ETag", ""))
+    return Got(answer.status, bytes(body), answer.headers.get("ETag", ""))
 
 
 def brought(policy: Policy, home: Path, place: Path, pools: Pools) -> bool:

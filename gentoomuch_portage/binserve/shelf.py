@@ -17,6 +17,28 @@ def packages(root: Path) -> Iterator[Path]:
     yield from sorted(one for one in root.rglob(f"*{SUFFIX}") if one.is_file() and not one.is_symlink())
 
 
+class Unsigned:
+    """Finds the packages that have no signature; those that have one are looked at once."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._signed: set[tuple[str, int, int]] = set()
+
+    def __call__(self) -> list[Path]:
+        """Look at what is new."""
+        found = []
+        for file in packages(self._root):
+            seen = file.stat()
+            mark = (str(file), seen.st_mtime_ns, seen.st_ino)
+            if mark in self._signed:
+                continue
+            if unsigned(file):
+                found.append(file)
+            else:
+                self._signed.add(mark)
+        return found
+
+
 def unsigned(file: Path) -> bool:
     """Whether a gpkg has no signature at all; False for what is none.
 

@@ -37,7 +37,7 @@ def _add_serve(parser: Parser) -> None:
 
 
 def _serve(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.binserve import keys, trust, upkeep, web, workers
+    from gentoomuch_portage.binserve import keys, shelf, trust, upkeep, web, workers
     from gentoomuch_portage.binserve.errors import NoBinhost, NoServer
 
     try:
@@ -50,8 +50,9 @@ def _serve(settings: Settings, args: argparse.Namespace) -> int:
     key = None if args.no_sign else keys.key(settings)
     folder = upkeep.folder_of(root, settings.cache)
     look = upkeep.Upkeep(root, folder, key, console.warn)
+    fresh = shelf.Unsigned(root)
     if key is not None and not published:
-        _sign_all(root, settings, key, again=False, quiet=args.quiet)
+        _sign_all(fresh(), root, settings, key, quiet=args.quiet)
     look()
     name = key.name if key else "binhost"
     address, port = _address(args.bind)
@@ -70,7 +71,7 @@ def _serve(settings: Settings, args: argparse.Namespace) -> int:
     )
 
     def keep() -> None:
-        if look() and key is not None and not published and _sign_all(root, settings, key, again=False, quiet=True):
+        if look() and key is not None and not published and _sign_all(fresh(), root, settings, key, quiet=True):
             look()
 
     if key is not None:
@@ -128,11 +129,10 @@ def _append(number: int, line: str) -> None:
     os.write(number, f"{line}\n".encode())
 
 
-def _sign_all(root: Path, settings: Settings, key: "Key", *, again: bool, quiet: bool) -> int:
-    """Sign what has no signature, or all, and bring the index up to date; how many were signed."""
+def _sign_all(wanted: list[Path], root: Path, settings: Settings, key: "Key", *, quiet: bool) -> int:
+    """Sign packages and bring the index up to date; how many were signed."""
     from gentoomuch_portage.binserve import shelf, trust
 
-    wanted = [one for one in shelf.packages(root) if again or shelf.unsigned(one)]
     if not wanted:
         return 0
     home, done = trust.home(settings, [key.every]), []
@@ -167,8 +167,8 @@ def _sign(settings: Settings, args: argparse.Namespace) -> int:
     root, published = _root(args.folder)
     if published:
         raise BadUsage("gentoomuch binhost sign", f"{root} is published, and never changes: sign before publishing")
-    before = sum(1 for one in shelf.packages(root) if args.all or shelf.unsigned(one))
-    return int(_sign_all(root, settings, keys.key(settings), again=args.all, quiet=args.quiet) < before)
+    wanted = [one for one in shelf.packages(root) if args.all or shelf.unsigned(one)]
+    return int(_sign_all(wanted, root, settings, keys.key(settings), quiet=args.quiet) < len(wanted))
 
 
 def _add_key(parser: Parser) -> None:

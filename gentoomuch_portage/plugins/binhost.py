@@ -44,8 +44,9 @@ def gm_parts(request: Request, settings: Settings, profile: Profile) -> Iterator
 
 @hookimpl(wrapper=True)
 def gm_run_emerge(plan: Plan, settings: Settings) -> Iterator[None]:
-    if not any("g" in word or "G" in word or word.startswith("--resume") for word in plan.words):
-        return (yield)  # no word that could mean --getbinpkg
+    pinned = any("key" in told for told in settings.defaults.get("binhost", {}).values())
+    if not pinned and not any("g" in word.lower() or word.startswith("--resume") for word in plan.words):
+        return (yield)  # no word that could mean --getbinpkg; make.conf may say so all the same, so keys always count
     from gentoomuch_portage.binserve import asking
     from gentoomuch_portage.portage_adapter import binhosts
 

@@ -13,7 +13,9 @@ import pytest
 from binserving import INDEX, NAME, PACKAGE, Server, binhost, started
 
 from gentoomuch_portage.binserve import conditions, tree
-from gentoomuch_portage.binserve.policy import Policy
+from gentoomuch_portage.binserve.policy import Policy, policies
+from gentoomuch_portage.errors import BadSetting
+from gentoomuch_portage.settings import Settings
 
 pytest.importorskip("aiohttp")
 
@@ -131,6 +133,14 @@ def test_a_date_that_is_none_is_no_condition():
     found = conditions.answer({"If-Modified-Since": "yesterday"}, size=3, etag='"a"', mtime=9)
 
     assert found == (200, 0, 3)
+
+
+def test_a_key_that_is_no_fingerprint_is_named_with_its_line(tmp_path: Path):
+    (tmp_path / "gentoomuch.toml").write_text('strict = false\n[binhost."http://a"]\nkey = "abc"\n')
+    settings = Settings.of({"GM_CONFIG": str(tmp_path)})
+
+    with pytest.raises(BadSetting, match=r"gentoomuch.toml:3: key = 'abc' is no fingerprint"):
+        policies(settings)
 
 
 def test_two_binhosts_on_one_host_have_two_names():
