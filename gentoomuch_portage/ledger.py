@@ -57,14 +57,27 @@ def read(state: Path, profile: str) -> tuple[Entry, ...]:
     """
     place = path(state, profile)
     try:
-        found = json.loads(place.read_text(encoding="utf-8"))
-        return tuple(sorted(Entry(**{**one, "required_by": tuple(one["required_by"])}) for one in found))
+        return parsed(place.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return ()
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise BadFile(
             place, 0, f"this is no ledger: {error}", remedy=f"restore it, or start anew: rm {place}"
         ) from error
+
+
+def parsed(text: str) -> tuple[Entry, ...]:
+    """The entries of a ledger's text, sorted.
+
+    Raises:
+        ValueError, TypeError, KeyError: it is none.
+    """
+    return tuple(sorted(Entry(**{**one, "required_by": tuple(one["required_by"])}) for one in json.loads(text)))
+
+
+def text(entries: Iterable[Entry]) -> str:
+    """A ledger as it is written."""
+    return json.dumps([one._asdict() for one in entries], indent=1, sort_keys=True) + "\n"
 
 
 def change(state: Path, profile: str, how: Callable[[tuple[Entry, ...]], Iterable[Entry]]) -> tuple[Entry, ...]:
@@ -74,7 +87,7 @@ def change(state: Path, profile: str, how: Callable[[tuple[Entry, ...]], Iterabl
         before = read(state, profile)
         after = tuple(sorted(how(before)))
         if after != before:
-            files.write(place, json.dumps([one._asdict() for one in after], indent=1, sort_keys=True) + "\n")
+            files.write(place, text(after))
     return after
 
 

@@ -71,7 +71,7 @@ def load(path: Path, schema: Mapping[str, Any], *, missing_ok: bool = False) -> 
         found_at = re.search(r" \(at (?:line (\d+), .*|end of document)\)$", str(error))
         told, line = str(error)[: found_at.start() if found_at else None], found_at[1] if found_at else None
         raise BadFile(path, int(line or _begun(text)), f"this is no TOML: {told[:1].lower()}{told[1:]}") from error
-    _check(path, text, found, schema, ())
+    check(path, text, found, schema)
     return found
 
 
@@ -116,7 +116,18 @@ def _begun(text: str) -> int:
     return max(number for number in range(len(lines)) if _parsed(lines[:number]) is not None) + 1
 
 
-def _check(path: Path, text: str, found: Mapping[str, Any], schema: Mapping[str, Any], table: tuple[str, ...]) -> None:
+def check(
+    path: Path, text: str, found: Mapping[str, Any], schema: Mapping[str, Any], table: tuple[str, ...] = ()
+) -> None:
+    """Hold what a TOML text says against a schema.
+
+    Args:
+        path: where it stands, for messages.
+        table: names of the tables around it, from the outermost.
+
+    Raises:
+        BadSetting: a key is unknown, or a value has the wrong type.
+    """
     for key, value in found.items():
         wanted = schema.get(key, schema.get("*"))
         if wanted is None:
@@ -127,7 +138,7 @@ def _check(path: Path, text: str, found: Mapping[str, Any], schema: Mapping[str,
                 remedy=f"{near} ?" if near else "leave it out",
             )  # fmt: skip
         if isinstance(wanted, dict) and isinstance(value, dict):
-            _check(path, text, value, wanted, (*table, key))
+            check(path, text, value, wanted, (*table, key))
         elif not _fits(value, wanted):
             told = f"{key} = {value!r} is not {_told(wanted)}"
             raise BadSetting(path, line_of(text, table, key), told, remedy=_example(key, wanted))

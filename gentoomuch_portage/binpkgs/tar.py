@@ -60,15 +60,18 @@ class Section:
         return self.size - self.place
 
 
-def members(tape: Tape, bad: Bad) -> Iterator[tuple[str, int]]:
+def members(tape: Tape, bad: Bad, *, most: int = MOST_MEMBERS) -> Iterator[tuple[str, int]]:
     """Name and size of each plain file, in order; its content is next on the tape, and may be taken.
+
+    Args:
+        most: files, at most.
 
     Raises:
         GmError: made by ``bad``, for whatever is no plain file with a decent name that comes once.
     """
     seen: set[str] = set()
     long = ""
-    for _ in range(MOST_MEMBERS):
+    for _ in range(most):
         header = tape.take(BLOCK)
         if not any(header):
             return
@@ -83,7 +86,7 @@ def members(tape: Tape, bad: Bad) -> Iterator[tuple[str, int]]:
             _decent(name, seen, bad)
             yield name, size
         tape.skip(begun + size + -size % BLOCK - tape.place)
-    raise bad(f"it holds more than {MOST_MEMBERS} files")
+    raise bad(f"it holds more than {most} files")
 
 
 def _parsed(header: bytes, bad: Bad) -> tuple[str, int, str]:

@@ -1,0 +1,1 @@
+"""A profile in one signed file: freeze it, hold it against a machine, install it elsewhere."""

@@ -1,0 +1,147 @@
+"""All that makes a profile what it is, off this machine, as members of an archive."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gentoomuch_portage import __version__, ledger
+from gentoomuch_portage.binserve import trust
+from gentoomuch_portage.binserve.policy import policies
+from gentoomuch_portage.errors import BadFile
+from gentoomuch_portage.frozen import profile, record, revisions, secrets, tree
+from gentoomuch_portage.frozen.archive import Member
+from gentoomuch_portage.frozen.errors import CannotFreeze, SecretsFound
+from gentoomuch_portage.frozen.record import CPU, HERE, HOST
+from gentoomuch_portage.plan import Line
+from gentoomuch_portage.portage_adapter import held, query, selected
+from gentoomuch_portage.profiles import layer_folder, patch_folder
+from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.view import View, looked_at
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """A profile as it is here."""
+
+    members: tuple[Member, ...]
+    """Sorted."""
+    redacted: tuple[str, ...]
+    """``FILE:LINE: what`` of each secret that was replaced."""
+    thawed: bool
+    """Whether it came out of an archive itself."""
+
+
+def gathered(settings: Settings, name: str, *, redact: bool) -> Gathered:
+    """Look at a profile.
+
+    Args:
+        redact: replace secrets instead of refusing.
+
+    Raises:
+        SecretsFound: there are some.
+        CannotFreeze: it depends on something that an archive cannot hold.
+        GmError: the profile is wrong.
+    """
+    known = record.read(settings, name)
+    with looked_at(settings, name) as view:
+        found = [(_plain(member), origin) for member, origin in _members(settings, view, known)]
+    origins = {member.path: str(origin) for member, origin in found}
+    members = [member for member, _ in found]
+    places = secrets.places(members, origins)
+    if places and not redact:
+        raise SecretsFound(places)
+    if places:
+        members = [secrets.redacted(member) for member in members]
+        if left := secrets.places(members, origins):
+            raise SecretsFound(left)
+    return Gathered(tuple(sorted(members)), tuple(places), known is not None)
+
+
+def _plain(member: Member) -> Member:
+    if not member.path.isprintable():
+        raise CannotFreeze(f"{member.path!r} has a name that an archive cannot hold", remedy="rename that file")
+    return member
+
+
+def _members(settings: Settings, view: View, known: record.Record | None) -> Iterator[tuple[Member, Path]]:
+    here = view.profile
+    repositories = query.repositories(Path(view.plan.configroot))
+    told = profile.text(here, known, _make_profile(view, repositories))
+    yield Member("profile.toml", told.encode()), here.file
+    facts = {"gentoomuch": __version__, "portage": held.version()}
+    yield _json("facts.json", facts), Path("Portage")
+    revised = {name: revisions.revision(place) for name, place in repositories.items()}
+    yield _json("repositories.json", revised), settings.host / "repos.conf"
+    entries = ledger.text(ledger.read(settings.state, here.name))
+    yield Member("unmask.json", entries.encode()), ledger.path(settings.state, here.name)
+    for name, file in zip(("world", "world_sets"), selected.world(here.root), strict=True):
+        yield Member(name, _selected(file)), file
+    for name, folder in profile.patches(here, known).items():
+        yield from tree.members(patch_folder(settings, here, folder), f"patches/{name}")
+    for name, folder in profile.layers(here, known).items():
+        yield from _layer(settings, view, name, folder)
+    yield from _composed(view)
+    yield from _keys(settings)
+
+
+def _make_profile(view: View, repositories: dict[str, Path]) -> str:
+    """``repo:path`` of the folder that make.profile means; empty where there is none."""
+    link = view.shown / "make.profile"
+    if not link.exists():
+        return ""
+    meant = link.resolve()
+    for name, place in sorted(repositories.items(), key=lambda one: len(one[1].parts), reverse=True):
+        if meant.is_relative_to(top := (place / "profiles").resolve()):
+            return f"{name}:{meant.relative_to(top)}"
+    raise CannotFreeze(
+        f"make.profile of {view.profile.name!r} lies in no repository: {meant}",
+        remedy='make_profile = "REPOSITORY:PATH" in the profile',
+    )
+
+
+def _layer(settings: Settings, view: View, name: str, folder: str) -> Iterator[tuple[Member, Path]]:
+    if folder:
+        if name in {HOST, HERE, CPU} and name == folder:
+            raise CannotFreeze(f"a layer by the name of {name!r} would not be told apart", remedy="rename that layer")
+        yield from tree.members(layer_folder(settings, view.profile, folder), f"layers/{name}")
+    elif name == HOST:
+        if (old := settings.host.parent / "make.conf").exists():
+            raise CannotFreeze(f"{old} is read by Portage as well", remedy=f"move what it says to {settings.host}")
+        yield from tree.members(settings.host, f"layers/{HOST}")
+    else:
+        lines = [part.text for plugin, part in view.asked.parts if plugin == "cpu" and isinstance(part, Line)]
+        yield Member(f"layers/{CPU}/make.conf", "".join(f"{one}\n" for one in lines).encode()), view.profile.file
+
+
+def _composed(view: View) -> Iterator[tuple[Member, Path]]:
+    for path in sorted(view.shown.rglob("*")):
+        if path.is_file() and "make.profile" not in path.relative_to(view.shown).parts:
+            name = f"configroot/etc/portage/{path.relative_to(view.shown)}"
+            yield Member(name, path.read_bytes(), path.stat().st_mode & 0o755), path
+
+
+def _keys(settings: Settings) -> Iterator[tuple[Member, Path]]:
+    """What is trusted here: public keys of the host and of binhosts, and which binhosts those are."""
+    for place in trust.of_host(settings):
+        yield Member("keys/of-the-host.asc", place.read_bytes()), settings.host / "gnupg"
+    for policy in policies(settings):
+        place = trust.pinned(settings, policy.key)
+        if place.is_file():
+            yield Member(f"keys/{policy.key}.asc", place.read_bytes()), place
+    yield _json("binhosts.json", settings.defaults.get("binhost", {})), settings.config / "gentoomuch.toml"
+
+
+def _selected(file: Path) -> bytes:
+    """The atoms of a world file, sorted; an order that nobody chose is no difference."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise BadFile(file, 0, error.strerror or "it cannot be read", remedy="run it as root") from error
+    return "".join(f"{line}\n" for line in sorted({line.strip() for line in lines} - {""})).encode()
+
+
+def _json(name: str, told: object) -> Member:
+    return Member(name, (json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())

@@ -1,0 +1,118 @@
+"""The signature over a manifest, by the key that this machine signs binary packages with.
+
+Its date is that of the key, not of the day: equal input gives equal bytes.
+"""
+
+import tempfile
+from pathlib import Path
+
+from gentoomuch_portage import console, files
+from gentoomuch_portage.binserve import gpg, keys
+from gentoomuch_portage.binserve.errors import BadKey
+from gentoomuch_portage.frozen import manifest, packet
+from gentoomuch_portage.frozen.archive import Member
+from gentoomuch_portage.frozen.errors import BadArchive, CannotFreeze, SignerUnknown, Unsigned
+from gentoomuch_portage.frozen.manifest import Manifest
+from gentoomuch_portage.settings import Settings
+
+
+def sealed(profile: str, members: list[Member], key: keys.Key | None) -> list[Member]:
+    """Members with their manifest before them, signed where there is a key.
+
+    Raises:
+        MissingProgram, ProgramFailed: gpg is not here, or fails.
+    """
+    if key is None:
+        return [manifest.made(profile, "", members), *sorted(members)]
+    members = sorted([*members, Member(manifest.KEY, key.public.read_bytes())])
+    listed = manifest.made(profile, key.fingerprint, members)
+    return [listed, Member(manifest.SIGNATURE, _signature(key, listed.content)), *members]
+
+
+def _signature(key: keys.Key, content: bytes) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="gm-seal-") as folder, files.locked(key.lock):
+        file, signature = Path(folder) / "manifest", Path(folder) / "sig"
+        file.write_bytes(content)
+        when = ["--ignore-time-conflict", "--faked-system-time", f"{_born(key)}!"]
+        words = ["--local-user", key.fingerprint, "--output", str(signature), "--detach-sign", str(file)]
+        gpg.gpg(key.home, *when, *words)
+        found = signature.read_bytes()
+    if not packet.plain(found, content, key.fingerprint):
+        raise CannotFreeze(f"gpg signs with {key.fingerprint} in a form that thaw would refuse", remedy="--unsigned")
+    return found
+
+
+def _born(key: keys.Key) -> int:
+    """When a key was made, in seconds since 1970. Source: GnuPG, doc/DETAILS, field 6."""
+    told = gpg.gpg(key.home, "--list-keys", "--with-colons", key.fingerprint).out
+    return next(int(fields[5]) for line in told.splitlines() if (fields := line.split(":"))[0] == "pub")
+
+
+def check(found: Manifest, signed: tuple[Member, ...], name: str) -> None:
+    """Verify the signature of an archive that says it is signed; whose it is, is asked by ``agree``.
+
+    Args:
+        signed: manifest and signature.
+
+    Raises:
+        BadArchive: it is not good, or not of the key that the manifest names.
+    """
+    content, signature = signed[0].content, signed[1].content
+    if not packet.plain(signature, content, found.key):
+        raise BadArchive(name, "its signature is none")
+    with tempfile.TemporaryDirectory(prefix="gm-seal-") as made:
+        home = Path(made) / "home"
+        for file, bytes_ in (
+            ("manifest", content),
+            ("sig", signature),
+            ("key.asc", found.members[manifest.KEY].content),
+        ):
+            (Path(made) / file).write_bytes(bytes_)
+        try:
+            known = gpg.trusting(home, [Path(made) / "key.asc"])
+            by = gpg.signer(home, Path(made) / "manifest", Path(made) / "sig") if known == [found.key] else ""
+        except BadKey as error:
+            raise BadArchive(name, "the key in it is none, or no longer valid") from error
+    if by != found.key:
+        raise BadArchive(name, "its signature is not good")
+
+
+def agree(settings: Settings, found: Manifest, name: str, *, asked: str, unsigned: bool, known: frozenset[str]) -> None:
+    """See to it that somebody answers for an archive: a key that is known here, was named, or is confirmed now.
+
+    Args:
+        asked: a fingerprint, or a file with the key; empty where none was named.
+        unsigned: take one that is not signed.
+        known: fingerprints that were agreed to before.
+
+    Raises:
+        Unsigned, SignerUnknown: nobody does.
+    """
+    if not found.key:
+        if asked or not unsigned:
+            raise Unsigned(name)
+        return
+    if asked:
+        wanted = gpg.plain(asked) or _of_file(Path(asked))
+        if wanted != found.key:
+            raise SignerUnknown(name, found.key, wanted)
+        return
+    own = keys.known(settings)
+    if found.key in known or (own is not None and own.fingerprint == found.key):
+        return
+    question = f"{name} is signed by\n    {gpg.spaced(found.key)}\nIs that what binhost key says there?"
+    if not console.agreed(question):
+        raise SignerUnknown(name, found.key)
+
+
+def _of_file(file: Path) -> str:
+    """The fingerprint of the one key in a file.
+
+    Raises:
+        BadKey: there is none, or several.
+    """
+    with tempfile.TemporaryDirectory(prefix="gm-seal-") as made:
+        found = gpg.trusting(Path(made) / "home", [file])
+    if len(found) != 1:
+        raise BadKey(str(file), f"it holds {len(found)} keys instead of one")
+    return found[0]
