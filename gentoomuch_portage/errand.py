@@ -26,7 +26,8 @@ def main(told: Path, words: Iterable[str] = ()) -> int:
         settings = Settings.of(os.environ, eprefix=front.eprefix())
         _close_off(Path(plan.env["PORTAGE_TMPDIR"]))
         plan, around = _shut(plan)
-        taking_part = manager.make_manager(settings.cache, strict=settings.strict)
+        without = frozenset(filter(None, plan.without.split(",")))
+        taking_part = manager.make_manager(settings.cache, without=without, strict=settings.strict)
 
         def reject(binpkg: Binpkg) -> str | None:
             asked = {"binpkg": binpkg, "plan": plan, "settings": settings}

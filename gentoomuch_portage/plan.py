@@ -127,6 +127,8 @@ class Tree(NamedTuple):
     cpv: str
     folder: Path
     told: str
+    contained: str = ""
+    """``yes`` where it is built in a container unless somebody said otherwise."""
 
     def __str__(self) -> str:
         return f"{self.cpv} from {self.folder}"
@@ -168,6 +170,8 @@ class Plan:
     words: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     isolation: str = "none"
+    without: str = ""
+    """Plugins that take no part, parted by commas."""
     cpu: str = ""
     """Machine flags that stand for the CPU of the profile: ``-march=znver3``."""
     build_cpu: str = ""
@@ -222,7 +226,7 @@ class Plan:
 
 
 _TEXTS = (
-    "profile", "base", "root", "configroot", "build_configroot", "isolation", "cpu", "build_cpu", "abi", "build_abi",
+    "profile", "base", "root", "configroot", "build_configroot", "isolation", "without", "cpu", "build_cpu", "abi", "build_abi",
     "unknown", "processes", "disk", "audit",
 )  # fmt: skip
 
@@ -276,13 +280,18 @@ def make_plan(request: "Request", profile: "Profile", parts: Iterable[tuple[str,
         root=str(profile.root),
         words=(*words, *(instead.get(word, word) for word in request.words if instead.get(word) != "")),
         env=dict(sorted(env.items())),
-        isolation=request.said.get("isolation") or profile.isolation,
+        isolation=request.said.get("isolation") or _isolation(profile, parts),
         unknown=profile.binpkg["unknown"],
         audit="yes" if profile.binpkg["audit"] else "no",
         processes=str(profile.container["processes"]),
         disk=profile.container["disk"],
         parts=parts,
     )
+
+
+def _isolation(profile: "Profile", parts: Iterable[tuple[str, Part]]) -> str:
+    contained = any(isinstance(part, Tree) and part.contained for _, part in parts)
+    return "auto" if contained and profile.isolation == "none" else profile.isolation
 
 
 def _kind(part: Part) -> str:

@@ -64,7 +64,7 @@ def prepare(
     if beaten := next((word for word in request.words if word.startswith("--config-root")), ""):
         raise ProfileBeaten(beaten, profile.name)
     parts = manager.parts(taking_part, request=request, settings=settings, profile=profile)
-    return make_plan(request, profile, parts), taking_part
+    return replace(make_plan(request, profile, parts), without=",".join(sorted(without))), taking_part
 
 
 def _with(request: Request, settings: Settings, name: str, plugins: Iterable[tuple[str, object]]) -> int:

@@ -71,12 +71,32 @@ def _init(settings: Settings, args: argparse.Namespace) -> int:
     return 0
 
 
+def _add_trust(parser: Parser) -> None:
+    _placed(parser)
+
+
+def _trust(settings: Settings, args: argparse.Namespace) -> int:
+    import datetime
+
+    from gentoomuch_portage.dotgentoo import folder, identity, layout, trust
+
+    found = folder.read(layout.find(args.path))
+    known = identity.identity(found)
+    today = datetime.date.today().isoformat()
+    trust.keep(settings.state, trust.Trusted(known, today, str(found.path), contained=False))
+    if not args.quiet:
+        console.say_each(trust.summary(found, known)[1:])
+        console.tell("allowed; it is built wherever the profile says, in a container or not")
+    return 0
+
+
 COMMAND = group(
     "dotgentoo",
     "name, check and start the .gentoo folder of a project",
     (
         Command("id", "print the ID of a folder, which tells what it means", _add_id, _id),
         Command("check", "say what is wrong with a folder, by file and line", _add_check, _check),
+        Command("trust", "allow a folder as it is now, and to be built without a container", _add_trust, _trust),
         Command("init", "write a first folder for the project in a tree", _add_init, _init),
     ),
 )

@@ -16,6 +16,7 @@ from gentoomuch_portage import files, run
 from gentoomuch_portage.containers import kinds
 from gentoomuch_portage.containers.mounts import Box
 from gentoomuch_portage.errors import MissingProgram
+from gentoomuch_portage.settings import Settings
 
 ATOMS = {
     "bwrap": "sys-apps/bubblewrap", "nspawn": "sys-apps/systemd", "podman": "app-containers/podman", "unshare": "",
@@ -37,6 +38,11 @@ def folder(cache: Path) -> Iterator[Path]:
             yield made
         finally:
             clear(made)
+
+
+def kept(settings: Settings, profile: str, name: str) -> Path:
+    """Where the changes of a fresh root that has a name are kept."""
+    return settings.state / profile / "roots" / name
 
 
 def start(kind: str, box: Box, *, keep: bool = False) -> run.Ran:

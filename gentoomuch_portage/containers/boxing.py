@@ -13,7 +13,8 @@ from gentoomuch_portage.containers.mounts import Bind, Box, Mount, Overlay
 from gentoomuch_portage.containers.places import Places
 from gentoomuch_portage.containers.standing import OURS, PYTHON, standing, stands
 from gentoomuch_portage.containers.view import view
-from gentoomuch_portage.plan import Plan
+from gentoomuch_portage.plan import Plan, Tree
+from gentoomuch_portage.portage_adapter import query
 from gentoomuch_portage.profiles import size
 
 SHUT = f"{OURS}/sandbox"
@@ -51,10 +52,12 @@ def boxed(
     # What is built has to become a package, as only packages leave the box; keys for signing never get in.
     features = f"{os.environ.get('FEATURES', '')} buildpkg binpkg-multi-instance -binpkg-signing -news".strip()
     env = {**plan.env, "FEATURES": features}
-    inner = replace(plan, words=(*plan.words, *words), isolation="none", env=env)
+    inner = replace(plan, words=(*plan.words, *_trees(plan), *words), isolation="none", env=env)
     if stands(root):
         configroot = Path(plan.configroot)
+        trees = [Bind(str(part.folder), str(part.folder)) for _, part in plan.parts if isinstance(part, Tree)]
         box = standing(places, run, root, profile=plan.profile, configroot=configroot, fetching=fetching, uppers=uppers)
+        box = replace(box, mounts=(*box.mounts, *trees))
         env = {name: value for name, value in env.items() if name not in _HOSTS} | {"PORTAGE_TMPDIR": "/var/tmp"}
         inner = replace(inner, env=env, root="/", configroot=f"{OURS}/configroot", build_configroot="")
         argv = (PYTHON, "-m", "gentoomuch_portage.errand", PLAN)
@@ -75,6 +78,14 @@ def furnish(run: Path, found: Boxed) -> None:
     script = f'#!/bin/sh\nPYTHONPATH={shlex.quote(lib)} exec {shlex.quote(python)} -m {shut.__name__} "$@"\n'
     (run / "sandbox").write_text(script, encoding="utf-8")
     (run / "sandbox").chmod(0o755)
+
+
+def _trees(plan: Plan) -> tuple[str, ...]:
+    """A work tree that was built in a box is taken from its package again; what it needs is as the plan says."""
+    found = sorted({query.package_of(part.cpv) for _, part in plan.parts if isinstance(part, Tree)})
+    if not found or "--usepkg" in plan.words:
+        return ()
+    return ("--usepkg", f"--usepkg-include={' '.join(found)}")
 
 
 def _ours(run: Path) -> tuple[Bind, ...]:

@@ -12,6 +12,7 @@ from gentoomuch_portage.containers import boxes, staging
 from gentoomuch_portage.containers.boxing import boxed, furnish
 from gentoomuch_portage.containers.layout import upper_of
 from gentoomuch_portage.containers.mounts import Mount
+from gentoomuch_portage.containers.named import by_id
 from gentoomuch_portage.containers.places import Places
 from gentoomuch_portage.plan import Plan
 from gentoomuch_portage.portage_adapter import front, taking
@@ -52,18 +53,22 @@ def build(plan: Plan, settings: Settings, kind: str, place: Path) -> Built:
     for folder in (places.pkgdir, places.distdir, places.tmpdir, settings.state, settings.cache):
         files.ensure(folder)
     places.tmpdir.chmod(0o700)
-    fetched = _run(plan, places, kind, place, ("--fetchonly", "--quiet"), fetching=True)
-    if fetched:
-        return Built(fetched, None)
-    merged = _run(plan, places, kind, place, _ASKED_ALREADY)
-    taken = take_over(plan, place)
-    if taken:
-        console.tell(f"gentoomuch: {len(taken)} finished {_packages(taken)} in {places.pkgdir}")
-    if merged or plan.root != "/" or "--buildpkgonly" in front.asked(plan.words)[1]:
-        return Built(merged, None)
-    vdb = upper_of(boxed(plan, places, place).box.mounts, places.eprefix / "var/db/pkg")
-    numbered = {(one.cpv, one.built): one.build_id for one in taken}
-    new = [(cpv, numbered.get((cpv, number), number)) for cpv, number in _installed(vdb)]
+    if status := _run(plan, places, kind, place, ("--fetchonly", "--quiet"), fetching=True):
+        return Built(status, None)
+    vdb = places.eprefix / "var/db/pkg"
+
+    def changed(uppers: Path | None) -> Path | None:
+        return upper_of(boxed(plan, places, place, uppers=uppers).box.mounts, vdb)
+
+    with by_id(plan, settings, vdb, changed) as uppers:
+        merged = _run(plan, places, kind, place, _ASKED_ALREADY, uppers=uppers)
+        taken = take_over(plan, place)
+        if taken:
+            console.tell(f"gentoomuch: {len(taken)} finished {_packages(taken)} in {places.pkgdir}")
+        if merged or plan.root != "/" or "--buildpkgonly" in front.asked(plan.words)[1]:
+            return Built(merged, None)
+        numbered = {(one.cpv, one.built): one.build_id for one in taken}
+        new = [(cpv, numbered.get((cpv, number), number)) for cpv, number in _installed(changed(uppers))]
     return Built(0, _merging(plan, place / "merge", places.pkgdir, new) if new else None)
 
 
@@ -83,8 +88,17 @@ def mounts(plan: Plan, settings: Settings) -> tuple[Mount, ...]:
     return boxed(plan, Places.of(plan, settings), run).box.mounts
 
 
-def _run(plan: Plan, places: Places, kind: str, place: Path, words: Iterable[str], *, fetching: bool = False) -> int:
-    found = boxed(plan, places, place, words=words, fetching=fetching)
+def _run(
+    plan: Plan,
+    places: Places,
+    kind: str,
+    place: Path,
+    words: Iterable[str],
+    *,
+    fetching: bool = False,
+    uppers: Path | None = None,
+) -> int:
+    found = boxed(plan, places, place, words=words, fetching=fetching, uppers=uppers)
     furnish(place, found)
     return boxes.start(kind, found.box).status
 

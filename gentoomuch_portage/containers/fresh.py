@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gentoomuch_portage import files
 from gentoomuch_portage.containers import boxes, building
+from gentoomuch_portage.containers.boxes import kept
 from gentoomuch_portage.containers.boxing import PLAN, Boxed, boxed, furnish
 from gentoomuch_portage.containers.mounts import Bind, Tmpfs
 from gentoomuch_portage.containers.places import Places, resolving
@@ -21,11 +22,6 @@ exec {python} -m gentoomuch_portage.errand {plan} "$@"
 _RC = """for rc in /etc/bash.bashrc /etc/bash/bashrc; do [ ! -r "$rc" ] || . "$rc"; done
 PS1='(fresh {profile}) \\u:\\w\\$ '
 """
-
-
-def kept(settings: Settings, profile: str, name: str) -> Path:
-    """Where the changes of a fresh root that has a name are kept."""
-    return settings.state / profile / "roots" / name
 
 
 def enter(

@@ -27,6 +27,8 @@ class Trusted:
     path: str
     security: tuple[str, ...] = ()
     """Atoms whose masks it may lift though they are there for security."""
+    contained: bool = True
+    """Whether it is built in a container where one works."""
 
 
 def kept(state: Path) -> tuple[Trusted, ...]:
@@ -59,6 +61,21 @@ def allows(state: Path, identity: str, security: Iterable[str], said: str = "") 
     return any(one.id == identity and asked <= set(one.security) for one in kept(state))
 
 
+def fully(state: Path, identity: str, said: str = "") -> bool:
+    """Whether a folder is trusted so far that it is built wherever the profile says; otherwise it is in a container."""
+    named = {word.partition(":")[0] for word in said.split(",")}
+    return identity in named or any(one.id == identity and not one.contained for one in kept(state))
+
+
+def keep(state: Path, entry: Trusted) -> None:
+    """Remember that a folder was allowed.
+
+    Raises:
+        NoPrivilege: the state cannot be written.
+    """
+    files.append(files.ensure(state) / "trusted", json.dumps(asdict(entry), sort_keys=True))
+
+
 def ask(folder: Folder, identity: str, security: tuple[str, ...], state: Path) -> None:
     """Ask for a folder on the terminal, and keep a yes.
 
@@ -73,7 +90,7 @@ def ask(folder: Folder, identity: str, security: tuple[str, ...], state: Path) -
         if not console.agreed(f"{atom} is masked for security. May this folder lift that mask?"):
             raise Untrusted(folder.path, identity, security)
     entry = Trusted(identity, datetime.date.today().isoformat(), str(folder.path), security)
-    files.append(files.ensure(state) / "trusted", json.dumps(asdict(entry), sort_keys=True))
+    keep(state, entry)
 
 
 def summary(folder: Folder, identity: str) -> list[str]:

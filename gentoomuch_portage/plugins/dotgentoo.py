@@ -49,7 +49,10 @@ def gm_parts(request: Request, settings: Settings, profile: Profile) -> Iterator
         tree = worktree.copied(one.folder.project, settings.cache)
         yield from parts.added(one, there, tree, settings.cache)
         told = f"{one.id} {tree.digest}"
-        yield Tree(one.folder.cpv, tree.path, told)
+        contained = "isolation" not in request.said and not trust.fully(
+            settings.state, one.id, request.said.get("trust", "")
+        )
+        yield Tree(one.folder.cpv, tree.path, told, "yes" if contained else "")
         unchanged = not options & _BUILDS_ANYHOW and trees.installed(one.folder.cpv, _root(profile)) == told
         yield from _words(one, unchanged=unchanged, alone=len(targets) == len(projects) == 1)
 
