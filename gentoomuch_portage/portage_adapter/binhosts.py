@@ -158,10 +158,8 @@ def _fetched(plain: Callable[..., None], places: dict[str, Place], failed: Faile
     def exited(self: Any, fetcher: Any) -> None:
         if (place := _offered(self.pkg)) is not None:
             places[_name(self.pkg)] = place  # Portage forgets it once the package lies here
-            if fetcher is not None and fetcher.returncode:
+            if _ended_badly(fetcher):
                 failed(place, str(self.pkg.cpv), "its binhost does not give it out")
-            elif fetcher is not None:
-                Path(f"{fetcher.pkg_path}.gm").unlink(missing_ok=True)
         plain(self, fetcher)
 
     return exited
@@ -170,18 +168,22 @@ def _fetched(plain: Callable[..., None], places: dict[str, Place], failed: Faile
 def _verified(plain: Callable[..., None], places: dict[str, Place], failed: Failed) -> Callable[..., None]:
     @functools.wraps(plain)
     def exited(self: Any, verifier: Any) -> None:
-        damaged, place, fetched = (
-            verifier is not None and verifier.returncode,
-            places.get(_name(self.pkg)),
-            self._fetched_pkg,
-        )
-        if damaged and place:
+        place, fetched = places.get(_name(self.pkg)), self._fetched_pkg
+        if fetched:
+            Path(f"{fetched}.gm").unlink(missing_ok=True)
+        if place and _ended_badly(verifier):
             failed(place, str(self.pkg.cpv), "it is not the file that its index tells of")
         plain(self, verifier)
-        if place and fetched and self.returncode and not damaged:
+        whole = verifier is not None and verifier.returncode == 0
+        if place and fetched and whole and getattr(self, "_pkg_path", None) is None:
             failed(place, str(self.pkg.cpv), "its signature does not hold, or it is damaged")
 
     return exited
+
+
+def _ended_badly(task: Any) -> bool:
+    """Whether a task of Portage failed by itself; one that the user broke off says nothing about a package."""
+    return task is not None and task.returncode not in {None, 0} and not task.cancelled
 
 
 def _unpacked(plain: Callable[..., Any], places: dict[str, Place], failed: Failed) -> Callable[..., Any]:

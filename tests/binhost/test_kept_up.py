@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from binhosting import BIN, installed, machine, open_folder, package, published, said, serving
+from nginxes import nginx
 
 from gentoomuch_portage.embedded import Host
 
@@ -96,6 +97,22 @@ def test_after_a_rotation_clients_refuse_the_new_key_until_their_owner_says_so(p
     assert "[key-known]" in refused
     assert f"the index of {old[3]} is refused" in index
     assert installed(client) == {f"{PKG}-1.0"}
+
+
+def test_what_was_published_is_a_binhost_behind_nginx_as_behind_serve(
+    tree: tuple[Path, str], place: Path, server: Host, client: Host
+):
+    top = place / "published"
+    said(server, "gentoomuch", "binhost", "publish", top)
+    with nginx(top / "current") as url:
+        said(client, "gentoomuch", "binhost", "client", url, "--fingerprint", tree[1])
+        said(client, "gm-emerge", "-gK1", PKG, GM_PROFILE="box")
+    before = sorted((one.name, one.stat().st_mtime_ns) for one in (top / "current").iterdir())
+    with serving(server, top) as command:
+        said(client, *command)
+
+    assert installed(client) == {f"{PKG}-1.0"}
+    assert sorted((one.name, one.stat().st_mtime_ns) for one in (top / "current").iterdir()) == before
 
 
 def test_over_tls_the_certificate_counts_and_the_index_comes(tree: tuple[Path, str], server: Host, client: Host):
