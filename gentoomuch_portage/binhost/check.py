@@ -13,7 +13,6 @@ from gentoomuch_portage.portage_adapter.pkgdir import Pkgdir
 
 _MOST_MEMBERS = 20
 """Of a gpkg's outer archive; there are six, and a signature for each."""
-Tell = Callable[[str, int], None]
 
 
 class Finding(NamedTuple):
@@ -29,17 +28,19 @@ class Finding(NamedTuple):
     fixed: bool = False
 
 
-def check(shelf: Pkgdir, *, digests: bool, signed: bool, tell: Tell = lambda _what, _more: None) -> list[Finding]:
+def check(shelf: Pkgdir, *, digests: bool, signed: bool, show: index.Show = index.unseen) -> list[Finding]:
     """Look at everything; nothing is changed.
 
     Args:
         digests: read all packages and hold them against their digests; otherwise size and time are looked at.
         signed: packages have to be signed.
-        tell: hears of progress, in packages.
+        show: shows how many packages have been looked at.
     """
     entries = _entries(shelf.folder)
     marks = index.found(shelf.folder)
-    found = [*_files(shelf.folder, entries, marks, digests=digests, tell=tell), *_duplicated(entries)]
+    with show(len(entries)) as step:
+        found = list(_files(shelf.folder, entries, marks, digests=digests, step=step))
+    found += _duplicated(entries)
     if signed:
         found += _unsigned(shelf.folder, entries, marks)
     found += [Finding("gap", one.path, one.cpv, f"nothing here satisfies {one.atom}") for one in gaps(shelf.tree)]
@@ -69,7 +70,7 @@ def _entries(folder: Path) -> list[dict[str, str]]:
 
 
 def _files(
-    folder: Path, entries: list[dict[str, str]], marks: index.Marks, *, digests: bool, tell: Tell
+    folder: Path, entries: list[dict[str, str]], marks: index.Marks, *, digests: bool, step: Callable[[str, int], None]
 ) -> Iterator[Finding]:
     for entry in entries:
         path, cpv = entry["PATH"], entry["CPV"]
@@ -77,7 +78,7 @@ def _files(
             yield Finding("missing", path, cpv, "it is in the index, and there is no such file")
         elif why := _altered(folder / path, entry, marks[path], digests=digests):
             yield Finding("altered", path, cpv, why)
-        tell("checking packages", 1)
+        step("", 1)
     for path in sorted(marks.keys() - {entry["PATH"] for entry in entries}):
         yield Finding("orphaned", path, "", "it is not in the index")
 

@@ -5,6 +5,7 @@ A package is known by its path, size, mtime in nanoseconds and inode; Portage it
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,8 +18,15 @@ from gentoomuch_portage.portage_adapter.pkgdir import SUFFIXES, Heard, Pkgdir, p
 _AT_ONCE = 200
 """Packages that Portage reads in one go; progress is told after each."""
 
+Show = Callable[[int], AbstractContextManager[Callable[[str, int], None]]]
+"""Gets how many packages there are, and gives a context in which it hears of them: ``console.progress``."""
 Marks = dict[str, tuple[int, int, int]]
 """Path below the folder -> size, mtime in ns, inode."""
+
+
+def unseen(_total: int) -> AbstractContextManager[Callable[[str, int], None]]:
+    """Show nothing."""
+    return nullcontext(lambda _text, _steps: None)
 
 
 class NoFolder(UsageError):
@@ -45,15 +53,13 @@ class Done(NamedTuple):
     """What Portage said of files that are no packages."""
 
 
-def bring_up_to_date(
-    folder: Path | None, only: Iterable[Path] = (), tell: Callable[[str, int], None] = lambda _what, _more: None
-) -> Done:
+def bring_up_to_date(folder: Path | None, only: Iterable[Path] = (), show: Show = unseen) -> Done:
     """Make the index say what lies in a folder.
 
     Args:
         folder: PKGDIR where it is None.
         only: packages that are new, changed or gone; nothing else is looked at. Empty: all are.
-        tell: hears of progress, in packages.
+        show: shows how many packages have been read.
 
     Raises:
         NoFolder: it is not there.
@@ -64,7 +70,7 @@ def bring_up_to_date(
         raise NoFolder(shelf.folder)
     with shelf.locked():
         _followed(shelf)
-        return _some(shelf, only) if only else _all(shelf, tell)
+        return _some(shelf, only) if only else _all(shelf, show)
 
 
 def followed(shelf: Pkgdir) -> None:
@@ -103,12 +109,12 @@ def found(folder: Path) -> Marks:
     return {path: mark for path, mark in sorted(marks.items()) if mark[0]}
 
 
-def _all(shelf: Pkgdir, tell: Callable[[str, int], None]) -> Done:
+def _all(shelf: Pkgdir, show: Show) -> Done:
     known, indexed = _remembered(shelf.folder), _indexed(shelf.folder)
     marks = found(shelf.folder)
     gone = [path for path in indexed if path not in marks]
     new = [path for path, mark in marks.items() if not _same(mark, known.get(path), indexed.get(path))]
-    heard = _read(shelf, new, tell)
+    heard = _read(shelf, new, show)
     count = _changed(shelf, heard, {path: indexed[path][0] for path in (*gone, *new) if path in indexed}, len(indexed))
     if marks != known:
         _remember(shelf.folder, marks)
@@ -119,21 +125,22 @@ def _some(shelf: Pkgdir, only: Iterable[Path]) -> Done:
     paths = [str(one.absolute().relative_to(shelf.folder)) for one in only]
     here = [path for path in paths if (shelf.folder / path).is_file()]
     before = _of_paths(shelf.folder, paths)
-    heard = _read(shelf, here, lambda _what, _more: None)
+    heard = _read(shelf, here, unseen)
     count = _changed(shelf, heard, before, _count(shelf.folder))
     return Done(str(shelf.folder), count, len(here), len(paths) - len(here), heard.complaints)
 
 
-def _read(shelf: Pkgdir, paths: list[str], tell: Callable[[str, int], None]) -> Heard:
+def _read(shelf: Pkgdir, paths: list[str], show: Show) -> Heard:
     entries: list[bytes] = []
     complaints = ""
     header = _header(shelf.folder) or shelf.header(b"", 0)
-    for at in range(0, len(paths), _AT_ONCE):
-        part = paths[at : at + _AT_ONCE]
-        heard = shelf.heard(part, header)
-        entries += heard.entries
-        complaints += heard.complaints
-        tell("reading packages", len(part))
+    with show(len(paths)) as step:
+        for at in range(0, len(paths), _AT_ONCE):
+            part = paths[at : at + _AT_ONCE]
+            heard = shelf.heard(part, header)
+            entries += heard.entries
+            complaints += heard.complaints
+            step("", len(part))
     return Heard(tuple(entries), complaints)
 
 

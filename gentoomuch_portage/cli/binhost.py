@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from gentoomuch_portage import console
@@ -24,7 +25,7 @@ def _add_index(parser: Parser) -> None:
 def _index(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.binhost import index
 
-    done = index.bring_up_to_date(args.folder, args.package)
+    done = index.bring_up_to_date(args.folder, args.package, partial(console.progress, "reading", quiet=args.quiet))
     if args.json:
         console.say_json(done._asdict())
     elif not args.quiet:

@@ -1,6 +1,7 @@
 """``gentoomuch binhost check``: what is wrong with a folder of packages."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from gentoomuch_portage import console
@@ -29,7 +30,8 @@ def _check(settings: Settings, args: argparse.Namespace) -> int:
     if not shelf.folder.is_dir():
         raise NoFolder(shelf.folder)
     signed = args.signed or keys.known(settings) is not None
-    found = check.check(shelf, digests=not args.quick, signed=signed)
+    show = partial(console.progress, "checking", quiet=args.quiet)
+    found = check.check(shelf, digests=not args.quick, signed=signed, show=show)
     if args.fix and found:
         found = check.fix(shelf, found)
     if args.json:

@@ -48,7 +48,7 @@ def _publish(settings: Settings, args: argparse.Namespace) -> int:
     with generations.locked(top):
         first = generations.current(top) is None
         for left in reversed(range(_AGAIN)):
-            index.bring_up_to_date(args.source)
+            index.bring_up_to_date(args.source, show=partial(console.progress, "reading", quiet=args.quiet))
             try:
                 made = generations.publish(shelf.folder, top, grace=args.grace, finish=finish, lock=shelf.locked)
                 break

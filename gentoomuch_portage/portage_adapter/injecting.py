@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from gentoomuch_portage import console
 from gentoomuch_portage.pkgindex import shards, splice, stamp, stanza, writing
 from gentoomuch_portage.portage_adapter import pkgdir
 from gentoomuch_portage.portage_adapter.swap import swapped
@@ -118,10 +119,18 @@ def _writing(plain: Any, load: Any, told: Told) -> Any:
             except (stanza.BadIndex, FileNotFoundError):
                 index = _whole(load(self), index)
         plain(self, index)
-        if (folder := Path(self.pkgdir) / stamp.FOLDER).is_dir():
-            writing.follow(folder.parent, lambda path: told(folder.parent / path))
+        if (Path(self.pkgdir) / stamp.FOLDER).is_dir():
+            _follow(Path(self.pkgdir), told)
 
     return write
+
+
+def _follow(folder: Path, told: Told) -> None:
+    """Let the shards follow what Portage wrote; where they cannot, the package is in the index all the same."""
+    try:
+        writing.follow(folder, lambda path: told(folder / path))
+    except (stanza.BadIndex, OSError) as error:
+        console.warn(f"the index by name of {folder} was left as it is: {error}")
 
 
 def _change(tree: Any, index: Any, told: Told) -> None:

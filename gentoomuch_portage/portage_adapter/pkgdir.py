@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gentoomuch_portage.errors import NoPrivilege
 from gentoomuch_portage.pkgindex import stanza
 from gentoomuch_portage.portage_adapter.swap import environment, swapped
 
@@ -41,10 +42,19 @@ class Pkgdir:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Be the only one that writes the index, builders that run emerge included."""
+        """Be the only one that writes the index, builders that run emerge included.
+
+        Raises:
+            NoPrivilege: this user may not write there.
+        """
+        from portage.exception import PortageException
         from portage.locks import lockfile, unlockfile
 
-        held = lockfile(self.tree._pkgindex_file, wantnewlockfile=1)
+        try:
+            held = lockfile(self.tree._pkgindex_file, wantnewlockfile=1)
+        except (PortageException, OSError) as error:
+            told = f"the index of {self.folder} cannot be locked: {error}"
+            raise NoPrivilege(told, remedy="run it as the owner of that folder") from error
         try:
             yield
         finally:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from portage.versions import catpkgsplit
 
 from gentoomuch_portage.pkgindex import gzipped, names, shards, splice, stamp, stanza, writing
 
@@ -82,6 +83,21 @@ def test_names_that_are_cut_off_are_refused():
 )
 def test_a_name_is_what_stands_before_the_version(cpv, name):
     assert stanza.name(cpv.encode()) == name
+
+
+@given(
+    st.from_regex(
+        r"[a-z0-9+_][a-z0-9+_-]{0,8}-[0-9]{1,3}(\.[0-9]{1,2}){0,2}[a-z]?(_rc[0-9]?)?(-r[0-9])?", fullmatch=True
+    )
+)
+def test_a_name_is_what_portage_takes_for_it(pf):
+    theirs = catpkgsplit(f"app-x/{pf}")
+    try:
+        ours = stanza.name(f"app-x/{pf}".encode())
+    except stanza.BadIndex:
+        ours = ""
+
+    assert theirs is None or ours == f"{theirs[0]}/{theirs[1]}"
 
 
 @given(st.lists(cpvs, max_size=30), st.lists(cpvs, max_size=4), st.data())
