@@ -56,6 +56,14 @@ def upper_of(mounts: Iterable[Mount], path: Path) -> Path | None:
     return Path(nearest.upper) / path.relative_to(nearest.target) if isinstance(nearest, Overlay) else None
 
 
+def written(mounts: Iterable[Mount], path: Path) -> Path | None:
+    """Where on the host a path of the box is written for good; None where it is not."""
+    nearest = _nearest(mounts, path)
+    if not isinstance(nearest, Bind) or not nearest.writable:
+        return None
+    return Path(nearest.source) / path.relative_to(nearest.target)
+
+
 def _nearest(mounts: Iterable[Mount], path: Path) -> Mount | None:
     above = [one for one in mounts if path.is_relative_to(one.target)]
     return max(above, key=lambda one: len(one.target), default=None)

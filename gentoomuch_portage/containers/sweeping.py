@@ -1,6 +1,6 @@
 """Make good what killed runs have left: finished packages are taken over, the rest is removed."""
 
-from gentoomuch_portage.containers import boxes, building
+from gentoomuch_portage.containers import boxes, building, litter
 from gentoomuch_portage.plan import Plan
 from gentoomuch_portage.settings import Settings
 
@@ -17,5 +17,6 @@ def sweep(settings: Settings, plan: Plan) -> int:
     saved = 0
     for place in boxes.dead(settings.cache):
         saved += len(building.take_over(plan, place))
+        litter.remove(place)
         boxes.remove(place)
     return saved

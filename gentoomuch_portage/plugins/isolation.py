@@ -8,13 +8,17 @@ from gentoomuch_portage.plan import Plan
 from gentoomuch_portage.plugins import runner
 from gentoomuch_portage.portage_adapter.binpkgs import Reject
 from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.watch import Watch
+
+_BY_ITSELF = (0, 1)
+"""How emerge ends; all else was done to it."""
 
 
 @hookimpl
-def gm_run_emerge(plan: Plan, settings: Settings, reject: Reject) -> int | None:
+def gm_run_emerge(plan: Plan, settings: Settings, reject: Reject, watch: Watch | None) -> int | None:
     if plan.isolation == "none":
         return None
-    from gentoomuch_portage.containers import boxes, building, probes, sweeping
+    from gentoomuch_portage.containers import boxes, building, litter, probes, sweeping
 
     if not building.builds(plan.words):
         return None
@@ -25,9 +29,11 @@ def gm_run_emerge(plan: Plan, settings: Settings, reject: Reject) -> int | None:
     sweeping.sweep(settings, plan)
     with boxes.folder(settings.cache) as place:
         built = building.build(plan, settings, kind, place)
+        if built.status not in _BY_ITSELF:
+            litter.remove(place)
         if built.merge is None:
             return built.status
-        status: int = runner.gm_run_emerge(plan=built.merge, settings=settings, reject=reject)
+        status: int = runner.gm_run_emerge(plan=built.merge, settings=settings, reject=reject, watch=watch)
         return status
 
 

@@ -1,9 +1,9 @@
 """Put finished binary packages into PKGDIR and its index."""
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,38 +36,63 @@ def taker(env: Mapping[str, str]) -> Take:
 def _taken(tree: Any, file: Path, cpv: str, build_id: int) -> int:
     from portage.versions import _pkg_str
 
-    wanted = _pkg_str(cpv, metadata={"BUILD_ID": str(build_id), "PATH": str(file)}, settings=tree.settings)
-    if not build_id or "binpkg-multi-instance" not in tree.settings.features:
-        place, given = Path(tree.pkgdir, *_below(file, cpv)), build_id
-        place.parent.mkdir(parents=True, exist_ok=True)
-    else:
-        # Reserves the name with an empty file, which nobody takes for a package.
-        named, given = tree._allocate_filename_multi(wanted)
-        place = Path(named)
+    numbered = build_id and "binpkg-multi-instance" in tree.settings.features
+    folder = Path(tree.pkgdir, cpv.split("/")[0], *([_package(cpv)] if numbered else []))
+    folder.mkdir(parents=True, exist_ok=True)
+    # The same name each time: whoever is killed here and tries again leaves no copy behind.
+    fresh = folder / f".{hashlib.sha256(bytes(file)).hexdigest()[:16]}.{file.name}"
+    given = build_id
     try:
-        if given != build_id:
-            _renumber(tree, file, cpv, given)
-        fresh = place.with_name(f".{place.name}.{os.getpid()}")
-        shutil.copyfile(file, fresh)
-        with fresh.open("rb") as written:
-            os.fsync(written.fileno())
-        fresh.rename(place)
-    except BaseException:
-        with suppress(OSError):
-            if not place.stat().st_size:
-                place.unlink()
-        raise
-    numbered = _pkg_str(cpv, metadata={"BUILD_ID": str(given), "PATH": str(place)}, settings=tree.settings)
-    if tree.inject(numbered, current_pkg_path=str(place), allocated_pkg_path=str(place)) is None:
+        _copied(file, fresh)
+        place = folder / (_name(cpv, given, file) if numbered else _name(cpv, 0, file))
+        while numbered and not _linked(fresh, place):
+            given += 1  # somebody was faster with the one that it was built with
+            place = folder / _name(cpv, given, file)
+            if not place.exists():
+                _renumber(tree, fresh, cpv, given)
+        if not numbered:
+            fresh.rename(place)
+    finally:
+        fresh.unlink(missing_ok=True)
+    told = _pkg_str(cpv, metadata={"BUILD_ID": str(given), "PATH": str(place)}, settings=tree.settings)
+    if tree.inject(told, current_pkg_path=str(place), allocated_pkg_path=str(place)) is None:
         place.unlink()
         raise ValueError(f"{file.name} is no binary package that Portage takes")
     file.unlink()
-    return int(given or 0)
+    return given
 
 
-def _below(file: Path, cpv: str) -> tuple[str, str]:
-    category, name = cpv.split("/")
-    return category, name + "".join(suffix for suffix in (".gpkg.tar", ".tbz2", ".xpak") if file.name.endswith(suffix))
+def _package(cpv: str) -> str:
+    from portage.versions import cpv_getkey
+
+    return str(cpv_getkey(cpv)).split("/")[1]
+
+
+def _name(cpv: str, build_id: int, file: Path) -> str:
+    suffix = next(one for one in (".gpkg.tar", ".tbz2", ".xpak") if file.name.endswith(one))
+    return f"{cpv.split('/')[1]}{f'-{build_id}' if build_id else ''}{suffix}"
+
+
+def _copied(file: Path, fresh: Path) -> None:
+    fresh.unlink(missing_ok=True)
+    number = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with os.fdopen(number, "rb") as read, fresh.open("xb") as written:
+        shutil.copyfileobj(read, written)
+        written.flush()
+        os.fsync(written.fileno())
+
+
+def _linked(fresh: Path, place: Path) -> bool:
+    """Give a whole package its name, in one step; False where another one has it."""
+    try:
+        os.link(fresh, place)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without links
+        if place.exists():
+            return False
+        fresh.rename(place)
+    return True
 
 
 def _renumber(tree: Any, file: Path, cpv: str, build_id: int) -> None:

@@ -1,0 +1,220 @@
+"""kill -9 of each process of a run in turn, at random moments: the next command finds nothing left and nothing lost.
+
+GM_TEST_KILLS says how many for each kind of container, GM_TEST_SEED which. All that a run starts stays below this
+process, as it is the one that gets their orphans: what is left is seen without guessing by names.
+"""
+
+import ctypes
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import tarfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from conftest import BIN
+
+from gentoomuch_portage.embedded import Host
+
+KILLS = int(os.environ.get("GM_TEST_KILLS") or 100)
+_SUBREAPER = 36
+_EBUILD = """EAPI=8
+DESCRIPTION="No two builds of it are equal"
+LICENSE="GPL-2+"
+SLOT="0"
+KEYWORDS="amd64 arm64 ppc64 riscv"
+S="${WORKDIR}"
+src_compile() {
+	printf 'int main(void) { return 0; }\\n' > one.c || die
+	${CHOST}-gcc ${CFLAGS} -o one one.c || die
+	head -c 16 /dev/urandom | od -An -tx1 > mark || die
+}
+src_install() {
+	insinto /usr/share/one
+	doins mark one
+}
+"""
+
+
+@pytest.fixture
+def one(host: Host) -> Host:
+    """A host with a package that is built in no time."""
+    file = host.repository / "app-demo/one/one-1.ebuild"
+    file.parent.mkdir(parents=True)
+    file.write_text(_EBUILD)
+    host.profile("router", 'cpu = "x86-64-v2"\n')
+    return host
+
+
+@pytest.fixture(autouse=True, scope="module")
+def orphans_come_to_us() -> Iterator[None]:
+    """What a killed process has started becomes ours, where we can see it."""
+    libc = ctypes.CDLL(None)
+    libc.prctl(_SUBREAPER, 1, 0, 0, 0)
+    yield
+    libc.prctl(_SUBREAPER, 0, 0, 0, 0)
+
+
+def below(number: int) -> list[int]:
+    """All living processes that a process has started, those nearest to it first."""
+    children: dict[int, list[int]] = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, parent = file.read_text().rpartition(")")[2].split()[:2]
+            if state != "Z":
+                children.setdefault(int(parent), []).append(int(file.parent.name))
+    found, rest = [], sorted(children.get(number, []))
+    while rest:
+        found.append(rest.pop(0))
+        rest += sorted(children.get(found[-1], []))
+    return found
+
+
+def name(number: int) -> str:
+    """What a process is, for the table at the end."""
+    try:
+        words = Path(f"/proc/{number}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return "gone"
+    for word in words:
+        if word.startswith("gentoomuch_portage."):
+            return word.removeprefix("gentoomuch_portage.")
+    script = next((Path(word).name for word in words if Path(word).name in {"gm-emerge", "ebuild.sh"}), "")
+    return script or Path(words[0]).name
+
+
+def image(package: Path) -> str:
+    """A digest of what a package installs; empty where it is not whole."""
+    try:
+        with tarfile.open(package) as outer:
+            members = [member for member in outer if "/image.tar" in member.name and not member.name.endswith(".sig")]
+            opened = outer.extractfile(members[0])
+            assert opened is not None
+            told = [member.name.rpartition("/")[2] for member in outer.getmembers()]
+            return hashlib.sha256(opened.read()).hexdigest() if told[-1] == "Manifest" else ""
+    except (tarfile.TarError, OSError, IndexError, AssertionError):
+        return ""
+
+
+def run(host: Host, *words: str) -> subprocess.CompletedProcess[str]:
+    """A command to its end."""
+    argv = [str(BIN / words[0]), *words[1:]]
+    return subprocess.run(argv, env=host.env(), capture_output=True, text=True, timeout=300, check=False)
+
+
+def build(host: Host, kind: str) -> list[str]:
+    """The command that is killed."""
+    return [str(BIN / "gm-emerge"), "--gm-profile=router", f"--gm-isolation={kind}", "--usepkg=n", "-1q", "one"]
+
+
+def seconds(host: Host, kind: str) -> float:
+    """How long it takes when nobody kills it."""
+    begun = time.monotonic()
+    ended = subprocess.run(build(host, kind), env=host.env(), capture_output=True, text=True, timeout=300, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return time.monotonic() - begun
+
+
+def killed(host: Host, kind: str, after: float, turn: int) -> str:
+    """Start a build, kill one of its processes, wait for its end; what was killed."""
+    with subprocess.Popen(
+        build(host, kind), env=host.env(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as started:
+        time.sleep(after)
+        found = [one for one in (started.pid, *below(started.pid)) if one == started.pid or started.poll() is None]
+        victim = found[turn % len(found)]
+        told = name(victim)
+        with suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
+        started.wait(timeout=120)
+    return told
+
+
+def mounted() -> set[str]:
+    """Mounts of the host, and those that keep a namespace alive."""
+    return set(Path("/proc/self/mountinfo").read_text().splitlines())
+
+
+def namespaces() -> set[str]:
+    """Namespaces in which there is a process of ours."""
+    found = set()
+    for number in (os.getpid(), *below(os.getpid())):
+        for file in Path(f"/proc/{number}/ns").glob("*"):
+            with suppress(OSError):
+                found.add(str(file.readlink()))
+    return found
+
+
+def locked(host: Host) -> list[str]:
+    """Files of the host that somebody holds a lock on."""
+    numbers = {line.split()[-3].rpartition(":")[2] for line in Path("/proc/locks").read_text().splitlines()}
+    return [str(path) for path in host.folder.rglob("*") if str(path.lstat().st_ino) in numbers]
+
+
+def left(host: Host, before: tuple[set[str], set[str], set[str]]) -> list[str]:
+    """What there is that was not there before."""
+    faults = [f"process {number} {name(number)}" for number in below(os.getpid())]
+    faults += [f"mount {line}" for line in mounted() - before[0]]
+    faults += [f"namespace {one}" for one in namespaces() - before[1]]
+    faults += [f"temporary {one}" for one in temporary(host) - before[2]]
+    return faults + [f"lock {path}" for path in locked(host)]
+
+
+def temporary(host: Host) -> set[str]:
+    """Folders and files that only a run needs."""
+    cache = host.eprefix / "var/cache/gentoomuch"
+    found = [*(cache / "containers").glob("*run-*"), *cache.glob("containers/.*")]
+    found += [one for one in host.pkgdir.rglob(".*") if "lockfile" not in one.name]
+    built = host.eprefix.glob("var/tmp/*/*.box/portage/*/[!.]*")
+    found += [one for one in built if not (one / ".die_hooks").exists()]  # what has failed by itself is kept
+    found += [*Path("/tmp").glob("gentoomuch*"), *Path("/run").glob("gentoomuch*"), *Path("/run").glob("podman/*")]
+    return {str(one) for one in found}
+
+
+def faults_of(host: Host, whole: set[str]) -> list[str]:
+    """What is wrong with PKGDIR: unfinished packages that can be seen, finished ones that are lost."""
+    packages = list(host.pkgdir.rglob("*.gpkg.tar"))
+    told = (host.pkgdir / "Packages").read_text()
+    faults = [f"{one.name} is not whole" for one in packages if not image(one)]
+    faults += [
+        f"{one.name} is not in Packages" for one in packages if f"PATH: {one.relative_to(host.pkgdir)}\n" not in told
+    ]
+    return faults + [f"package {lost[:8]} is lost" for lost in whole - {image(one) for one in packages}]
+
+
+def finished(host: Host) -> set[str]:
+    """Digests of the whole packages in PKGDIR, and of those that lie in the folder of a dead run."""
+    place = host.eprefix / "var/cache/gentoomuch/containers"
+    found = [*host.pkgdir.rglob("*.gpkg.tar"), *place.glob("run-*/packages/*/*/*.gpkg.tar")]
+    return {image(one) for one in found if not one.name.startswith(".")} - {""}
+
+
+def test_nothing_is_left_and_nothing_lost_after_kill_9_of_each_process(kind: str, one: Host) -> None:
+    seed = int(os.environ.get("GM_TEST_SEED") or random.SystemRandom().randrange(10**9))
+    print(f"\nGM_TEST_SEED={seed}")
+    chance = random.Random(seed)
+    fresh = ("gentoomuch", "--quiet", "freshroot", "router", "--isolation", kind, "--", "true")
+    assert run(one, *fresh).returncode == 0
+    takes = seconds(one, kind)
+    before = mounted(), namespaces(), temporary(one)
+    victims: Counter[str] = Counter()
+    faults: list[str] = []
+
+    for number in range(1, KILLS + 1):
+        victims[killed(one, kind, chance.uniform(0, takes), number)] += 1
+        whole = finished(one)
+        following = run(one, *fresh)
+        found = [f"the next command failed: {following.stderr}"] if following.returncode else []
+        found += left(one, before) + faults_of(one, whole)
+        faults += [f"kill {number} at {victims}: {fault}" for fault in found]
+        if number % 10 == 0:
+            takes = seconds(one, kind)
+
+    print(f"{kind}: {KILLS} kills of {dict(victims)}; faults: {faults}")
+    assert faults == []
