@@ -105,12 +105,7 @@ def test_packages_built_at_the_same_time_are_all_kept(some_kind: str, host: Host
 def test_a_killed_run_loses_no_finished_package_and_leaves_nothing(some_kind: str, host: Host, on: Run) -> None:
     host.profile("router", PROFILE)
     _waiting(host)
-    words = [
-        str(Path(os.sys.executable).parent / "gm-emerge"),
-        "--gm-profile=router",
-        f"--gm-isolation={some_kind}",
-        "waiting",
-    ]  # type: ignore[attr-defined]
+    words = [str(BIN / "gm-emerge"), "--gm-profile=router", f"--gm-isolation={some_kind}", "waiting"]
     place = host.eprefix / "var/cache/gentoomuch/containers"
     with subprocess.Popen(words, env=host.env(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as ran:
         ends = time.monotonic() + 120
