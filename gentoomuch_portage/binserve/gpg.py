@@ -41,6 +41,7 @@ def made(home: Path, name: str) -> str:
     silent = ("--yes", "--pinentry-mode", "loopback", "--passphrase", "")  # --yes: a second key of one name is fine
     gpg(home, *silent, "--quick-gen-key", name, "ed25519", "sign", "never")
     (fresh,) = set(secret(home)) - before
+    quiet(home)
     return fresh
 
 

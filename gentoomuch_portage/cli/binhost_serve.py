@@ -37,7 +37,7 @@ def _add_serve(parser: Parser) -> None:
 
 
 def _serve(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.binserve import keys, shelf, trust, upkeep, web, workers
+    from gentoomuch_portage.binserve import gpg, keys, shelf, trust, upkeep, web, workers
     from gentoomuch_portage.binserve.errors import NoBinhost, NoServer
 
     try:
@@ -76,7 +76,11 @@ def _serve(settings: Settings, args: argparse.Namespace) -> int:
 
     if key is not None:
         trust.home(settings, [key.every])
-    workers.run(sockets, site, how, log=_log(args.log), upkeep=keep)
+    try:
+        workers.run(sockets, site, how, log=_log(args.log), upkeep=keep)
+    finally:
+        if key is not None:
+            gpg.quiet(key.home)
     return 0
 
 
