@@ -4,7 +4,7 @@ Nothing is sourced: of the ebuild only what stands in a line of its own is looke
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from gentoomuch_portage.dotgentoo.entries import Entry
@@ -35,9 +35,13 @@ class Finding:
     text: str
 
 
+Refuses = Callable[[str], str]
+"""Why an atom is none; empty where it is one."""
+
+
 def findings(folder: Folder) -> list[Finding]:
     """All findings, by file and line."""
-    found = [*_ebuild(folder), *_entries(folder), *_overlays(folder), *_names(folder)]
+    found = [*_ebuild(folder), *_entries(folder, grammar()), *_overlays(folder), *_names(folder)]
     return sorted(found, key=lambda one: (one.file, one.line, one.text))
 
 
@@ -60,12 +64,35 @@ def _ebuild(folder: Folder) -> Iterator[Finding]:
             yield Finding(file, 0, True, f"there is no {name}")
 
 
-def _entries(folder: Folder) -> Iterator[Finding]:
+def grammar() -> Refuses:
+    """Portage's grammar of atoms, then pkgcore's, which says what is wrong; its alone where pkgcore cannot start.
+
+    pkgcore ends its whole process where bash is older than the newest EAPI asks for. Source: pkgcore.ebuild.eapi.
+    """
+    try:
+        from pkgcore.ebuild.atom import atom
+        from pkgcore.ebuild.errors import MalformedAtom
+    except (SystemExit, ImportError):
+        return lambda text: "" if query.is_atom(text) else "is no atom"
+
+    def refuses(text: str) -> str:
+        if query.is_atom(text) and ("*" in text or "::" in text):
+            return ""  # Portage's own wider grammar of configuration files
+        try:
+            atom(text)
+        except MalformedAtom as error:
+            return f"is no atom: {' '.join(str(error).split())}"
+        return "" if query.is_atom(text) else "is no atom"
+
+    return refuses
+
+
+def _entries(folder: Folder, refuses: Refuses) -> Iterator[Finding]:
     for kind, found in folder.entries.items():
         for entry in found:
             atom = entry.atom.removeprefix("-") if kind in {"mask", "unmask"} else entry.atom
-            if not query.is_atom(atom):
-                yield _at(entry.line, f"{entry.atom!r} is no atom")
+            if why := refuses(atom):
+                yield _at(entry.line, f"{entry.atom!r} {why}")
             yield from _values(kind, entry)
 
 

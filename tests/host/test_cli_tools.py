@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from dotgentoos import written
 
 from gentoomuch_portage import __version__
 from gentoomuch_portage.embedded import Host
@@ -205,3 +206,21 @@ def test_bash_completes_the_profiles_of_this_host(host, on):
     ended = on("bash", "-c", f'source "{page}"; {line}')
 
     assert (ended.out, ended.err) == ("router\n", "")
+
+
+@pytest.mark.parametrize(("version", "told"), [("5.2", "is no atom"), ("5.3", "is no atom: ")])
+def test_dotgentoo_check_reads_atoms_by_pkgcore_where_it_starts(
+    host: Host, on, tmp_path: Path, version: str, told: str
+):
+    folder = host.folder / f"bash-{version}"
+    folder.mkdir()
+    claim = f'#!/bin/sh\ncase "$*" in *BASH_VERSINFO*) printf {version} ;; *) exec /bin/bash "$@" ;; esac\n'
+    (folder / "bash").write_text(claim)
+    (folder / "bash").chmod(0o755)
+    written(tmp_path, {"package.mask": "dev-libs/good\n>=dev-libs/bad\n", "package.use": "*/*::x a\n"})
+
+    ended = on("gentoomuch", "dotgentoo", "check", tmp_path, PATH=f"{folder}:{host.env()['PATH']}")
+
+    assert ended.status == 1
+    assert [line for line in ended.out.splitlines() if told in line and "package.mask:2" in line], ended.out
+    assert "package.use" not in ended.out
