@@ -20,6 +20,9 @@ from gentoomuch_portage.binhost import objects
 from gentoomuch_portage.errors import UsageError, listed
 from gentoomuch_portage.pkgindex import names, shards, splice, stamp, stanza, writing
 
+_SECONDS = 6
+"""That an index is younger than the one before it. Portage asks a server for what is newer than its own by more than
+five (Source: TIMESTAMP_TOLERANCE of portage/util/_urlopen.py)."""
 Finish = Callable[[Path], None]
 """Gets a tree that is complete but for what it adds itself, before anybody sees it: signatures."""
 
@@ -235,7 +238,7 @@ def _younger(tree: Path, shown: Path) -> None:
         header = view.header
     mine = _timestamp(header)
     theirs = _timestamp(_header(shown))
-    moment = max(mine, theirs + 1)
+    moment = max(mine, theirs + _SECONDS)
     changed = re.sub(rb"(?m)^TIMESTAMP: \d+$", f"TIMESTAMP: {moment}".encode(), header)
     writing.change(tree, changed, (), {}, compress=True)
 

@@ -11,7 +11,7 @@ _TEXT = """server {{
     disable_symlinks off;
     open_file_cache off;
     sendfile on;
-    # Portage asks for what is newer than its index by a second; our indexes only ever become younger.
+    # Portage asks for what is newer than its index by five seconds; ours only ever become younger, by six at least.
     if_modified_since before;
     add_header Cache-Control no-cache;
 }}

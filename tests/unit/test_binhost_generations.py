@@ -136,7 +136,14 @@ def test_rolling_back_shows_what_was_there_with_a_younger_index(top):
     assert (made.number, made.shows) == (3, 1)
     assert whole(top / "current") == {"a/b-1": b"one", "b/c-1": b"two", "x/y-1": b"one"}
     assert (top / "current/d/e/e-1-1.gpkg.tar").read_bytes() == b"three"
-    assert timestamp((top / "current/Packages").read_bytes()) > timestamp(before)
+    assert timestamp((top / "current/Packages").read_bytes()) > timestamp(before) + 5
+    assert (top / "current/Packages").stat().st_mtime == timestamp((top / "current/Packages").read_bytes())
+
+
+def test_what_is_published_within_seconds_is_younger_all_the_same(top):
+    one, two = ((top / f"generations/{number}/Packages").read_bytes() for number in (1, 2))
+
+    assert timestamp(two) > timestamp(one) + 5
 
 
 def timestamp(text: bytes) -> int:
