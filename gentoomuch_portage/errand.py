@@ -35,7 +35,8 @@ def main(told: Path, words: Iterable[str] = ()) -> int:
             return reason
 
         with around:
-            end.status = int(manager.first(taking_part, "gm_run_emerge", plan=plan, settings=settings, reject=reject))
+            asked = {"plan": plan, "settings": settings, "reject": reject, "watch": None}
+            end.status = int(manager.first(taking_part, "gm_run_emerge", **asked))
     return end.status
 
 

@@ -13,13 +13,15 @@ class Events(NamedTuple):
 
     file: Path | None
 
-    def tell(self, event: str, **more: Any) -> None:
-        """Append one event: ``{"event", "at", ...}``, ``at`` in seconds since the epoch.
+    def tell(self, event: str, **more: Any) -> dict[str, Any]:
+        """Append one event, and return it: ``{"event", "at", ...}``, ``at`` in seconds since the epoch.
 
-        Safe from several processes: resolving happens in a fork.
+        Safe from several processes: what is fetched is judged in a fork.
 
         Raises:
             NoPrivilege: the file cannot be written.
         """
+        told = {"event": event, "at": round(time.time(), 3), **more}
         if self.file is not None:
-            files.append(self.file, json.dumps({"event": event, "at": round(time.time(), 3), **more}, sort_keys=True))
+            files.append(self.file, json.dumps(told, sort_keys=True))
+        return told

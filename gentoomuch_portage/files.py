@@ -57,6 +57,8 @@ def append(path: Path, line: str) -> None:
         raise NoPrivilege(f"{path} cannot be written: {error.strerror}", remedy="name another file") from error
     try:
         os.write(number, f"{line}\n".encode())
+    except OSError as error:
+        raise NoPrivilege(f"{path} cannot be written: {error.strerror}", remedy="name another file") from error
     finally:
         os.close(number)
 

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
+    from gentoomuch_portage.merges import Done, Merge
     from gentoomuch_portage.plan import Part, Plan
     from gentoomuch_portage.portage_adapter.binpkgs import Binpkg, Reject
     from gentoomuch_portage.profiles import Profile
     from gentoomuch_portage.request import Request
     from gentoomuch_portage.settings import Settings
+    from gentoomuch_portage.watch import Watch
 
 GROUP = "gentoomuch_portage"
 hookimpl = pluggy.HookimplMarker(GROUP)
@@ -33,13 +35,65 @@ def gm_parts(request: "Request", settings: "Settings", profile: "Profile") -> It
 
 
 @_hookspec(firstresult=True)
-def gm_run_emerge(plan: "Plan", settings: "Settings", reject: "Reject") -> int | None:
+def gm_run_emerge(plan: "Plan", settings: "Settings", reject: "Reject", watch: "Watch | None") -> int | None:
     """Carry a plan out and return emerge's exit status, or None to leave it to the next plugin.
 
     Called once, and again where ``gm_again`` says so. The runner answers last; to stand around it, be a wrapper.
 
     Args:
         reject: says why a binary package must not be used, or None; ``gm_reject_binpkg`` of all plugins.
+        watch: is told what emerge does, and tells all plugins; ``follow`` lets a wrapper hear it as well. None in a
+            container, from where nothing is told.
+    """
+
+
+@_hookspec
+def gm_after_resolve(merges: tuple["Merge", ...], goal: str, plan: "Plan", settings: "Settings") -> None:
+    """Hear what emerge is about to do, and perhaps refuse it.
+
+    Called once a run, after ``--ask`` was answered and before anything is fetched; never for ``--pretend``.
+
+    Args:
+        merges: in emerge's order.
+        goal: ``merge``; ``build`` for --buildpkgonly, ``fetch`` for --fetchonly.
+
+    Raise a ``GmError`` to end the run with its message; anything else that is raised ends it with the plugin's name.
+    """
+
+
+@_hookspec
+def gm_before_package(merge: "Merge", plan: "Plan", settings: "Settings") -> None:
+    """Hear that a package is about to be fetched and built, or unpacked; raise a ``GmError`` to let it fail.
+
+    With ``--keep-going`` emerge goes on without it. Called in emerge's own process, between its jobs: be quick.
+    """
+
+
+@_hookspec
+def gm_before_merge(merge: "Merge", plan: "Plan", settings: "Settings") -> None:
+    """Hear that a finished package is about to be merged to its root; raise a ``GmError`` to let it fail.
+
+    Nothing of it is on the live system yet. Not called for --buildpkgonly and --fetchonly.
+    """
+
+
+@_hookspec
+def gm_after_package(merge: "Merge", done: "Done", plan: "Plan", settings: "Settings") -> None:
+    """Hear how a package ended: its status, how long it took, and how long each phase.
+
+    An exception here is one line of warning, and that plugin hears no more of this run.
+    """
+
+
+@_hookspec
+def gm_event(event: Mapping[str, Any], plan: "Plan", settings: "Settings") -> None:
+    """Hear all that happens in a run: what ``--gm-json=FILE`` writes, as it is written.
+
+    ``event["event"]`` is ``begun``, ``refused`` (a binary package), ``unmasked``, ``resolved``, ``entered``, ``left``
+    (a phase of a package: fetch, those of the ebuild, package, merge; task for all up to the merge), ``package`` or
+    ``ended``; docs/history.md has their keys. There will be more kinds, and more keys: pass over what you do not know.
+
+    An exception here is one line of warning, and that plugin hears no more of this run.
     """
 
 

@@ -120,6 +120,23 @@ def first(manager: pluggy.PluginManager, hook: str, **asked: Any) -> Any:
         raise PluginFailed(name[0], hook, f"{type(error).__name__}: {error}") from error
 
 
+def hear(manager: pluggy.PluginManager, hook: str, *, failed: set[str] | None = None, **told: Any) -> None:
+    """Tell all plugins what has happened; where one fails, that is one line of warning.
+
+    Args:
+        failed: names of plugins that are no longer told; grows by those that fail.
+    """
+    for implementation in getattr(manager.hook, hook).get_hookimpls():
+        if failed is not None and implementation.plugin_name in failed:
+            continue
+        try:
+            implementation.function(**{key: told[key] for key in implementation.argnames})
+        except Exception as error:  # whatever a stranger's plugin raises
+            console.warn(f"plugin {implementation.plugin_name!r} did not record this run: {error}")
+            if failed is not None:
+                failed.add(implementation.plugin_name)
+
+
 def parts(manager: pluggy.PluginManager, **asked: Any) -> tuple[tuple[str, Part], ...]:
     """All parts of a run."""
     return tuple(gather(manager, "gm_parts", **asked))

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pluggy import PluginManager
 
@@ -21,6 +22,7 @@ from gentoomuch_portage.portage_adapter import front, held
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
 from gentoomuch_portage.request import WORDS, Request
 from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.watch import Watch
 
 _TIMES = 5
 """How often emerge is run at most where plugins know better after each time."""
@@ -77,9 +79,9 @@ def _with(request: Request, settings: Settings, name: str, plugins: Iterable[tup
     folder = Path(plan.env["PORTAGE_TMPDIR"])
     files.own_folder(folder.parent)
     files.own_folder(folder)
-    listeners = Events(Path(request.said["json"]).absolute() if "json" in request.said else None)
+    events = Events(Path(request.said["json"]).absolute() if "json" in request.said else None)
     try:
-        return _carry_out(plan, taking_part, settings, listeners)
+        return _carry_out(plan, taking_part, settings, Watch(plan, settings, taking_part, events))
     finally:
         _tell_of_altered(plan, settings)
         for lock in locks:
@@ -106,20 +108,21 @@ def _tell_of_altered(plan: Plan, settings: Settings) -> None:
             console.tell(f"gentoomuch:     try: copy what it says into a layer, below {settings.config}/layers")
 
 
-def _carry_out(plan: Plan, taking_part: PluginManager, settings: Settings, listeners: Events) -> int:
+def _carry_out(plan: Plan, taking_part: PluginManager, settings: Settings, watch: Watch) -> int:
     """Run emerge, and tell who listens how it began and how it ended, however it ended."""
-    listeners.tell("begun", profile=plan.profile, configroot=plan.configroot, words=plan.words)
+    watch.begin()
     begun, status = time.time(), 70
 
     def reject(binpkg: Binpkg) -> str | None:
         reason: str | None = manager.first(taking_part, "gm_reject_binpkg", binpkg=binpkg, plan=plan, settings=settings)
         if reason:
-            listeners.tell("refused", binpkg=binpkg.name, where=str(binpkg.path or binpkg.url), reason=reason)
+            watch.refused(binpkg.name, str(binpkg.path or binpkg.url), reason)
         return reason
 
     try:
         for _ in range(_TIMES):
-            status = int(manager.first(taking_part, "gm_run_emerge", plan=plan, settings=settings, reject=reject))
+            asked = {"plan": plan, "settings": settings, "reject": reject, "watch": watch}
+            status = int(manager.first(taking_part, "gm_run_emerge", **asked))
             if status == 0 or not manager.first(taking_part, "gm_again", plan=plan, settings=settings, status=status):
                 break
         afterword.tell(plan.words, plan)
@@ -131,19 +134,10 @@ def _carry_out(plan: Plan, taking_part: PluginManager, settings: Settings, liste
         raise
     finally:
         seconds = time.time() - begun
-        listeners.tell("ended", status=status, seconds=round(seconds, 3))
-        _record(taking_part, plan, settings, status, seconds)
+        watch.end(status, seconds)
+        told: dict[str, Any] = {"plan": plan, "settings": settings, "status": status, "seconds": seconds}
+        manager.hear(taking_part, "gm_after_run", **told)
     return status
-
-
-def _record(taking_part: PluginManager, plan: Plan, settings: Settings, status: int, seconds: float) -> None:
-    """Tell the plugins how it ended; the run is over, so what fails here is one line."""
-    for implementation in taking_part.hook.gm_after_run.get_hookimpls():
-        asked = {"plan": plan, "settings": settings, "status": status, "seconds": seconds}
-        try:
-            implementation.function(**{key: asked[key] for key in implementation.argnames})
-        except Exception as error:  # whatever a stranger's plugin raises
-            console.warn(f"plugin {implementation.plugin_name!r} did not record this run: {error}")
 
 
 def _without(request: Request) -> int:

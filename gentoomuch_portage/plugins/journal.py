@@ -1,30 +1,30 @@
-"""The record: a line a run in ``state/PROFILE/history.jsonl``, and the world of a foreign root beside it."""
+"""The record of each run (``history.py``), and a copy of the world of a foreign root beside it."""
 
-import json
-import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from gentoomuch_portage import files
+from gentoomuch_portage import files, history
 from gentoomuch_portage.hookspec import hookimpl
 from gentoomuch_portage.plan import Plan
 from gentoomuch_portage.portage_adapter import front
 from gentoomuch_portage.settings import Settings
 
+_KEPT = frozenset({"resolved", "package", "ended"})
+"""All that is told of a package comes together in ``package``; what was refused and unmasked, in ``resolved``."""
+
 
 @hookimpl
-def gm_after_run(plan: Plan, settings: Settings, status: int, seconds: float) -> None:
-    kept = settings.state / plan.profile
-    line = {
-        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - seconds)),
-        "seconds": round(seconds, 1),
-        "words": plan.words,
-        "status": status,
-        "configroot": Path(plan.configroot).name,
-    }
-    files.append(kept / "history.jsonl", json.dumps(line, sort_keys=True))
+def gm_event(event: Mapping[str, Any], plan: Plan, settings: Settings) -> None:
+    if event["event"] in _KEPT:
+        history.append(settings.state, plan.profile, event)
+
+
+@hookimpl
+def gm_after_run(plan: Plan, settings: Settings) -> None:
     world = Path(f"{plan.root.rstrip('/')}{front.eprefix()}/var/lib/portage/world")
     if plan.root != "/" and world.is_file():
         text = world.read_text(encoding="utf-8")
-        mirror = kept / "world"
+        mirror = settings.state / plan.profile / "world"
         if not mirror.is_file() or mirror.read_text(encoding="utf-8") != text:
             files.write(mirror, text)

@@ -8,14 +8,25 @@ from pathlib import Path
 from gentoomuch_portage.grants import Grants
 from gentoomuch_portage.hookspec import hookimpl
 from gentoomuch_portage.plan import Plan
-from gentoomuch_portage.portage_adapter import apart, binpkgs, fetched, front, injecting, ondemand, sifting, unmasking
+from gentoomuch_portage.portage_adapter import (
+    apart,
+    binpkgs,
+    fetched,
+    front,
+    injecting,
+    ondemand,
+    sifting,
+    unmasking,
+    watching,
+)
 from gentoomuch_portage.portage_adapter.binpkgs import Reject
 from gentoomuch_portage.portage_adapter.swap import environment
 from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.watch import Watch
 
 
 @hookimpl(trylast=True)
-def gm_run_emerge(plan: Plan, settings: Settings, reject: Reject) -> int:
+def gm_run_emerge(plan: Plan, settings: Settings, reject: Reject, watch: Watch | None) -> int:
     granted = Grants(plan, settings)
     with ExitStack() as around, closing(granted):
         # Resolving stays in this process: what it is granted has to hold for the merge as well.
@@ -35,10 +46,20 @@ def gm_run_emerge(plan: Plan, settings: Settings, reject: Reject) -> int:
         around.enter_context(sifting.sifted(reject, heading))
         if plan.audit == "yes":
             around.enter_context(fetched.judged(reject))
+        if watch is not None:
+            around.enter_context(watching.watching(watch))
         if granted.possible:
-            unmask = unmasking.unmasking(granted.against, granted.grant, granted.settle, profile=plan.profile)
+            settle = partial(_settle, granted, watch)
+            unmask = unmasking.unmasking(granted.against, granted.grant, settle, profile=plan.profile)
             around.enter_context(unmask)
         return front.emerge(plan.words)
+
+
+def _settle(granted: Grants, watch: Watch | None) -> None:
+    """Enter what was granted in the ledger, and tell of it."""
+    granted.settle()
+    if watch is not None:
+        watch.unmasked(granted.needed)
 
 
 def _needed(cache: Path, variables: dict[str, str], use: frozenset[str]) -> str:

@@ -29,6 +29,7 @@ _RECORD = "recording in each package what it needs"
 _BINHOST = "holding binhosts to their keys, and turning to the next source where one fails"
 _PATCHES = "knowing which user patches a package gets"
 _UNMASK = "unmasking what the profile allows, and nothing else"
+_WATCH = "knowing what emerge does with each package: the record, the progress, and the hooks around it"
 _BY_NAME = "reading and writing the index of binary packages by name"
 NAMES = (
     Held("_emerge.main", "emerge_main", ("args",), "gm-emerge itself"),
@@ -73,6 +74,14 @@ NAMES = (
     Held("_emerge.depgraph", "depgraph.display_problems", ("self",), _UNMASK),
     Held("_emerge.depgraph", "depgraph._get_dep_chain_as_comment", ("self", "pkg"), _UNMASK),
     Held("_emerge.Scheduler", "Scheduler.merge", ("self",), _UNMASK),
+    Held("_emerge.MergeListItem", "MergeListItem._start", ("self",), _WATCH),
+    Held("_emerge.EbuildFetcher", "EbuildFetcher._start", ("self",), _WATCH),
+    Held("_emerge.BinpkgFetcher", "BinpkgFetcher._start", ("self",), _WATCH),
+    Held("_emerge.EbuildPhase", "EbuildPhase._start", ("self",), _WATCH),
+    Held("_emerge.EbuildMerge", "EbuildMerge._start", ("self",), _WATCH),
+    Held("_emerge.EbuildMerge", "EbuildMerge._start_exit_hook", ("self", "returncode"), _WATCH),
+    Held("_emerge.PackageMerge", "PackageMerge._start", ("self",), _WATCH),
+    Held("_emerge._observability", "ObservabilityMonitor.note_build_resources", ("self", "cpv", "stats"), _WATCH),
     Held("portage.gpkg", "gpkg._verify_binpkg", ("self", "metadata_only"), "telling whether packages are signed"),
     Held("portage.dbapi.bintree", "binarytree._populate_remote", ("self",), _BINHOST),
     Held("portage.dbapi.bintree", "binarytree._populate_remote_repo", ("self", "repo", "getbinpkg_refresh"), _BINHOST),

@@ -29,3 +29,13 @@ def test_events_that_cannot_be_written_end_the_run_before_it_begins(host: Host, 
     assert ended.status == 77
     assert "/proc/nothing" in ended.err
     assert ended.out == ""
+
+
+def test_events_for_which_there_is_no_room_end_the_run_before_it_begins(host: Host, on):
+    host.profile("new", "")
+
+    ended = on("gm-emerge", "--gm-profile=new", "--gm-json=/dev/full", "-pq", "dev-demo/libgreet")
+
+    assert ended.status == 77
+    assert "No space left" in ended.err
+    assert ended.out == ""
