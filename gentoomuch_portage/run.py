@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from gentoomuch_portage.errors import MissingProgram, ProgramFailed
 
@@ -30,6 +31,7 @@ def run(
     accept: Collection[int] = (0,),
     cwd: Path | None = None,
     text: str | None = None,
+    given: IO[bytes] | None = None,
     atom: str = "",
     user: int | None = None,
 ) -> Ran:
@@ -41,6 +43,7 @@ def run(
         keep: keep stdout and stderr instead of letting them through.
         accept: the statuses that are no failure; empty accepts all.
         text: its standard input; None hands ours on, or nothing where the output is kept.
+        given: an open file that is its standard input, in the place of ``text``.
         atom: the package of Gentoo that has the program, for the remedy.
         user: number of the user to be meanwhile; only root may name another. None stays who we are.
 
@@ -54,7 +57,7 @@ def run(
             list(argv),
             env=None if env is None else dict(env),
             cwd=cwd,
-            stdin=subprocess.DEVNULL if keep and text is None else None,
+            stdin=subprocess.DEVNULL if keep and text is None and given is None else given,
             input=text,
             stdout=pipe,
             stderr=pipe,

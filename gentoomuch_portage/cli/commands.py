@@ -24,6 +24,7 @@ def ours() -> tuple[Command, ...]:
         patch,
         plugins,
         profile,
+        root,
         unmask,
     )
 
@@ -37,6 +38,7 @@ def ours() -> tuple[Command, ...]:
         dotgentoo.COMMAND,
         *freeze.COMMANDS,
         bootstrap.COMMAND,
+        root.COMMAND,
         freshroot.COMMAND,
         doctor.COMMAND,
         plugins.COMMAND,

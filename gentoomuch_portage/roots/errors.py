@@ -96,7 +96,7 @@ class NoKeys(MachineError):
 class BadArchive(RunError):
     """An archive that is damaged, or holds what must not be unpacked."""
 
-    code = "bad-archive"
+    code = "bad-root-archive"
 
     def __init__(self, where: object, why: str) -> None:
         super().__init__(f"{where}: {why}", remedy="nothing was unpacked; fetch it again, from where you trust")

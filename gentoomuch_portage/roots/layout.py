@@ -73,6 +73,13 @@ def lay(top: Path, arrangement: Arrangement) -> None:
             (top / name).write_text(text, encoding="utf-8")
 
 
+def names(arrangement: Arrangement) -> Iterator[str]:
+    """The folders and links of a root that belong to no package."""
+    yield from (name for name, _ in (*_FOLDERS, *_LINKS))
+    yield from (name for name, _ in links(arrangement))
+    yield from () if arrangement.merged else ("bin", "sbin", "usr/sbin", *arrangement.libraries)
+
+
 def links(arrangement: Arrangement) -> Iterator[tuple[str, str]]:
     """The links of a merged /usr, as the 23.0 make_profiles want it; none where it is split."""
     if arrangement.merged:

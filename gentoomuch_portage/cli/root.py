@@ -1,0 +1,114 @@
+"""``gentoomuch root``: the roots of profiles; list them, remove one, take one elsewhere."""
+
+import argparse
+from pathlib import Path
+
+from gentoomuch_portage import console, files, profiles
+from gentoomuch_portage.cli import Command
+from gentoomuch_portage.cli.columns import columns
+from gentoomuch_portage.cli.errors import BadUsage
+from gentoomuch_portage.cli.parser import Parser, chosen, group, listing, named
+from gentoomuch_portage.errors import Busy
+from gentoomuch_portage.settings import Settings
+
+
+def _ls(settings: Settings, args: argparse.Namespace) -> int:
+    from gentoomuch_portage.portage_adapter import front
+    from gentoomuch_portage.roots.listing import roots
+
+    found = list(roots(settings, front.eprefix()))
+    if args.json:
+        console.say_json([one._asdict() for one in found])
+    elif found:
+        cells = [(one.profile, str(one.root), one.state, str(one.packages), " ".join(one.kept)) for one in found]
+        console.say(columns(("profile", "root", "state", "packages", "kept fresh roots"), cells))
+    elif not args.quiet:
+        console.tell("no profile has a root of its own")
+    return 0
+
+
+def _add_rm(parser: Parser) -> None:
+    parser.add_argument("name", metavar="NAME", help="the profile")
+    parser.add_argument("--fresh", metavar="ROOT", default="", help="remove a kept fresh root instead of the root")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _rm(settings: Settings, args: argparse.Namespace) -> int:
+    from gentoomuch_portage.containers import boxes
+    from gentoomuch_portage.roots import removing
+    from gentoomuch_portage.roots.errors import NoRoot, NotAgreed, RootIsHost
+
+    profile = profiles.read(settings, args.name)
+    if args.fresh:
+        folder = boxes.kept(settings, profile.name, profiles.valid(args.fresh, "root"))
+    elif not profile.foreign:
+        raise RootIsHost(profile.name, str(profile.file))
+    else:
+        folder = profile.root
+    if folder.is_symlink() or not folder.is_dir():
+        raise NoRoot(folder, profile.name)
+    removing.unmounted(folder)
+    if not (args.yes or console.agreed(f"remove {folder} and all that is in it?")):
+        raise NotAgreed(str(folder))
+    with files.owned(folder) as ours:
+        if not ours:
+            raise Busy(f"somebody works in {folder}", remedy="wait for them")
+        removing.clear(folder)
+    if not args.quiet:
+        console.tell(f"removed {folder}")
+    return 0
+
+
+def _add_export(parser: Parser) -> None:
+    named(parser)
+    parser.add_argument("--format", choices=("tar", "oci", "squashfs"), default="tar", help="tar where left out")
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="where it is written")
+    told = "only these packages and what they need to run"
+    parser.add_argument("--packages", metavar="ATOM", nargs="+", default=[], help=told)
+
+
+def _export(settings: Settings, args: argparse.Namespace) -> int:
+    from gentoomuch_portage.portage_adapter import front, runtime
+    from gentoomuch_portage.portage_adapter.arrangement import arrangement
+    from gentoomuch_portage.roots import exporting
+    from gentoomuch_portage.roots.errors import NoRoot, RootIsHost
+    from gentoomuch_portage.view import looked_at
+
+    profile = profiles.read(settings, chosen(settings, args))
+    if not profile.foreign:
+        raise RootIsHost(profile.name, str(profile.file))
+    if not profile.root.is_dir():
+        raise NoRoot(profile.root, profile.name)
+    with looked_at(settings, profile.name) as view:
+        configroot = Path(view.plan.configroot)
+        try:
+            packages, missing = runtime.packages(configroot, profile.root, args.packages)
+        except LookupError as error:
+            raise BadUsage("gentoomuch root export", str(error)) from error
+        arranged = arrangement(configroot)
+    for one in missing:
+        console.warn(f"needed and not installed: {one}")
+    what = exporting.Export(
+        root=profile.root,
+        top=Path(f"{profile.root}{front.eprefix()}"),
+        name=profile.name,
+        packages=packages,
+        arrangement=arranged,
+        thin=bool(args.packages),
+    )
+    written = exporting.export(what, args.format, args.output.absolute())
+    if not args.quiet:
+        for file in written:
+            console.tell(f"{file}  {file.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+COMMAND = group(
+    "root",
+    "list the roots of profiles, remove one, take one elsewhere",
+    (
+        Command("ls", "list the roots and the fresh roots that were kept", listing, _ls),
+        Command("rm", "remove the root of a profile", _add_rm, _rm),
+        Command("export", "write a root as one file: tar, OCI image or squashfs", _add_export, _export),
+    ),
+)

@@ -1,0 +1,86 @@
+"""The roots of profiles: listed, removed, taken elsewhere."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import BIN, Run
+
+from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.embedded.host import write
+
+
+@pytest.fixture
+def root(host: Host, tmp_path: Path) -> Path:
+    """The root of the profile ``router``, with something in it."""
+    host.profile("router", f'root = "{tmp_path / "roots/router"}"\n')
+    write(host.eroot(tmp_path / "roots/router") / "etc/motd", "hello")
+    return tmp_path / "roots/router"
+
+
+def test_roots_are_listed_with_their_state(host: Host, on: Run, root: Path) -> None:
+    host.profile("laptop", "")
+    host.profile("tv", 'root = "/nowhere/tv"\n')
+    (host.eprefix / "var/lib/gentoomuch/laptop/roots/lab").mkdir(parents=True)
+
+    told = {one["profile"]: one for one in json.loads(on("gentoomuch", "root", "ls", "--json").out)}
+
+    assert {name: one["state"] for name, one in told.items()} == {
+        "laptop": "filled",
+        "router": "filled",
+        "tv": "missing",
+    }
+    assert told["laptop"]["kept"] == ["lab"]
+
+
+def test_a_root_is_not_removed_unless_somebody_agrees(on: Run, root: Path) -> None:
+    refused = on("gentoomuch", "root", "rm", "router")
+    there = root.is_dir()
+    removed = on("gentoomuch", "root", "rm", "router", "--yes")
+
+    assert refused.status == 64
+    assert there
+    assert removed.status == 0
+    assert not root.exists()
+    assert root.parent.is_dir()
+
+
+def test_the_hosts_own_root_is_never_removed(host: Host, on: Run) -> None:
+    host.profile("laptop", "")
+
+    assert on("gentoomuch", "root", "rm", "laptop", "--yes").status == 78
+
+
+def test_a_kept_fresh_root_is_removed_by_its_name(host: Host, on: Run, root: Path) -> None:
+    fresh = host.eprefix / "var/lib/gentoomuch/router/roots/lab"
+    fresh.mkdir(parents=True)
+
+    ended = on("gentoomuch", "root", "rm", "router", "--fresh", "lab", "--yes")
+
+    assert ended.status == 0
+    assert not fresh.exists()
+    assert root.is_dir()
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="only root mounts")
+def test_a_root_with_a_mount_in_it_is_left_alone(host: Host, on: Run, root: Path, tmp_path: Path) -> None:
+    write(tmp_path / "home/letter", "dear")
+    (root / "home").mkdir()
+    words = f'mount --bind "{tmp_path}/home" "{root}/home" && "{BIN}/gentoomuch" root rm router --yes'
+
+    ended = subprocess.run(["unshare", "-m", "sh", "-c", words], env=host.env(), capture_output=True, text=True)
+
+    assert "[mounted-root]" in ended.stderr
+    assert (tmp_path / "home/letter").read_text() == "dear"
+    assert (host.eroot(root) / "etc/motd").exists()
+
+
+def test_a_package_that_is_not_in_the_root_cannot_be_exported(on: Run, root: Path) -> None:
+    ended = on("gentoomuch", "root", "export", "router", "--packages", "app-demo/nothing", "-o", root.parent / "x.tar")
+
+    assert ended.status == 64
+    assert "app-demo/nothing" in ended.err
+    assert not (root.parent / "x.tar").exists()

@@ -1,0 +1,192 @@
+"""Roots as archives: what comes along, equal bytes for equal content, and images that are not what they say."""
+
+import gzip
+import hashlib
+import io
+import json
+import lzma
+import os
+import shutil
+import stat
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stages import DEVICE, FILE, FOLDER, LINK, packed
+
+from gentoomuch_portage.portage_adapter.arrangement import Arrangement
+from gentoomuch_portage.roots import archives, exporting, images, layout
+from gentoomuch_portage.roots.errors import BadArchive
+from gentoomuch_portage.roots.exporting import Export
+from gentoomuch_portage.roots.tape import Packed
+
+CAPABLE = bytes.fromhex("0100000200200000000000000000000000000000")
+"""cap_net_raw=ep, as the kernel keeps it."""
+Entries = list[tuple[str, bytes, Any]]
+
+
+def a_root(folder: Path) -> Path:
+    """A root with a link, a hard link, a setuid file, and what belongs to a machine that runs."""
+    layout.lay(folder, Arrangement(merged=True, libraries=("lib", "lib64")))
+    for name, text in (("usr/bin/su", "su"), ("usr/lib64/libc.so", "libc"), ("var/tmp/left", "x"), ("run/pid", "1")):
+        (folder / name).write_text(text)
+    (folder / "usr/bin/su").chmod(0o4711)
+    os.link(folder / "usr/bin/su", folder / "usr/bin/sudo")
+    return folder
+
+
+def exported(root: Path, out: Path, form: str = "tar", **more: Any) -> Path:
+    """Export a root, by default whole."""
+    told = {"packages": (), "thin": False, "arrangement": Arrangement(merged=True, libraries=("lib", "lib64")), **more}
+    exporting.export(Export(root=root, top=root, name="router", **told), form, out)
+    return out
+
+
+def unpacked(archive: Path, root: Path) -> Path:
+    """Make a root of an archive."""
+    archives.place((Packed(str(archive), 0, archive.stat().st_size),), root, quiet=True)
+    return root
+
+
+def image(folder: Path, *layers: Entries, spoil: str = "") -> Path:
+    """An image in an OCI layout: one of its parts is changed after its digest was taken, where asked."""
+    contents: dict[str, bytes] = {}
+
+    def blob(name: str, content: bytes) -> dict[str, Any]:
+        digest = hashlib.sha256(content).hexdigest()
+        contents[f"blobs/sha256/{digest}"] = content + b" " if name == spoil else content
+        return {"digest": f"sha256:{digest}", "size": len(content), "mediaType": f"application/vnd.oci.image.{name}"}
+
+    tars = [packed(one) for one in layers]
+    told = [blob("layer.v1.tar+gzip", gzip.compress(one)) for one in tars]
+    inners = [f"sha256:{hashlib.sha256(one if spoil != 'inner' else b'').hexdigest()}" for one in tars]
+    config = blob("config.v1+json", json.dumps({"rootfs": {"type": "layers", "diff_ids": inners}}).encode())
+    manifest = blob("manifest.v1+json", json.dumps({"config": config, "layers": told}).encode())
+    contents["oci-layout"] = b'{"imageLayoutVersion": "1.0.0"}'
+    contents["index.json"] = json.dumps({"manifests": [manifest]}).encode()
+    out = folder / "image.tar"
+    with tarfile.open(out, "w") as tar:
+        for name, content in contents.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return out
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".tar.gz", ".tar.xz", ".tar.zst"])
+def test_a_root_comes_back_from_its_archive_as_it_was(tmp_path: Path, suffix: str) -> None:
+    root = a_root(tmp_path / "root")
+
+    back = unpacked(exported(root, tmp_path / f"out{suffix}"), tmp_path / "back")
+
+    assert (back / "usr/bin/su").stat().st_mode == stat.S_IFREG | 0o4711
+    assert (back / "usr/bin/sudo").samefile(back / "usr/bin/su")
+    assert (back / "lib64").readlink() == Path("usr/lib64")
+    assert (back / "tmp").stat().st_mode == stat.S_IFDIR | 0o1777
+    assert int((back / "usr/bin").stat().st_mtime) == int((root / "usr/bin").stat().st_mtime)
+    assert not list((back / "var/tmp").iterdir())
+    assert not list((back / "run").iterdir())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives capabilities and owners")
+def test_capabilities_attributes_and_owners_come_along(tmp_path: Path) -> None:
+    root = a_root(tmp_path / "root")
+    os.setxattr(root / "usr/bin/su", "security.capability", CAPABLE)
+    os.chown(root / "usr/lib64/libc.so", 250, 1234)
+    try:
+        os.setxattr(root / "usr/lib64/libc.so", "user.note", b"\xff\x00=\n")
+    except OSError:
+        pytest.skip("this file system has no attributes of users")
+
+    back = unpacked(exported(root, tmp_path / "out.tar"), tmp_path / "back")
+
+    assert os.getxattr(back / "usr/bin/su", "security.capability") == CAPABLE
+    assert os.getxattr(back / "usr/lib64/libc.so", "user.note") == b"\xff\x00=\n"
+    seen = (back / "usr/lib64/libc.so").stat()
+    assert (seen.st_uid, seen.st_gid) == (250, 1234)
+
+
+@pytest.mark.parametrize("form", exporting.FORMATS)
+def test_equal_roots_give_equal_bytes(tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if form == "squashfs" and not shutil.which("mksquashfs"):
+        pytest.skip("there is no mksquashfs")
+    first, second = a_root(tmp_path / "a"), a_root(tmp_path / "b")
+    os.utime(second / "usr/lib64/libc.so", (2_000_000_000, 2_000_000_000))
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")
+
+    one, other = exported(first, tmp_path / "one", form), exported(second, tmp_path / "other", form)
+
+    assert one.read_bytes() == other.read_bytes()
+    assert exported(first, tmp_path / "again", form).read_bytes() == one.read_bytes()
+
+
+def test_an_exported_image_becomes_a_root_again(tmp_path: Path) -> None:
+    out = exported(a_root(tmp_path / "root"), tmp_path / "out.oci", "oci")
+
+    archives.place(images.layers(out), tmp_path / "back", quiet=True)
+
+    assert (tmp_path / "back/usr/lib64/libc.so").read_text() == "libc"
+
+
+def test_layers_lie_one_upon_the_other_and_whiteouts_remove(tmp_path: Path) -> None:
+    low: Entries = [
+        ("etc", FOLDER, None), ("etc/a", FILE, b"1"), ("etc/b", FILE, b"1"),
+        ("opt", FOLDER, None), ("opt/x", FILE, b"1"), ("opt/y", FILE, b"1"), ("srv", FILE, b"1"),
+    ]  # fmt: skip
+    high: Entries = [
+        ("etc/.wh.a", FILE, b""), ("etc/b", FILE, b"2"), ("opt/z", FILE, b"2"), ("opt/.wh..wh..opq", FILE, b""),
+        ("srv", FOLDER, None), ("srv/new", FILE, b"2"), ("gone/.wh.never", FILE, b""),
+    ]  # fmt: skip
+
+    archives.place(images.layers(image(tmp_path, low, high)), tmp_path / "root", quiet=True)
+
+    found = {str(one.relative_to(tmp_path / "root")) for one in (tmp_path / "root").rglob("*") if one.is_file()}
+    assert found == {"etc/b", "opt/z", "srv/new"}
+    assert (tmp_path / "root/etc/b").read_text() == "2"
+
+
+@pytest.mark.parametrize("spoil", ["layer.v1.tar+gzip", "config.v1+json", "manifest.v1+json", "inner"])
+def test_an_image_is_refused_where_a_part_is_not_what_its_digest_says(tmp_path: Path, spoil: str) -> None:
+    out = image(tmp_path, [("a", FILE, b"1")], spoil=spoil)
+
+    with pytest.raises(BadArchive):
+        archives.place(images.layers(out), tmp_path / "roots/root", quiet=True)
+    assert not (tmp_path / "roots").exists()
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        ([("etc", LINK, "/etc")], [("etc/out", FILE, b"x")]),
+        ([("etc", LINK, "/tmp")], [("etc/.wh.out", FILE, b"")]),
+        ([("a", FILE, b"1")], [("dev/sda", DEVICE, (8, 0))]),
+        ([("a", FILE, b"1")], [(".wh...", FILE, b"")]),
+    ],
+)
+def test_a_layer_cannot_reach_out_through_what_a_lower_one_laid(tmp_path: Path, layers: tuple[Entries, ...]) -> None:
+    (tmp_path / "roots").mkdir()
+
+    with pytest.raises(BadArchive):
+        archives.place(images.layers(image(tmp_path, *layers)), tmp_path / "roots/root", quiet=True)
+    assert not any((tmp_path / "roots").iterdir())
+
+
+@pytest.mark.parametrize("content", [b"", b"nothing", packed([("a", FILE, b"1")]), lzma.compress(packed())])
+def test_what_is_no_image_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "image").write_bytes(content)
+
+    with pytest.raises(BadArchive):
+        images.layers(tmp_path / "image")
+
+
+def test_an_archive_of_two_images_is_refused(tmp_path: Path) -> None:
+    out = image(tmp_path, [("a", FILE, b"1")])
+    with tarfile.open(out, "a") as tar:
+        info = tarfile.TarInfo("index.json")
+        told = json.dumps({"manifests": [{}, {}]}).encode()
+        info.size = len(told)
+        tar.addfile(info, io.BytesIO(told))
+
+    with pytest.raises(BadArchive, match="2 images for this machine"):
+        images.layers(out)
