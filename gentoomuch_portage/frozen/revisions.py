@@ -36,10 +36,11 @@ def revision(location: Path) -> dict[str, str]:
 def _of_git(location: Path) -> dict[str, str]:
     commit = git(location, "rev-parse", "HEAD").out.strip()
     told = git(location, "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all").out
-    if not told:
+    changed = sorted(entry for entry in told.split("\0") if entry and not _cached(entry[3:]))
+    if not changed:
         return {"commit": commit}
     total = hashlib.sha256()
-    for entry in sorted(told.rstrip("\0").split("\0")):
+    for entry in changed:
         file = location / entry[3:]
         total.update(f"{entry}\0".encode() + (file.read_bytes() if file.is_file() else b"") + b"\0")
     return {"commit": commit, "changed": total.hexdigest()}
@@ -49,13 +50,14 @@ def _of_files(location: Path) -> str:
     total = hashlib.sha256()
     for path in sorted(location.rglob("*")):
         name = path.relative_to(location).as_posix()
-        if any(part.startswith(".") for part in name.split("/")) or any(
-            name == one or name.startswith(f"{one}/") for one in _CACHES
-        ):
-            continue
-        if path.is_file():
+        hidden = any(part.startswith(".") for part in name.split("/"))
+        if path.is_file() and not hidden and not _cached(name):
             total.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return total.hexdigest()
+
+
+def _cached(name: str) -> bool:
+    return any(name == one or name.startswith(f"{one}/") for one in _CACHES)
 
 
 def _first_line(path: Path) -> str:

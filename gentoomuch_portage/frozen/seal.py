@@ -59,7 +59,7 @@ def check(found: Manifest, signed: tuple[Member, ...], name: str) -> None:
     """
     content, signature = signed[0].content, signed[1].content
     if not packet.plain(signature, content, found.key):
-        raise BadArchive(name, "its signature is none")
+        raise BadArchive(name, "its signature is not good")
     with tempfile.TemporaryDirectory(prefix="gm-seal-") as made:
         home = Path(made) / "home"
         for file, bytes_ in (

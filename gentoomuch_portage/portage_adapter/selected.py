@@ -4,6 +4,8 @@ import contextlib
 import io
 from pathlib import Path
 
+from gentoomuch_portage.portage_adapter.complaints import bad
+
 PLACES = (
     "DISTDIR", "PKGDIR", "PORTAGE_TMPDIR", "PORTAGE_LOGDIR", "PORT_LOGDIR", "EMERGE_LOG_DIR", "PORTAGE_USERNAME",
     "PORTAGE_GRPNAME",
@@ -20,9 +22,18 @@ def world(root: Path) -> tuple[Path, Path]:
 
 
 def places(configroot: Path) -> dict[str, str]:
-    """What this machine's configuration says of itself: those of ``PLACES`` that it sets."""
-    import portage
+    """What this machine's configuration says of itself: those of ``PLACES`` that it sets.
 
-    with contextlib.redirect_stderr(io.StringIO()):
-        found = portage.config(config_root=str(configroot), target_root="/", env={})
+    Raises:
+        BadFile: Portage cannot read it.
+    """
+    import portage
+    from portage.exception import PortageException
+
+    heard = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(heard):
+            found = portage.config(config_root=str(configroot), target_root="/", env={})
+    except (PortageException, ValueError, OSError) as error:
+        raise bad(configroot, f"{heard.getvalue()}{error}") from error
     return {name: str(found[name]) for name in PLACES if found.get(name)}

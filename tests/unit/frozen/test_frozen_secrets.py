@@ -1,0 +1,79 @@
+"""Private keys, passwords and tokens are found by their place, and do not get into an archive."""
+
+import pytest
+
+from gentoomuch_portage.frozen import secrets
+from gentoomuch_portage.frozen.archive import Member
+
+HIDDEN = "hunter2"
+SECRETS = [
+    'RSYNC_PASSWORD="hunter2"',
+    "GITHUB_TOKEN=hunter2",
+    'SIGNING_PASSPHRASE="hunter2 with spaces"',
+    "MY_API_KEY='hunter2'",
+    'FETCHCOMMAND="wget --password=hunter2 -O x"',
+    'FETCHCOMMAND="curl -u bob:hunter2 -o x"',
+    'RESUMECOMMAND="curl --header \\"Authorization: Bearer hunter2\\" -o x"',
+    'fetchcommand = curl -H "PRIVATE-TOKEN: hunter2" x',
+    "password = hunter2",
+    "sync-uri = https://bob:hunter2@example.org/x",
+    "sync-uri = https://hunter2@example.org/x",
+    'http_proxy="http://bob:hunter2@proxy:1/"',
+    'GENTOO_MIRRORS="https://example.org/?token=hunter2&x=1"',
+    "machine example.org login bob password hunter2",
+    "-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n-----END OPENSSH PRIVATE KEY-----",
+    "-----BEGIN PGP PRIVATE KEY BLOCK-----\nhunter2, cut off",
+    "Key: (private-key hunter2)",
+    "AGE-SECRET-KEY-1HUNTER2",
+]
+PLAIN = [
+    'USE="secret passwdqc"\nFEATURES="sandbox"',
+    "app-admin/pass git\ndev-libs/libsecret token",
+    'FETCHCOMMAND="rsync --password-file=/etc/rsync.secret"',
+    'PASSWORD="${FROM_ELSEWHERE}"\nRSYNC_PASSWORD=""',
+    "sync-uri = ssh://git@example.org/x.git\nverify-signature = true",
+    'BINPKG_GPG_SIGNING_KEY="0xABCDEF0123456789"\nAUTHOR="me"',
+    'EMERGE_DEFAULT_OPTS="-uDN --usepkg-exclude app/foo:0"',
+    "-----BEGIN PGP PUBLIC KEY BLOCK-----\nabc\n-----END PGP PUBLIC KEY BLOCK-----",
+]
+
+
+def conf(text: str) -> Member:
+    return Member("layers/common/make.conf", text.encode())
+
+
+@pytest.mark.parametrize("text", SECRETS)
+def test_a_secret_is_found_with_its_line_and_taken_out(text):
+    member = conf(f"# one\n{text}\n")
+
+    assert [one.line for one in secrets.found(member)] != []
+    assert secrets.found(member)[0].line == 2
+    after = secrets.redacted(member)
+    assert HIDDEN.encode() not in after.content.lower()
+    assert secrets.found(after) == []
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_what_is_no_secret_is_left_alone(text):
+    assert secrets.found(conf(text)) == []
+    assert secrets.redacted(conf(text)) == conf(text)
+
+
+def test_a_patch_may_speak_of_passwords_and_may_not_hold_a_key():
+    program = Member("patches/fix/a/b/x.patch", b"+password = ask();\n")
+    private = program._replace(content=b"+-----BEGIN RSA PRIVATE KEY-----\n+abc\n")
+
+    assert secrets.found(program) == []
+    assert [one.what for one in secrets.found(private)] == ["a private key"]
+
+
+def test_a_keyring_is_a_secret_whatever_it_holds():
+    assert [one.what for one in secrets.found(Member("layers/a/x/secring.gpg", b"\x95\x01"))] == ["a file of secrets"]
+
+
+def test_what_is_composed_is_not_told_of_twice():
+    both = [conf("TOKEN=hunter2\n"), Member("configroot/etc/portage/make.conf", b"\nTOKEN=hunter2\n")]
+
+    told = secrets.places(both, {"layers/common/make.conf": "/etc/gentoomuch/layers/common/make.conf"})
+
+    assert told == ["/etc/gentoomuch/layers/common/make.conf:1: a password or token"]

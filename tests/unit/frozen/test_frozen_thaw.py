@@ -1,0 +1,163 @@
+"""Thawing is done whole or not at all, whenever the process is killed."""
+
+import os
+import shutil
+import signal
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+from freezing import members, tree
+
+from gentoomuch_portage.frozen import journal, manifest, record, seal, thaw
+from gentoomuch_portage.frozen.errors import BadArchive, ThawTaken
+from gentoomuch_portage.frozen.manifest import Manifest
+from gentoomuch_portage.settings import Settings
+
+_STEPS = frozenset({"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.chmod", "shutil.rmtree", "os.truncate"})
+
+
+def frozen(root: Path, **told: str) -> Manifest:
+    return manifest.checked(seal.sealed("lab", members(root, **told), None), "lab.tar")
+
+
+def install(settings: Settings, found: Manifest, name: str = "lab", *, replace: bool = False) -> None:
+    with journal.alone(settings):
+        thaw.install(settings, thaw.ready(settings, found, "lab.tar", name=name, world=True), replace=replace)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Of the thawed profile, so that no world of this machine is touched."""
+    return tmp_path / "root"
+
+
+def test_a_thawed_profile_is_there_with_all_that_belongs_to_it(settings, root):
+    install(settings, frozen(root), "desk")
+
+    files = tree(settings.config, settings.state, root)
+    assert files[str(settings.config / "layers/desk-common/make.conf")] == b'USE="nls"\n'
+    assert files[str(settings.config / "patches/desk-fix/app-demo/gm-hello/a.patch")].startswith(b"---")
+    assert b"=a/b-1" in files[str(settings.state / "desk/unmask.json")]
+    assert [text for path, text in files.items() if path.endswith("/world")] == [b"app-demo/gm-hello\n"]
+    assert b'layers = ["desk-common", "desk-this-machine"]' in files[str(settings.config / "profiles/desk.toml")]
+    assert (settings.config / "layers/desk-common/package.use").stat().st_mode & 0o777 == 0o600
+    assert record.read(settings, "desk").profile == "lab"
+
+
+@pytest.mark.parametrize("there", ["profiles/lab.toml", "layers/lab-common/x", "patches/lab-fix/x"])
+def test_nothing_is_overwritten_without_a_word(settings, write, root, there):
+    mine = write(there, "mine")
+
+    with pytest.raises(ThawTaken):
+        install(settings, frozen(root))
+    assert tree(settings.config, settings.state, root) == {str(mine): b"mine"}
+
+
+def test_replacing_leaves_nothing_of_the_former(settings, write, root):
+    install(settings, frozen(root))
+    write("layers/lab-common/mine", "mine")
+
+    install(settings, frozen(root, use="other"), replace=True)
+
+    assert sorted(path.name for path in (settings.config / "layers/lab-common").iterdir()) == [
+        "make.conf",
+        "package.use",
+    ]
+    assert (settings.config / "layers/lab-common/make.conf").read_text() == 'USE="other"\n'
+
+
+@pytest.mark.parametrize("before", ["nothing", "another"])
+def test_it_is_whole_or_not_at_all_wherever_it_is_killed(settings, root, tmp_path, before):
+    """Killed at each change that it makes to the disk, one after the other."""
+    tops = (settings.config, settings.state, root)
+    for top in tops:
+        top.mkdir()
+    if before == "another":
+        install(settings, frozen(root, use="old"))
+    plan = thaw.ready(settings, frozen(root, use="new"), "lab.tar", name="lab", world=True)
+    first = tree(*tops)
+    for top in tops:
+        shutil.copytree(top, tmp_path / "saved" / top.name)
+
+    steps = 0
+    while _killed(steps, lambda: _installed(settings, plan)):
+        seen = tree(*tops)
+        seen.pop(str(journal.place(settings)), None)
+        if (settings.config / "profiles/lab.toml").exists():
+            assert seen == first or _new(seen), steps
+        journal.finish(settings)
+        after = tree(*tops)
+        assert after == first or _new(after), steps
+        for top in tops if after != first else ():
+            shutil.rmtree(top)
+            shutil.copytree(tmp_path / "saved" / top.name, top)
+        steps += 1
+
+    assert steps > 20
+    assert _new(tree(*tops))
+
+
+def _installed(settings: Settings, plan: thaw.Ready) -> None:
+    with journal.alone(settings):
+        thaw.install(settings, plan, replace=True)
+
+
+def _new(files: dict[str, bytes]) -> bool:
+    """Whether a tree is that of the whole new profile, and of nothing else."""
+    names = sorted(Path(path).name for path in files)
+    whole = ["a.patch", "lab.toml", "make.conf", "make.conf", "package.use", "repos.conf"]
+    return names == sorted([*whole, "thawed.json", "unmask.json", "world"]) and b'USE="new"\n' in files.values()
+
+
+def _killed(step: int, work) -> bool:
+    """Do something in a process that is killed before its n-th change; whether it was."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads; the child execs nothing
+        child = os.fork()
+    if not child:
+        count = iter(range(1 << 30))
+
+        def heard(event: str, args: tuple) -> None:
+            writes = event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+            if (writes or event in _STEPS) and next(count) == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        try:
+            sys.addaudithook(heard)
+            work()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert status in {0, signal.SIGKILL}
+    return status == signal.SIGKILL
+
+
+def test_an_archive_without_a_profile_in_it_is_refused(settings, root):
+    found = frozen(root)
+    found.members.pop("profile.toml")
+
+    with pytest.raises(BadArchive, match="lacks"):
+        install(settings, found)
+    assert tree(settings.config, settings.state, root) == {}
+
+
+@pytest.mark.parametrize(
+    "text", [b'root = "x"', b'root = "/../x"', b'layers = ["../x"]', b"unknown = 1", b"=", b"\xff"]
+)
+def test_a_profile_that_is_none_is_refused(settings, root, text):
+    found = frozen(root)
+    found.members["profile.toml"] = found.members["profile.toml"]._replace(content=text)
+
+    with pytest.raises(BadArchive, match="its profile is none"):
+        install(settings, found)
+
+
+def test_what_a_killed_thaw_has_left_is_gone_after_the_next(settings, write, root):
+    write(".thaw-abc/layers/lab-common/make.conf", "x")
+
+    install(settings, frozen(root))
+
+    assert not list(settings.config.glob(".thaw-*"))
