@@ -10,7 +10,7 @@ TEXT = """\
 # layers = []              # folders below layers/, in order; a later one wins, incremental variables add up
 # patches = []             # patch sets below patches/, in order
 # root = "/"               # ROOT; anything else is a machine of its own
-# isolation = "none"       # none, auto, bwrap, unshare, nspawn, podman or docker
+# isolation = "none"       # none, auto, bwrap, unshare, nspawn or podman
 # emerge = []              # words put before yours: ["--quiet-build=y"]
 
 # [unmask]                 # what may be unmasked without asking: true, false, or a list of atoms
@@ -28,6 +28,10 @@ TEXT = """\
 # audit = false            # read the machine code of binary packages before they are used, and of what was built
 # sign = false             # sign what is built, with the key of gentoomuch binhost key
 # prefer = "newest"        # among those that run here: newest, or fastest (closest to cpu)
+
+# [container]              # where isolation is not "none"
+# processes = 0            # how many may run in it at once; 0: no limit
+# disk = ""                # how much may be written in it, kept in memory: "20G"; "": as much as there is room
 """
 
 

@@ -120,7 +120,7 @@ def test_a_plugin_half_of_which_is_broken_is_left_out_as_a_whole(tmp_path: Path,
     joined = manager.make_manager(tmp_path)
 
     assert joined.get_plugin("lamp") is None
-    assert [one.plugin_name for one in joined.hook.gm_facts.get_hookimpls()] == []
+    assert "lamp" not in [one.plugin_name for one in joined.hook.gm_facts.get_hookimpls()]
 
 
 def test_a_plugin_that_takes_the_name_of_one_of_ours_is_left_out(tmp_path: Path, install: Install, capsys):
