@@ -108,6 +108,48 @@ def progress(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[str, i
         yield lambda text, steps: bar.update(task, description=f"{what} {text}", advance=steps)
 
 
+class BottomLine:
+    """The last row of the terminal behind stderr, which nothing else scrolls or overwrites; as apt has it.
+
+    What others print keeps to the rows above and is not touched by a byte. Nothing happens where stderr is no terminal.
+    """
+
+    def __init__(self) -> None:
+        self._size = os.terminal_size((0, 0))
+        self._possible = sys.stderr.isatty() and os.environ.get("TERM", "") not in {"", "dumb"}
+
+    @property
+    def possible(self) -> bool:
+        """Whether there is a terminal to draw on."""
+        return self._possible
+
+    def draw(self, text: str) -> None:
+        """Show a text in place of the one before, cut to the width of the terminal."""
+        if not self._possible:
+            return
+        size = os.get_terminal_size(sys.stderr.fileno())
+        if size.lines < _ROWS:
+            self.close()
+            return
+        # Source: DECSC, DECRC and DECSTBM of the VT100; setting the margins moves the cursor, so it is kept.
+        margins = f"\n\0337\033[1;{size.lines - 1}r\0338\033[1A" if size != self._size else ""
+        self._size = size
+        sys.stderr.write(f"{margins}\0337\033[{size.lines};1H\033[2K{text[: size.columns - 1]}\0338")
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        """Give the row back."""
+        if self._size.lines:
+            rows = self._size.lines
+            sys.stderr.write(f"\0337\033[{rows};1H\033[2K\033[1;{rows}r\0338")
+            sys.stderr.flush()
+            self._size = os.terminal_size((0, 0))
+
+
+_ROWS = 5
+"""A terminal with fewer keeps them all."""
+
+
 def coloured(stream: Any) -> bool:
     """Whether a stream wants colours. Source: NO_COLOR, FORCE_COLOR, and Portage's NOCOLOR."""
     if os.environ.get("NO_COLOR"):

@@ -24,6 +24,11 @@ def path(state: Path, profile: str) -> Path:
     return state / profile / "history.jsonl"
 
 
+def profiles(state: Path) -> list[str]:
+    """The profiles of which something was written down, sorted."""
+    return sorted(found.parent.name for found in state.glob("*/history.jsonl"))
+
+
 def append(state: Path, profile: str, event: Mapping[str, Any]) -> None:
     """Write an event down.
 

@@ -69,7 +69,7 @@ class Watch:
             self._unmasked.append(told)
             self._tell("unmasked", **told)
 
-    def resolved(self, merges: tuple[Merge, ...], goal: str, jobs: int) -> None:
+    def resolved(self, merges: tuple[Merge, ...], goal: str, jobs: int, quiet: bool) -> None:
         """What emerge is about to do.
 
         Raises:
@@ -77,7 +77,7 @@ class Watch:
         """
         self._ask("gm_after_resolve", merges=merges, goal=goal)
         self._tell(
-            "resolved", goal=goal, jobs=jobs, process=os.getpid(), words=self._plan.words,
+            "resolved", goal=goal, jobs=jobs, quiet=quiet, process=os.getpid(), words=self._plan.words,
             merges=[one._asdict() for one in merges], refused=self._refused, unmasked=self._unmasked,
         )  # fmt: skip
 

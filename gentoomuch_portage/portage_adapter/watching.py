@@ -21,7 +21,7 @@ from gentoomuch_portage.portage_adapter.swap import swapped
 class Listener(Protocol):
     """Who is told; must not raise, but in ``resolved``, which may end the run by a GmError."""
 
-    def resolved(self, merges: tuple[Merge, ...], goal: str, jobs: int) -> None:
+    def resolved(self, merges: tuple[Merge, ...], goal: str, jobs: int, quiet: bool) -> None:
         """What emerge is about to do; once a run, before anything is fetched."""
 
     def entered(self, merge: Merge, phase: str) -> str | None:
@@ -172,7 +172,7 @@ def _beginning(run: _Run, plain: Any) -> Any:
         options = self._build_opts
         goal = "fetch" if options.fetchonly else "build" if options.buildpkgonly else "merge"
         jobs = self._max_jobs if isinstance(self._max_jobs, int) and self._max_jobs is not True else len(listed)
-        run.listener.resolved(tuple(listed.values()), goal, max(1, jobs))
+        run.listener.resolved(tuple(listed.values()), goal, max(1, jobs), "--quiet" in self.myopts)
         run.merges = listed
         loop = self._event_loop
 
