@@ -13,7 +13,7 @@ from gentoomuch_portage import files
 from gentoomuch_portage.binpkgs.telling import told
 from gentoomuch_portage.errors import UsageError
 from gentoomuch_portage.pkgindex import splice, stamp, stanza, writing
-from gentoomuch_portage.portage_adapter.pkgdir import SUFFIXES, Heard, Pkgdir, pkgdir
+from gentoomuch_portage.portage_adapter.pkgdir import SUFFIXES, Pkgdir, pkgdir
 
 _AT_ONCE = 200
 """Packages that Portage reads in one go; progress is told after each."""
@@ -22,6 +22,23 @@ Show = Callable[[int], AbstractContextManager[Callable[[str, int], None]]]
 """Gets how many packages there are, and gives a context in which it hears of them: ``console.progress``."""
 Marks = dict[str, tuple[int, int, int]]
 """Path below the folder -> size, mtime in ns, inode."""
+
+
+class Read(NamedTuple):
+    """What was read of packages."""
+
+    entries: Mapping[bytes, bytes]
+    """Their entries in ``Packages`` -> the lines of our keys."""
+    complaints: str
+    """What Portage said of those that are no packages."""
+
+
+class Early(NamedTuple):
+    """What was read before the lock was taken."""
+
+    marks: Marks
+    """Of all that was read, as it was before."""
+    heard: Read
 
 
 def unseen(_total: int) -> AbstractContextManager[Callable[[str, int], None]]:
@@ -68,9 +85,10 @@ def bring_up_to_date(folder: Path | None, only: Iterable[Path] = (), show: Show 
     shelf = pkgdir(folder)
     if not shelf.folder.is_dir():
         raise NoFolder(shelf.folder)
+    early = None if only else _early(shelf, show)
     with shelf.locked():
         _followed(shelf)
-        return _some(shelf, only) if only else _all(shelf, show)
+        return _some(shelf, only) if early is None else _all(shelf, early)
 
 
 def followed(shelf: Pkgdir) -> None:
@@ -109,16 +127,31 @@ def found(folder: Path) -> Marks:
     return {path: mark for path, mark in sorted(marks.items()) if mark[0]}
 
 
-def _all(shelf: Pkgdir, show: Show) -> Done:
-    known, indexed = _remembered(shelf.folder), _indexed(shelf.folder)
-    marks = found(shelf.folder)
+def _early(shelf: Pkgdir, show: Show) -> Early:
+    """Read what is new before the lock is taken, for that may take minutes, and builders wait for it."""
+    marks, new = _new(shelf.folder)
+    return Early({path: marks[path] for path in new}, _read(shelf, new, show))
+
+
+def _all(shelf: Pkgdir, early: Early) -> Done:
+    """Look again, under the lock: only what came or changed in between is read."""
+    indexed = _indexed(shelf.folder)
+    marks, new = _new(shelf.folder)
     gone = [path for path in indexed if path not in marks]
-    new = [path for path, mark in marks.items() if not _same(mark, known.get(path), indexed.get(path))]
-    heard = _read(shelf, new, show)
+    again = [path for path in new if early.marks.get(path) != marks[path]]
+    late, still = _read(shelf, again, unseen), {*new} - {*again}
+    entries = {one: lines for one, lines in early.heard.entries.items() if stanza.path(one) in still}
+    heard = Read({**entries, **late.entries}, early.heard.complaints + late.complaints)
     count = _changed(shelf, heard, {path: indexed[path][0] for path in (*gone, *new) if path in indexed}, len(indexed))
-    if marks != known:
+    if marks != _remembered(shelf.folder):
         _remember(shelf.folder, marks)
-    return Done(str(shelf.folder), count, len(new), len(gone), heard.complaints)
+    return Done(str(shelf.folder), count, len(heard.entries), len(gone), heard.complaints)
+
+
+def _new(folder: Path) -> tuple[Marks, list[str]]:
+    """All packages, and those that the index does not know as they are now."""
+    marks, known, indexed = found(folder), _remembered(folder), _indexed(folder)
+    return marks, [path for path, mark in marks.items() if not _same(mark, known.get(path), indexed.get(path))]
 
 
 def _some(shelf: Pkgdir, only: Iterable[Path]) -> Done:
@@ -127,24 +160,24 @@ def _some(shelf: Pkgdir, only: Iterable[Path]) -> Done:
     before = _of_paths(shelf.folder, paths)
     heard = _read(shelf, here, unseen)
     count = _changed(shelf, heard, before, _count(shelf.folder))
-    return Done(str(shelf.folder), count, len(here), len(paths) - len(here), heard.complaints)
+    return Done(str(shelf.folder), count, len(heard.entries), len(paths) - len(here), heard.complaints)
 
 
-def _read(shelf: Pkgdir, paths: list[str], show: Show) -> Heard:
-    entries: list[bytes] = []
+def _read(shelf: Pkgdir, paths: list[str], show: Show) -> Read:
+    entries: dict[bytes, bytes] = {}
     complaints = ""
     header = _header(shelf.folder) or shelf.header(b"", 0)
     with show(len(paths)) as step:
         for at in range(0, len(paths), _AT_ONCE):
             part = paths[at : at + _AT_ONCE]
             heard = shelf.heard(part, header)
-            entries += heard.entries
+            entries |= {one: stanza.lines(told(shelf.folder / stanza.path(one))) for one in heard.entries}
             complaints += heard.complaints
             step("", len(part))
-    return Heard(tuple(entries), complaints)
+    return Read(entries, complaints)
 
 
-def _changed(shelf: Pkgdir, heard: Heard, before: Mapping[str, bytes], count: int) -> int:
+def _changed(shelf: Pkgdir, heard: Read, before: Mapping[str, bytes], count: int) -> int:
     """Write what changed; how many packages the index has now."""
     count += len(heard.entries) - len(before)
     first = not (shelf.folder / "Packages").is_file()
@@ -153,11 +186,11 @@ def _changed(shelf: Pkgdir, heard: Heard, before: Mapping[str, bytes], count: in
     header = shelf.header(_header(shelf.folder), count)
     if first:
         members = writing.rewrite(shelf.folder, header, heard.entries, compress=shelf.compressed)
-        writing.follow(shelf.folder, lambda path: told(shelf.folder / path), members)
+        ours = {stanza.path(one): stanza.told(one[:-1] + lines + b"\n") for one, lines in heard.entries.items()}
+        writing.follow(shelf.folder, ours.__getitem__, members)
         return count
-    ours = {one: stanza.lines(told(shelf.folder / stanza.path(one))) for one in heard.entries}
     drop = [(cpv, path) for path, cpv in before.items()]
-    writing.change(shelf.folder, header, drop, ours, compress=shelf.compressed)
+    writing.change(shelf.folder, header, drop, heard.entries, compress=shelf.compressed)
     return count
 
 

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -85,7 +86,7 @@ class Pkgdir:
             with swapped(os, "walk", partial(_walk, paths)), swapped(tree, "_load_pkgindex", tree._new_pkgindex):
                 tree._populate_local(reindex=True)
             entries = tuple(_entries(tree, self._index(header)))
-        return Heard(entries, said.getvalue())
+        return Heard(entries, re.sub(r"\033\[[0-9;]*m", "", said.getvalue()))
 
     def _index(self, header: bytes) -> Any:
         index = self.tree._new_pkgindex()

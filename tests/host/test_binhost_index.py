@@ -16,7 +16,7 @@ from gentoomuch_portage import embedded
 from gentoomuch_portage.embedded import Host
 from gentoomuch_portage.pkgindex import shards, stamp, stanza
 
-ROUNDS = os.environ.get("GM_TEST_ROUNDS", "60")
+ROUNDS = os.environ.get("GM_TEST_ROUNDS", "30")
 BIN = Path(sys.executable).parent
 VIEWS = Path(__file__).parents[1] / "store/views.py"
 PKG = "dev-demo/libgreet"
