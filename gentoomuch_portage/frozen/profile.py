@@ -50,8 +50,8 @@ def _value(value: Any) -> Any:
 
 
 def toml(said: Mapping[str, Any]) -> str:
-    """Keys, then tables; what is empty is left out."""
-    lines = [f"{key} = {_told(value)}" for key, value in said.items() if not isinstance(value, dict) and value]
+    """Keys, then tables. What is empty is said, too, or ``gentoomuch.toml`` of another machine would have its say."""
+    lines = [f"{key} = {_told(value)}" for key, value in said.items() if not isinstance(value, dict)]
     for name, table in said.items():
         if isinstance(table, dict) and table:
             lines += ["", f"[{name}]", *(f"{key} = {_told(table[key])}" for key in sorted(table))]

@@ -114,10 +114,15 @@ def _root(text: str) -> Path:
 
 def _of_machine(settings: Settings, needed: dict[str, Any]) -> Iterator[Member]:
     """Where repositories, sources and packages lie on this machine."""
-    sections = [f"[{one}]\nlocation = {place}\n" for one, place in _here(settings).items() if one in needed]
-    yield Member("repos.conf", "\n".join(sections).encode())
-    lines = [f'{one}="{value}"\n' for one, value in sorted(selected.places(settings.host.parent.parent).items())]
-    yield Member("make.conf", "".join(lines).encode())
+    here = {one: str(place).replace("%", "%%") for one, place in _here(settings).items() if one in needed}
+    yield Member("repos.conf", "\n".join(f"[{one}]\nlocation = {place}\n" for one, place in here.items()).encode())
+    told = sorted(selected.places(settings.host.parent.parent).items())
+    yield Member("make.conf", "".join(f"{one}={_quoted(value)}\n" for one, value in told).encode())
+
+
+def _quoted(value: str) -> str:
+    """A value for make.conf, in which nothing is expanded where it can be helped."""
+    return f'"{value}"' if "'" in value else f"'{value}'"
 
 
 def _files(

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from freezing import members, tree
 
-from gentoomuch_portage.frozen import journal, manifest, record, seal, thaw
+from gentoomuch_portage import profiles
+from gentoomuch_portage.frozen import journal, manifest, profile, record, seal, thaw
 from gentoomuch_portage.frozen.errors import BadArchive, ThawTaken
 from gentoomuch_portage.frozen.manifest import Manifest
 from gentoomuch_portage.settings import Settings
@@ -44,6 +45,17 @@ def test_a_thawed_profile_is_there_with_all_that_belongs_to_it(settings, root):
     assert b'layers = ["desk-common", "desk-this-machine"]' in files[str(settings.config / "profiles/desk.toml")]
     assert (settings.config / "layers/desk-common/package.use").stat().st_mode & 0o777 == 0o600
     assert record.read(settings, "desk").profile == "lab"
+
+
+def test_the_defaults_of_another_machine_have_no_say_in_a_profile(settings, write):
+    write("profiles/lab.toml", 'base = "none"\n')
+    told = profile.text(profiles.read(settings, "lab"), None, "")
+    write("profiles/thawed.toml", told)
+
+    theirs = settings._replace(defaults={"cpu": "znver3", "emerge": ["--ask"], "binpkg": {"use": False}})
+
+    after = profiles.read(theirs, "thawed")
+    assert (after.cpu, after.emerge, after.binpkg["use"]) == ("", (), True)
 
 
 @pytest.mark.parametrize("there", ["profiles/lab.toml", "layers/lab-common/x", "patches/lab-fix/x"])
