@@ -15,7 +15,7 @@ from gentoomuch_portage.requirement import Requirement
 class UnknownCpu(UsageError):
     """No compiler that is known knows this CPU."""
 
-    code = "unknown-cpu"
+    code = "no-such-cpu"
 
     def __init__(self, cpu: str, why: str) -> None:
         super().__init__(why, remedy="gentoomuch isa show")

@@ -61,7 +61,7 @@ def test_query_says_with_which_use_packages_are(store: Host, on):
 def test_an_unknown_cpu_is_one_error(store: Host, on):
     ended = on("gentoomuch", "binhost", "query", "--json", "--cpu", "pentium-9")
 
-    assert (ended.status, json.loads(ended.out)["error"]) == (64, "unknown-cpu")
+    assert (ended.status, json.loads(ended.out)["error"]) == (64, "no-such-cpu")
 
 
 def covered(on, *words: str) -> dict:
