@@ -18,7 +18,8 @@ from gentoomuch_portage.errors import GmError, PluginFailed, UnknownPlugin
 from gentoomuch_portage.plan import KINDS, Part
 
 BUILT_IN = (
-    "profile", "cpu", "binpkg", "binhost", "patches", "audit", "unmask", "dotgentoo", "journal", "progress", "isolation", "runner",
+    "profile", "cpu", "binpkg", "binhost", "patches", "audit", "unmask", "dotgentoo", "journal", "progress",
+    "isolation", "runner",
 )  # fmt: skip
 """Ours, each a module of ``gentoomuch_portage.plugins``."""
 _NEEDED = frozenset({"profile", "runner"})

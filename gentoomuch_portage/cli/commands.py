@@ -20,12 +20,14 @@ def ours() -> tuple[Command, ...]:
         dotgentoo,
         freeze,
         freshroot,
+        history,
         isa,
         patch,
         plugins,
         profile,
         root,
         unmask,
+        why,
     )
 
     return (
@@ -40,6 +42,8 @@ def ours() -> tuple[Command, ...]:
         bootstrap.COMMAND,
         root.COMMAND,
         freshroot.COMMAND,
+        history.COMMAND,
+        why.COMMAND,
         doctor.COMMAND,
         plugins.COMMAND,
         demo.COMMAND,

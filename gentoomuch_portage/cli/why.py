@@ -1,0 +1,117 @@
+"""``gentoomuch why``: one page over all that is decided about a package."""
+
+import argparse
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from gentoomuch_portage import console
+from gentoomuch_portage.cli import Command
+from gentoomuch_portage.cli.history import builds, told
+from gentoomuch_portage.cli.parser import Parser, listing, profile_named, profiled
+from gentoomuch_portage.decisions import Decisions
+from gentoomuch_portage.portage_adapter.binpkgs import RECORDED
+from gentoomuch_portage.portage_adapter.installed import Installed
+from gentoomuch_portage.settings import Settings
+
+
+def _add(parser: Parser) -> None:
+    listing(parser)
+    profiled(parser)
+    parser.add_argument("cpv", metavar="CPV", help="a package, with or without version")
+
+
+def _work(settings: Settings, args: argparse.Namespace) -> int:
+    from gentoomuch_portage import decisions
+    from gentoomuch_portage.view import looked_at
+
+    name = profile_named(settings, args)
+    with looked_at(settings, name) as view:
+        found = decisions.of(args.cpv, view, settings)
+    if args.json:
+        console.say_json(_data(found, name))
+        return 0
+    console.say(f"{console.heading(found.package)} for profile {name}")
+    for title, lines in _sections(found):
+        shown = list(lines)
+        console.say(f"\n{console.heading(title)}{'' if shown else ': none'}")
+        console.say_each(f"  {line}" for line in shown)
+    return 0
+
+
+def _sections(found: Decisions) -> Iterator[tuple[str, Iterable[str]]]:
+    yield "ebuilds", _ebuilds(found)
+    yield "installed", (_installed(one) for one in found.installed)
+    yield "binary packages", _binpkgs(found)
+    yield (
+        "unmasked",
+        (f"{one.kind}: {one.line}, since {one.since}, for {_asked(one.required_by)}" for one in found.unmasked),
+    )
+    yield "user patches", (f"{cpv}: {name}  {console.faint(str(file))}" for cpv, name, file in found.patches)
+    yield (
+        "said of it",
+        (f"{one.kind}: {' '.join((one.atom, *one.words))}  {console.faint(str(one.place))}" for one in found.lines),
+    )
+    yield "last builds", builds(found.builds).splitlines() if found.builds else ()
+
+
+def _ebuilds(found: Decisions) -> Iterator[str]:
+    best = next((one.cpv for one in reversed(found.ebuilds) if one.visible), "")
+    for one in reversed(found.ebuilds):
+        state = console.good("taken") if one.cpv == best else "may be taken" if one.visible else console.bad("masked")
+        yield f"{one.cpv}::{one.repository}  {state}"
+
+
+def _installed(one: Installed) -> str:
+    built = _built_with(one)
+    return f'{one.cpv}  USE="{" ".join(sorted(one.use))}"{f"  built with {built}" if built else ""}'
+
+
+def _built_with(one: Installed) -> str:
+    """The machine flags that it recorded of its build; empty where it was built without us."""
+    return str(json.loads(one.told[RECORDED])["told"]) if RECORDED in one.told else ""
+
+
+def _asked(required_by: tuple[str, ...]) -> str:
+    return ", then ".join(required_by) or "the command line"
+
+
+def _binpkgs(found: Decisions) -> Iterator[str]:
+    for one in found.binpkgs:
+        verdict = console.bad("not taken") if one.reasons else console.good("may be taken")
+        offer = one.offer.binpkg
+        yield f"{offer.name}  {verdict}  {console.faint(str(offer.path or offer.url))}"
+        yield from (f"    {code}: {text}" for code, text in one.reasons)
+
+
+def _data(found: Decisions, profile: str) -> dict[str, Any]:
+    return {
+        "package": found.package,
+        "profile": profile,
+        "ebuilds": [
+            {"cpv": one.cpv, "repository": one.repository, "visible": one.visible, "where": str(one.path)}
+            for one in found.ebuilds
+        ],
+        "installed": [
+            {"cpv": one.cpv, "use": sorted(one.use), "built_with": _built_with(one)} for one in found.installed
+        ],
+        "binpkgs": [
+            {
+                "name": one.offer.binpkg.name,
+                "where": str(one.offer.binpkg.path or one.offer.binpkg.url),
+                "verdict": "reject" if one.reasons else "accept",
+                "reasons": [{"code": code, "reason": text} for code, text in one.reasons],
+            }
+            for one in found.binpkgs
+        ],
+        "unmasked": [one._asdict() for one in found.unmasked],
+        "patches": [{"cpv": cpv, "name": name, "file": str(file)} for cpv, name, file in found.patches],
+        "lines": [
+            {"file": one.kind, "atom": one.atom, "words": one.words, "layer": one.layer, "where": str(one.place)}
+            for one in found.lines
+        ],
+        "builds": [told(one) for one in found.builds],
+    }
+
+
+COMMAND = Command("why", "say on one page all that is decided about a package", _add, _work)

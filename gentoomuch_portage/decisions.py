@@ -1,0 +1,117 @@
+"""All that is decided about one package for one profile, gathered from where each decision is made."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gentoomuch_portage import history, ledger, shelf
+from gentoomuch_portage.errors import UsageError
+from gentoomuch_portage.ledger import Entry
+from gentoomuch_portage.patches.applied import Package, applied
+from gentoomuch_portage.portage_adapter import ebuilds, installed, query, userpatches
+from gentoomuch_portage.portage_adapter.binpkgs import RECORDED
+from gentoomuch_portage.portage_adapter.ebuilds import Ebuild
+from gentoomuch_portage.portage_adapter.installed import Installed
+from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.shelf import Judged
+from gentoomuch_portage.statements import Line, lines
+from gentoomuch_portage.view import View
+
+BUILDS = 5
+"""So many of the latest builds are told."""
+
+
+class UnknownPackage(UsageError):
+    """No ebuild, installed package or binary package has a name."""
+
+    code = "unknown-package"
+
+    def __init__(self, asked: str, profile: str, why: str = "") -> None:
+        told = f"profile {profile} knows no package {asked!r}{f': {why}' if why else ''}"
+        super().__init__(told, remedy="write category/package, with a version or without")
+        self.asked = asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decisions:
+    """About one package."""
+
+    package: str
+    """``cat/pkg``."""
+    ebuilds: tuple[Ebuild, ...]
+    """The lowest version first."""
+    installed: tuple[Installed, ...]
+    binpkgs: tuple[Judged, ...]
+    """Best first."""
+    unmasked: tuple[Entry, ...]
+    patches: tuple[tuple[str, str, Path], ...]
+    """cpv, name and file of the user patches of each version that has any, in the order in which they are applied."""
+    lines: tuple[Line, ...]
+    """What the host and the layers say of it in package.*, in the order in which Portage reads it."""
+    builds: tuple[dict[str, Any], ...]
+    """``package`` events of the record, the latest last."""
+
+
+def of(asked: str, view: View, settings: Settings) -> Decisions:
+    """All that is decided about a package.
+
+    Args:
+        asked: ``pkg``, ``cat/pkg`` or ``cat/pkg-1.0``.
+
+    Raises:
+        UnknownPackage: there is none.
+    """
+    env = {"ROOT": view.plan.root, "SYSROOT": "/", **view.plan.env, "PORTAGE_CONFIGROOT": view.plan.configroot}
+    name = view.profile.name
+    try:
+        with ebuilds.opened(env) as opened:
+            offered = tuple(opened.means(asked))
+        here = tuple(installed.installed(env, asked, (RECORDED,)))
+        known = {one.cpv for one in offered} | {one.cpv for one in here}
+        stored = _stored(asked, known, view, settings)
+    except LookupError as error:
+        raise UnknownPackage(asked, name, str(error)) from error
+    every = known | {one.offer.binpkg.cpv for one in stored}
+    if not every:
+        raise UnknownPackage(asked, name)
+    package = query.package_of(min(every))
+    kept = [one for one in history.packages(settings.state, [name]) if query.package_of(one["cpv"]) == package]
+    return Decisions(
+        package=package,
+        ebuilds=offered,
+        installed=here,
+        binpkgs=stored,
+        unmasked=tuple(one for one in ledger.read(settings.state, name) if query.atom_key(one.atom) == package),
+        patches=tuple(_patched(offered, view)),
+        lines=tuple(_said(offered, here, view)),
+        builds=tuple(one for one in kept if one["cpv"] in every)[-BUILDS:],
+    )
+
+
+def _stored(asked: str, known: set[str], view: View, settings: Settings) -> tuple[Judged, ...]:
+    names = tuple(sorted({query.package_of(cpv) for cpv in known}))
+    try:
+        found = shelf.judged(view.plan, settings, names or asked)
+    except shelf.UnknownBinpkg:
+        return ()
+    exact = not any(asked in {name, name.partition("/")[2]} for name in names)
+    return tuple(one for one in found if not (names and exact) or one.offer.binpkg.cpv in known)
+
+
+def _patched(found: Iterable[Ebuild], view: View) -> Iterator[tuple[str, str, Path]]:
+    for one in found:
+        category, name, version, revision = userpatches.parted(one.cpv)
+        package = Package(category=category, name=name, version=version, revision=revision, slot=one.slot)
+        for patch, file in applied(view.shown / "patches", package).items():
+            at = str(file.relative_to(view.shown))
+            yield one.cpv, patch, view.composed.origins.get(at, file)
+
+
+def _said(found: Iterable[Ebuild], here: Iterable[Installed], view: View) -> Iterator[Line]:
+    """Lines that mean one of the versions."""
+    asked = {(one.cpv, one.slot, one.repository) for one in found} or {(one.cpv, "", "") for one in here}
+    for line in lines(view.composed, view.sources):
+        atom = line.atom.removeprefix("-")
+        if any(query.means(atom, cpv, slot, repository) for cpv, slot, repository in asked):
+            yield line
