@@ -55,7 +55,7 @@ _SETTINGS = (
     (
         "a password of a fetch command",
         re.compile(
-            rb"(?i)--?(?:(?:http|ftp|proxy|https|ssh)-?)?"
+            rb"(?i)(?<!\w)--?(?:(?:http|ftp|proxy|https|ssh)-?)?"
             rb"(?:password|passwd|passphrase|pass|oauth2-bearer|private-key-data)(?:=|[ \t]+)"
             + _QUOTED + _VALUE
         ),
@@ -63,8 +63,10 @@ _SETTINGS = (
     (
         "a user with a password of a fetch command",
         re.compile(
-            rb"(?:--user|--proxy-user|(?<![\w-])-u|(?<![\w-])-U)(?:=|[ \t]*)" + _QUOTED
-            + rb"""[^\s:"'=]+:(?!REDACTED|\$)(?P<secret>[^\s"'\\]+)"""
+            rb"(?:--user|--proxy-user|\b(?:curl|wget|aria2c|axel|lftp|http)\b(?:\\\n|[^\n]){0,400}?(?<![\w-])-[uU])"
+            rb"(?:=|[ \t]*)"
+            + _QUOTED
+            + rb"""[^\s:"'=\x00-\x20\x7f-\xff]+:(?!REDACTED|\$)(?P<secret>[^\s"'\\\x00-\x20\x7f-\xff]+)"""
         ),
     ),
     (

@@ -1,6 +1,7 @@
 """A profile frozen on one host and thawed on another, with real Portage on both."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -195,3 +196,15 @@ def test_what_make_conf_sources_from_elsewhere_is_put_into_it(lab, tmp_path):
 
     words = ["tar", "-xOf", tmp_path / "lab.tar", "layers/common/make.conf"]
     assert subprocess.check_output(words, text=True) == f'USE="shout"\n# from {outside}\nMAKEOPTS="-j7"\n'
+
+
+def test_a_make_profile_that_lies_in_no_repository_cannot_go_along(lab, tmp_path):
+    link = lab.etc / "make.profile"
+    copy = tmp_path / "machine"
+    shutil.copytree(link.resolve(), copy)
+    link.unlink()
+    link.symlink_to(copy)
+
+    found = ended(lab, "gentoomuch", "freeze", "lab", tmp_path / "lab.tar", "--unsigned")
+
+    assert (found.returncode, "lies in no repository" in found.stderr) == (78, True)
