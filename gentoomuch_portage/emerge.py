@@ -57,6 +57,9 @@ def _ours(name: str, argv: list[str]) -> bool:
     return bool(chosen(os.environ, front.eprefix()))
 
 
+if __name__ == "__main__":  # for what of ours runs emerge in a process of its own
+    sys.exit(main())
+
 if getattr(multiprocessing.current_process(), "_inheriting", False):
     # A process that multiprocessing spawns imports its parent's script before all else; bin/emerge
     # readies Portage there, and what such a process says depends on it.

@@ -138,7 +138,7 @@ class Mounted(NamedTuple):
     """What stands in the container that the plan is carried out in."""
 
     kind: str
-    """bind, overlay, tmpfs, dev, proc or link."""
+    """bind, overlay, tmpfs, dev, proc, squashfs or link."""
     target: str
     text: str
 

@@ -26,6 +26,7 @@ def ours() -> tuple[Command, ...]:
         plugins,
         profile,
         root,
+        sync,
         unmask,
         why,
     )
@@ -39,6 +40,7 @@ def ours() -> tuple[Command, ...]:
         isa.COMMAND,
         dotgentoo.COMMAND,
         *freeze.COMMANDS,
+        sync.COMMAND,
         bootstrap.COMMAND,
         root.COMMAND,
         freshroot.COMMAND,

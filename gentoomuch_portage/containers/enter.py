@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from gentoomuch_portage.containers import inside, kernel, maps, seccomp
+from gentoomuch_portage.containers import inside, kernel, loop, maps, seccomp
 from gentoomuch_portage.containers.laid import lay
-from gentoomuch_portage.containers.mounts import Box, Dev, Proc
+from gentoomuch_portage.containers.mounts import Box, Dev, Proc, Squashfs
 
 _ALONE = kernel.NEWIPC | kernel.NEWUTS | kernel.NEWPID | kernel.NEWCGROUP
 
@@ -21,6 +21,7 @@ def main(kind: str, run: Path) -> NoReturn:
     """Make the box's namespaces, lay its mounts, run its program; end as that ends."""
     kernel.die_with_parent()
     box = Box.from_json((run / "box.json").read_text(encoding="utf-8"))
+    loop.lay(one for one in box.mounts if isinstance(one, Squashfs))
     if kind == "unshare":
         flags = kernel.NEWUSER | kernel.NEWNS | _ALONE | (0 if box.network else kernel.NEWNET)
         number = kernel.fork(lambda: _first(box), mapped=maps.write, flags=flags)

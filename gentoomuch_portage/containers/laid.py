@@ -7,7 +7,19 @@ from pathlib import Path
 from types import NoneType, UnionType
 
 from gentoomuch_portage.containers import kernel
-from gentoomuch_portage.containers.mounts import DEVICES, SHUT, Bind, Box, Dev, Link, Mount, Overlay, Proc, Tmpfs
+from gentoomuch_portage.containers.mounts import (
+    DEVICES,
+    SHUT,
+    Bind,
+    Box,
+    Dev,
+    Link,
+    Mount,
+    Overlay,
+    Proc,
+    Squashfs,
+    Tmpfs,
+)
 
 _DEV_LINKS = {
     "ptmx": "pts/ptmx", "fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1",
@@ -70,6 +82,8 @@ def _lay(one: Mount, at: Path, limit: str) -> None:
             _bind(Path(one.source), at, writable=one.writable)
         case Overlay():
             _overlay(one, at)
+        case Squashfs():
+            _bind(Path(one.place if os.path.ismount(one.place) else one.source), at, writable=False)
         case Tmpfs():
             _mount("tmpfs", _folder(at), _QUIET, f"mode={one.mode:o}{limit}")
         case Dev():

@@ -57,6 +57,19 @@ class Proc(NamedTuple):
         return f"{self.target} of its own, its switches read-only"
 
 
+class Squashfs(NamedTuple):
+    """A snapshot of a folder of the host, read-only; the folder itself where no image can be mounted."""
+
+    image: str
+    target: str
+    source: str
+    place: str
+    """Where it is mounted outside, before the box's namespaces are made."""
+
+    def __str__(self) -> str:
+        return f"{self.target} from the snapshot {self.image}, read-only"
+
+
 class Link(NamedTuple):
     """A symbolic link."""
 
@@ -67,9 +80,10 @@ class Link(NamedTuple):
         return f"{self.target} -> {self.source}"
 
 
-Mount = Bind | Overlay | Tmpfs | Dev | Proc | Link
+Mount = Bind | Overlay | Tmpfs | Dev | Proc | Squashfs | Link
 KINDS: Mapping[str, type[Any]] = {
-    "bind": Bind, "overlay": Overlay, "tmpfs": Tmpfs, "dev": Dev, "proc": Proc, "link": Link,
+    "bind": Bind, "overlay": Overlay, "tmpfs": Tmpfs, "dev": Dev, "proc": Proc, "squashfs": Squashfs,
+    "link": Link,
 }  # fmt: skip
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 SHUT = ("sys", "sysrq-trigger", "irq", "bus")
@@ -128,5 +142,5 @@ def overlays(box: Box) -> tuple[Overlay, ...]:
 
 def missing(box: Box) -> tuple[Path, ...]:
     """Sources that are not there."""
-    named = (Path(one.source) for one in box.mounts if isinstance(one, Bind | Overlay))
+    named = (Path(one.source) for one in box.mounts if isinstance(one, Bind | Overlay | Squashfs))
     return tuple(path for path in named if not path.exists())

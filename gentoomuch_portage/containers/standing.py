@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from gentoomuch_portage.containers import repositories
 from gentoomuch_portage.containers.kinds import TOLD
 from gentoomuch_portage.containers.mounts import Bind, Box, Dev, Mount, Overlay, Proc, Tmpfs
 from gentoomuch_portage.containers.places import Places, environment, modules, resolving
@@ -48,7 +49,7 @@ def standing(
     """
     mounts: list[Mount] = [_top(root, uppers)]
     mounts += [Tmpfs("/tmp", 0o1777), Tmpfs("/run"), Dev(), Proc()]
-    mounts += [Bind(str(folder), str(folder)) for folder in places.repositories]
+    mounts += repositories.mounts(places.repositories, places.settings.cache, run)
     mounts += _shared(places, run, fetching=fetching)
     mounts += [Bind(str(place), f"{OURS}/lib/{name}") for name, place in modules().items()]
     mounts.append(Bind(str(configroot), f"{OURS}/configroot"))

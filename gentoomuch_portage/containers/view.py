@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from gentoomuch_portage.containers import repositories
 from gentoomuch_portage.containers.kinds import TOLD
 from gentoomuch_portage.containers.layout import copied, covers, mounted
 from gentoomuch_portage.containers.mounts import Bind, Box, Dev, Mount, Overlay, Proc, Tmpfs
@@ -40,7 +41,7 @@ def view(
         for folder in (named, named.resolve()):
             if not covers(mounts, folder):
                 mounts.append(Bind(str(folder), str(folder)))
-    mounts += [Bind(str(folder), str(folder)) for folder in places.repositories]
+    mounts += repositories.mounts(places.repositories, places.settings.cache, run)
     mounts += _shared(places, run, fetching=fetching)
     if root != Path("/"):
         kept = Bind(str(root), str(root), writable=True)

@@ -5,9 +5,9 @@ function __gentoomuch_at
     for word in (commandline -opc)[2..]
         if test $skip = 1
             set skip 0
-        else if contains -- $word --as --bind --cache --cert --color --compat --compiler --config --cpu --days --dir --export --fingerprint --format --fresh --from --grace --isolation --jobs --keep --key --log --message --oci --output --package --packages --priority --profile --set --stage3 --state --timeout --url --use --user --workers --write -m -o
+        else if contains -- $word --as --bind --cache --cert --color --compat --compiler --config --cpu --days --dir --export --fingerprint --format --fresh --from --grace --isolation --jobs --keep --key --log --message --oci --output --package --packages --priority --profile --set --since --stage3 --state --timeout --url --use --user --workers --write -m -o
             set skip 1
-        else if contains -- (string join ' ' $path $word) 'profile' 'profile ls' 'profile show' 'profile set' 'profile add' 'profile diff' 'profile lint' 'profile env' 'profile run' 'unmask' 'unmask ls' 'unmask why' 'unmask prune' 'unmask drop' 'unmask adopt' 'binpkg' 'binpkg ls' 'binpkg why' 'binpkg audit' 'binpkg mask' 'binhost' 'binhost index' 'binhost check' 'binhost publish' 'binhost rollback' 'binhost diff' 'binhost query' 'binhost coverage' 'binhost serve' 'binhost sign' 'binhost key' 'binhost client' 'patch' 'patch ls' 'patch check' 'patch prep' 'patch try' 'patch save' 'isa' 'isa show' 'isa check' 'dotgentoo' 'dotgentoo id' 'dotgentoo check' 'dotgentoo trust' 'dotgentoo init' 'freeze' 'verify' 'thaw' 'bootstrap' 'root' 'root ls' 'root rm' 'root export' 'freshroot' 'doctor' 'plugins' 'demo'
+        else if contains -- (string join ' ' $path $word) 'profile' 'profile ls' 'profile show' 'profile set' 'profile add' 'profile diff' 'profile lint' 'profile env' 'profile run' 'unmask' 'unmask ls' 'unmask why' 'unmask prune' 'unmask drop' 'unmask adopt' 'binpkg' 'binpkg ls' 'binpkg why' 'binpkg audit' 'binpkg mask' 'binhost' 'binhost index' 'binhost check' 'binhost publish' 'binhost rollback' 'binhost diff' 'binhost query' 'binhost coverage' 'binhost serve' 'binhost sign' 'binhost key' 'binhost client' 'patch' 'patch ls' 'patch check' 'patch prep' 'patch try' 'patch save' 'isa' 'isa show' 'isa check' 'dotgentoo' 'dotgentoo id' 'dotgentoo check' 'dotgentoo trust' 'dotgentoo init' 'freeze' 'verify' 'thaw' 'sync' 'bootstrap' 'root' 'root ls' 'root rm' 'root export' 'freshroot' 'history' 'why' 'doctor' 'plugins' 'demo'
             set -a path $word
         end
     end
@@ -24,9 +24,12 @@ complete -c gentoomuch -n '__gentoomuch_at' -a dotgentoo -d 'name, check and sta
 complete -c gentoomuch -n '__gentoomuch_at' -a freeze -d 'write all that makes a profile into one signed file'
 complete -c gentoomuch -n '__gentoomuch_at' -a verify -d 'show where a profile is no longer as it was frozen'
 complete -c gentoomuch -n '__gentoomuch_at' -a thaw -d 'install a frozen profile on this machine'
+complete -c gentoomuch -n '__gentoomuch_at' -a sync -d 'sync repositories, and keep a snapshot of each for containers'
 complete -c gentoomuch -n '__gentoomuch_at' -a bootstrap -d 'make the root of a profile'
 complete -c gentoomuch -n '__gentoomuch_at' -a root -d 'list the roots of profiles, remove one, take one elsewhere'
 complete -c gentoomuch -n '__gentoomuch_at' -a freshroot -d 'work in a clean copy-on-write view of a profile\'s root'
+complete -c gentoomuch -n '__gentoomuch_at' -a history -d 'say what each run merged, from where, and how long it took'
+complete -c gentoomuch -n '__gentoomuch_at' -a why -d 'say on one page all that is decided about a package'
 complete -c gentoomuch -n '__gentoomuch_at' -a doctor -d 'tell what this host can do, with the command that mends what it cannot'
 complete -c gentoomuch -n '__gentoomuch_at' -a plugins -d 'list the plugins: from where, and which hooks they answer'
 complete -c gentoomuch -n '__gentoomuch_at' -a demo -d 'make a Gentoo host in a folder, with two profiles, and build for both'
@@ -541,6 +544,15 @@ complete -c gentoomuch -n '__gentoomuch_at thaw' -l as -x -a '(gentoomuch profil
 complete -c gentoomuch -n '__gentoomuch_at thaw' -l replace -d 'replace what is there already'
 complete -c gentoomuch -n '__gentoomuch_at thaw' -l keep-world -d 'leave the world files of this machine alone'
 complete -c gentoomuch -n '__gentoomuch_at thaw' -l anyway -d 'though repositories are missing or at another revision'
+complete -c gentoomuch -n '__gentoomuch_at sync' -l help -s h -d 'show this help and exit'
+complete -c gentoomuch -n '__gentoomuch_at sync' -l version -d 'show the version and exit'
+complete -c gentoomuch -n '__gentoomuch_at sync' -l config -x -a '(__fish_complete_directories)' -d 'configuration instead of /etc/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at sync' -l state -x -a '(__fish_complete_directories)' -d 'state instead of /var/lib/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at sync' -l cache -x -a '(__fish_complete_directories)' -d 'cache instead of /var/cache/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at sync' -l quiet -s q -d 'be silent but for errors'
+complete -c gentoomuch -n '__gentoomuch_at sync' -l color -x -a 'y n' -d 'colours, y or n; left out: as the terminal has them'
+complete -c gentoomuch -n '__gentoomuch_at sync' -l profile -x -a '(gentoomuch profile ls --names 2>/dev/null)' -d 'the profile; the one that is set where left out'
+complete -c gentoomuch -n '__gentoomuch_at sync' -l only-snapshot -d 'do not sync, only make snapshots of what is there, of repositories that are never synced as well'
 complete -c gentoomuch -n '__gentoomuch_at bootstrap' -l help -s h -d 'show this help and exit'
 complete -c gentoomuch -n '__gentoomuch_at bootstrap' -l version -d 'show the version and exit'
 complete -c gentoomuch -n '__gentoomuch_at bootstrap' -l config -x -a '(__fish_complete_directories)' -d 'configuration instead of /etc/gentoomuch'
@@ -607,6 +619,26 @@ complete -c gentoomuch -n '__gentoomuch_at freshroot' -l network -d 'share the h
 complete -c gentoomuch -n '__gentoomuch_at freshroot' -l isolation -x -a 'none auto bwrap unshare nspawn podman' -d 'the kind of container; auto where left out'
 complete -c gentoomuch -n '__gentoomuch_at freshroot' -a '(gentoomuch profile ls --names 2>/dev/null)'
 complete -c gentoomuch -n '__gentoomuch_at freshroot' -a '(__fish_complete_subcommand)'
+complete -c gentoomuch -n '__gentoomuch_at history' -l help -s h -d 'show this help and exit'
+complete -c gentoomuch -n '__gentoomuch_at history' -l version -d 'show the version and exit'
+complete -c gentoomuch -n '__gentoomuch_at history' -l config -x -a '(__fish_complete_directories)' -d 'configuration instead of /etc/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at history' -l state -x -a '(__fish_complete_directories)' -d 'state instead of /var/lib/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at history' -l cache -x -a '(__fish_complete_directories)' -d 'cache instead of /var/cache/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at history' -l quiet -s q -d 'be silent but for errors'
+complete -c gentoomuch -n '__gentoomuch_at history' -l color -x -a 'y n' -d 'colours, y or n; left out: as the terminal has them'
+complete -c gentoomuch -n '__gentoomuch_at history' -l json -d 'print JSON'
+complete -c gentoomuch -n '__gentoomuch_at history' -l profile -x -a '(gentoomuch profile ls --names 2>/dev/null)' -d 'of this profile alone; of all where left out'
+complete -c gentoomuch -n '__gentoomuch_at history' -l since -x -d 'a day, 2026-11-21, or 12h, 7d, 4w ago; all where left out'
+complete -c gentoomuch -n '__gentoomuch_at history' -l now -d 'what runs now; of runs with FEATURES="observability"'
+complete -c gentoomuch -n '__gentoomuch_at why' -l help -s h -d 'show this help and exit'
+complete -c gentoomuch -n '__gentoomuch_at why' -l version -d 'show the version and exit'
+complete -c gentoomuch -n '__gentoomuch_at why' -l config -x -a '(__fish_complete_directories)' -d 'configuration instead of /etc/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at why' -l state -x -a '(__fish_complete_directories)' -d 'state instead of /var/lib/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at why' -l cache -x -a '(__fish_complete_directories)' -d 'cache instead of /var/cache/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at why' -l quiet -s q -d 'be silent but for errors'
+complete -c gentoomuch -n '__gentoomuch_at why' -l color -x -a 'y n' -d 'colours, y or n; left out: as the terminal has them'
+complete -c gentoomuch -n '__gentoomuch_at why' -l json -d 'print JSON'
+complete -c gentoomuch -n '__gentoomuch_at why' -l profile -x -a '(gentoomuch profile ls --names 2>/dev/null)' -d 'the profile; the one that is set where left out'
 complete -c gentoomuch -n '__gentoomuch_at doctor' -l help -s h -d 'show this help and exit'
 complete -c gentoomuch -n '__gentoomuch_at doctor' -l version -d 'show the version and exit'
 complete -c gentoomuch -n '__gentoomuch_at doctor' -l config -x -a '(__fish_complete_directories)' -d 'configuration instead of /etc/gentoomuch'
