@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gentoomuch_portage import console, manager
 from gentoomuch_portage.plan import Plan
-from gentoomuch_portage.portage_adapter import front, shutting
+from gentoomuch_portage.portage_adapter import front, locking, shutting
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
 from gentoomuch_portage.settings import Settings
 
@@ -34,7 +34,7 @@ def main(told: Path, words: Iterable[str] = ()) -> int:
             reason: str | None = manager.first(taking_part, "gm_reject_binpkg", **asked)
             return reason
 
-        with around:
+        with around, locking.overlaid():
             asked = {"plan": plan, "settings": settings, "reject": reject, "watch": None}
             end.status = int(manager.first(taking_part, "gm_run_emerge", **asked))
     return end.status

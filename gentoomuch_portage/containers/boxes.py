@@ -7,22 +7,22 @@ namespaces and processes end with the process as well, so that a folder is all t
 import fcntl
 import os
 import shutil
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gentoomuch_portage import files, run
-from gentoomuch_portage.containers import kinds
+from gentoomuch_portage.containers import kinds, programs, vm
 from gentoomuch_portage.containers.mounts import Box
 from gentoomuch_portage.errors import MissingProgram
 from gentoomuch_portage.settings import Settings
 
 ATOMS = {
     "bwrap": "sys-apps/bubblewrap", "nspawn": "sys-apps/systemd", "podman": "app-containers/podman", "unshare": "",
+    "vm": "app-emulation/qemu",
 }  # fmt: skip
 """The packages of Gentoo that have what a kind of container needs."""
-_PROGRAMS = {"nspawn": "systemd-nspawn"}
+_PROGRAMS = {"nspawn": "systemd-nspawn", "vm": vm.PROGRAM}
 _LEFT_OVER = ("root", "upper", "packages", "packages.work")
 
 
@@ -34,6 +34,7 @@ def folder(cache: Path) -> Iterator[Path]:
         NoPrivilege: the cache cannot be written.
     """
     with files.fresh_folder(cache / "containers", prefix="run-") as made:
+        made.chmod(0o700)  # a setuid program that a build has made is no program for the host's users
         try:
             yield made
         finally:
@@ -45,11 +46,23 @@ def kept(settings: Settings, profile: str, name: str) -> Path:
     return settings.state / profile / "roots" / name
 
 
+def keep(settings: Settings, profile: str, name: str) -> Path:
+    """That folder, which is made where it is missing; nobody else gets in.
+
+    Raises:
+        NoPrivilege: it cannot be made.
+    """
+    folder = kept(settings, profile, name)
+    files.ensure(folder.parent.parent)
+    files.ensure(folder.parent, mode=0o700)
+    return files.ensure(folder, mode=0o700)
+
+
 def start(kind: str, box: Box, *, keep: bool = False) -> run.Ran:
     """Run a box to its end.
 
     Args:
-        kind: unshare, bwrap, nspawn or podman.
+        kind: unshare, bwrap, nspawn, podman or vm.
         keep: keep its output instead of letting it through.
 
     Returns:
@@ -58,16 +71,20 @@ def start(kind: str, box: Box, *, keep: bool = False) -> run.Ran:
 
     Raises:
         MissingProgram: the program that makes such containers is not here.
+        MissingKernel: a virtual machine has nothing to boot.
     """
     program = _PROGRAMS.get(kind, kind)
-    if kind in kinds.ARGV and not run.where(program):
+    if kind != "unshare" and not run.where(program):
         raise MissingProgram(program, ATOMS[kind])
     place = Path(box.run)
     (place / "box.json").write_text(box.to_json(), encoding="utf-8")
     if kind in kinds.ARGV:
         (place / "argv").write_text("\0".join(kinds.ARGV[kind](box)), encoding="utf-8")
-    enter = [sys.executable, "-m", "gentoomuch_portage.containers.enter", kind, str(place)]
-    return run.run(enter, keep=keep, accept=())
+    if kind == "vm":
+        machine = vm.prepare(box, place.parent, terminal=not keep and all(os.isatty(number) for number in range(3)))
+        (place / "argv").write_text("\0".join(vm.argv(box, machine)), encoding="utf-8")
+    enter = [*programs.words("containers.enter"), kind, str(place)]
+    return run.run(enter, env=programs.environment(), keep=keep, accept=())
 
 
 def clear(place: Path) -> None:
@@ -76,11 +93,8 @@ def clear(place: Path) -> None:
         shutil.rmtree(place / name, ignore_errors=True)
     left = [str(place / name) for name in _LEFT_OVER if (place / name).exists()]
     if left and os.geteuid():
-        run.run([*_as_root_of_a_box(), "rm", "-rf", "--", *left], keep=True, accept=())
-
-
-def _as_root_of_a_box() -> Sequence[str]:
-    return (sys.executable, "-m", "gentoomuch_portage.containers.owner")
+        owner = [*programs.words("containers.owner"), "rm", "-rf", "--", *left]
+        run.run(owner, env=programs.environment(), keep=True, accept=())
 
 
 def dead(cache: Path) -> list[Path]:

@@ -2,15 +2,14 @@
 
 import os
 import shlex
-import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from gentoomuch_portage.containers import shut
 from gentoomuch_portage.containers.mounts import Bind, Box, Mount, Overlay
 from gentoomuch_portage.containers.places import Places
+from gentoomuch_portage.containers.programs import words as words_of
 from gentoomuch_portage.containers.standing import OURS, PYTHON, standing, stands
 from gentoomuch_portage.containers.view import view
 from gentoomuch_portage.plan import Plan, Tree
@@ -60,11 +59,11 @@ def boxed(
         box = replace(box, mounts=(*box.mounts, *trees))
         env = {name: value for name, value in env.items() if name not in _HOSTS} | {"PORTAGE_TMPDIR": "/var/tmp"}
         inner = replace(inner, env=env, root="/", configroot=f"{OURS}/configroot", build_configroot="")
-        argv = (PYTHON, "-m", "gentoomuch_portage.errand", PLAN)
+        argv = (*words_of("errand", PYTHON, alone=False), PLAN)
     else:
         box = view(places, run, root=root, fetching=fetching, uppers=uppers)
         inner = replace(inner, env={**env, "PORTAGE_TMPDIR": str(places.tmpdir)})
-        argv = (sys.executable, "-m", "gentoomuch_portage.errand", PLAN)
+        argv = (*words_of("errand", alone=False), PLAN)
     mounts = tuple(_limited(one, plan, run) for one in (*box.mounts, *_ours(run)))
     env = {**box.env, "GM_SHUT": SHUT}
     made = replace(box, env=env, mounts=mounts, argv=argv, processes=int(plan.processes), disk=size(plan.disk))
@@ -75,7 +74,8 @@ def furnish(run: Path, found: Boxed) -> None:
     """Write down what a box finds below ``OURS``."""
     (run / "plan.json").write_text(found.plan.to_json(), encoding="utf-8")
     lib, python = found.box.env["PYTHONPATH"], found.box.argv[0]
-    script = f'#!/bin/sh\nPYTHONPATH={shlex.quote(lib)} exec {shlex.quote(python)} -m {shut.__name__} "$@"\n'
+    command = shlex.join(words_of("containers.shut", python))
+    script = f'#!/bin/sh\nPYTHONPATH={shlex.quote(lib)} exec {command} "$@"\n'
     (run / "sandbox").write_text(script, encoding="utf-8")
     (run / "sandbox").chmod(0o755)
 

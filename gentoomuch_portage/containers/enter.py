@@ -4,7 +4,6 @@ A program of its own, started by ``boxes``: whoever kills it kills all that is i
 """
 
 import os
-import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,10 +26,15 @@ def main(kind: str, run: Path) -> NoReturn:
         number = kernel.fork(lambda: _first(box), mapped=maps.write, flags=flags)
     else:
         theirs = (run / "argv").read_text(encoding="utf-8").split("\0")
-        mapped = maps.write if kind == "bwrap" else None
+        mapped = maps.write if kind in {"bwrap", "vm"} else None
         flags = kernel.NEWNS | (kernel.NEWUSER if mapped else kernel.NEWPID)
         number = kernel.fork(lambda: _hand_over(box, theirs), mapped=mapped, flags=flags)
-    os._exit(inside.wait(number))
+    status = inside.wait(number)
+    if kind == "vm":
+        from gentoomuch_portage.containers import vm  # every other kind would wait for it
+
+        status = vm.ended(run, status)
+    os._exit(status)
 
 
 def _hand_over(box: Box, theirs: Sequence[str]) -> None:
@@ -69,7 +73,7 @@ def _init(box: Box) -> None:
     new = lay(box)
     if not box.network:
         kernel.loopback()
-    socket.sethostname(box.hostname)
+    kernel.hostname(box.hostname)
     old = new / ".old"
     old.mkdir(exist_ok=True)
     kernel.pivot_root(str(new), str(old))

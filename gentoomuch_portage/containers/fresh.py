@@ -1,5 +1,6 @@
 """A clean copy-on-write view of a profile's root, to work in: packages that are built there stay, all else vanishes."""
 
+import shlex
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -7,8 +8,7 @@ from pathlib import Path
 
 from gentoomuch_portage import files
 from gentoomuch_portage.containers import boxes, building
-from gentoomuch_portage.containers.boxes import kept
-from gentoomuch_portage.containers.boxing import PLAN, Boxed, boxed, furnish
+from gentoomuch_portage.containers.boxing import Boxed, boxed, furnish
 from gentoomuch_portage.containers.mounts import Bind, Tmpfs
 from gentoomuch_portage.containers.places import Places, resolving
 from gentoomuch_portage.containers.standing import OURS
@@ -17,7 +17,7 @@ from gentoomuch_portage.plan import Plan
 from gentoomuch_portage.settings import Settings
 
 _EMERGE = """#!/bin/sh
-exec {python} -m gentoomuch_portage.errand {plan} "$@"
+exec {emerge} "$@"
 """
 _RC = """for rc in /etc/bash.bashrc /etc/bash/bashrc; do [ ! -r "$rc" ] || . "$rc"; done
 PS1='(fresh {profile}) \\u:\\w\\$ '
@@ -48,7 +48,7 @@ def enter(
         place = held.enter_context(boxes.folder(settings.cache))
         uppers = place / "upper"
         if keep:
-            uppers = files.ensure(kept(settings, plan.profile, keep))
+            uppers = boxes.keep(settings, plan.profile, keep)
             if not held.enter_context(files.owned(uppers)):
                 raise Busy(f"somebody works in the fresh root {keep!r} of {plan.profile}", remedy="take another name")
         found = boxed(plan, places, place, uppers=uppers)
@@ -63,7 +63,7 @@ def _furnished(found: Boxed, place: Path, argv: Sequence[str], *, network: bool,
     box = found.box
     programs = files.ensure(place / "bin")
     for name in ("emerge", "gm-emerge"):
-        (programs / name).write_text(_EMERGE.format(python=box.argv[0], plan=PLAN), encoding="utf-8")
+        (programs / name).write_text(_EMERGE.format(emerge=shlex.join(box.argv)), encoding="utf-8")
         (programs / name).chmod(0o755)
     (place / "bashrc").write_text(_RC.format(profile=found.plan.profile), encoding="utf-8")
     mounts = (

@@ -116,6 +116,11 @@ def fresh_keyring() -> None:
             return  # a kernel without keys has none to give away
 
 
+def hostname(name: str) -> None:
+    """Name a UTS namespace of our own."""
+    _call("sethostname", name.encode(), ctypes.c_size_t(len(name.encode())))
+
+
 def loopback() -> None:
     """Bring up ``lo`` of a network namespace of our own."""
     import fcntl

@@ -15,11 +15,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gentoomuch_portage import run
+from gentoomuch_portage.containers import programs
 from gentoomuch_portage.containers.layout import written
 from gentoomuch_portage.containers.mounts import Box
 from gentoomuch_portage.plan import Plan
 
-_OURS = (sys.executable, "-m", "gentoomuch_portage.containers.owner", sys.executable, "-m", __name__)
 _FAILED = ".die_hooks"
 """In a build directory: the build has failed by itself. Source: die of Portage's isolated-functions.sh."""
 _PATIENCE = 20
@@ -42,7 +42,8 @@ def remove(place: Path) -> None:
         if folder is None or swept(folder, since):
             return
         if os.geteuid():
-            run.run([*_OURS, str(folder), str(since)], accept=())
+            again = [*programs.words("containers.owner"), *programs.words("containers.litter")]
+            run.run([*again, str(folder), str(since)], env=programs.environment(), accept=())
         time.sleep(0.1)
 
 

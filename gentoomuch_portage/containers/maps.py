@@ -5,7 +5,6 @@ import pwd
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from gentoomuch_portage import run
 from gentoomuch_portage.containers import kernel
 
 _NEWMAP = "sys-apps/shadow"
@@ -24,6 +23,8 @@ def write(number: int) -> None:
     if not os.geteuid():
         kernel.write_maps(number, *kernel.every_id())
         return
+    from gentoomuch_portage import run  # each start of a box would wait for it
+
     ranges = subordinate("uid"), subordinate("gid")
     if not (all(ranges) and run.where("newuidmap") and run.where("newgidmap")):
         kernel.write_maps(number, [(0, os.geteuid(), 1)], [(0, os.getegid(), 1)])
@@ -35,6 +36,8 @@ def write(number: int) -> None:
 
 def several() -> bool:
     """Whether a container of ours can have more than one user, as Portage's userpriv needs."""
+    from gentoomuch_portage import run
+
     if not os.geteuid():
         return True
     found = subordinate("uid") and subordinate("gid")
@@ -49,6 +52,8 @@ def subordinate(kind: str) -> tuple[tuple[int, int], ...]:
 
     Source: subuid(5); getsubids asks what nsswitch.conf names besides.
     """
+    from gentoomuch_portage import run
+
     name = _name()
     if run.where("getsubids"):
         told = run.run(["getsubids", *(["-g"] if kind == "gid" else []), name], keep=True, accept=()).out

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from gentoomuch_portage import files
 from gentoomuch_portage.containers import boxes
-from gentoomuch_portage.containers.boxes import kept
 from gentoomuch_portage.plan import Plan, Tree
 from gentoomuch_portage.settings import Settings
 
@@ -34,7 +33,7 @@ def by_id(plan: Plan, settings: Settings, vdb: Path, upper: Callable[[Path], Pat
     if not ids or plan.root != "/":
         yield None
         return
-    folder = files.ensure(kept(settings, plan.profile, f"id-{_name(ids)}"))
+    folder = boxes.keep(settings, plan.profile, f"id-{_name(ids)}")
     with files.owned(folder) as ours:
         if ours:
             _renew(folder, vdb, upper(folder / "upper"))

@@ -12,7 +12,7 @@ from gentoomuch_portage.plan import Plan
 from gentoomuch_portage.portage_adapter import front, query
 from gentoomuch_portage.settings import Settings
 
-_OURS = ("gentoomuch_portage", "pluggy", "pyseccomp")
+_OURS = ("gentoomuch_portage", "pluggy")
 """What a root with a Portage of its own needs besides, to run us."""
 _SESSION = (
     "SSH_", "DBUS_", "XDG_", "GPG_", "WAYLAND_", "DISPLAY", "XAUTHORITY", "AWS_", "GITHUB_", "GITLAB_", "GOOGLE_",
@@ -74,11 +74,6 @@ def resolving() -> Iterator[Bind]:
     link = Path("/etc/resolv.conf")
     if link.exists():
         yield Bind(str(link.resolve()), str(link.resolve()))
-
-
-def home() -> Path:
-    """The folder that we are imported from."""
-    return Path(__file__).absolute().parents[2]
 
 
 def modules() -> dict[str, Path]:

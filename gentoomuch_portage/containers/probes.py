@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +12,8 @@ from gentoomuch_portage.containers import boxes, maps
 from gentoomuch_portage.containers.kinds import TOLD
 from gentoomuch_portage.containers.layout import covers
 from gentoomuch_portage.containers.mounts import Bind, Box, Dev, Link, Mount, Proc, Tmpfs
-from gentoomuch_portage.containers.places import home, interpreter
+from gentoomuch_portage.containers.places import interpreter
+from gentoomuch_portage.containers.programs import home, words
 from gentoomuch_portage.errors import MissingContainer, MissingProgram, NoPrivilege
 
 KINDS = ("bwrap", "unshare", "nspawn", "podman")
@@ -39,7 +39,7 @@ def probe(kind: str, cache: Path) -> Probe:
         )
     try:
         with boxes.folder(cache) as place:
-            ran = boxes.start(kind, _smallest(place), keep=True)
+            ran = boxes.start(kind, smallest(place), keep=True)
     except (MissingProgram, NoPrivilege) as error:
         return Probe(kind, False, str(error), error.remedy)
     if not ran.status:
@@ -48,7 +48,8 @@ def probe(kind: str, cache: Path) -> Probe:
     return Probe(kind, False, told[0].removeprefix("gentoomuch: "), _remedy())
 
 
-def _smallest(place: Path) -> Box:
+def smallest(place: Path, argv: tuple[str, ...] = ("true",)) -> Box:
+    """The smallest box that a program of the system runs in."""
     mounts: list[Mount] = [Tmpfs("/tmp"), Tmpfs("/run"), Dev(), Proc()]
     for name in ("usr", "bin", "sbin", "lib", "lib64"):
         folder = Path("/", name)
@@ -61,9 +62,9 @@ def _smallest(place: Path) -> Box:
             if not covers(mounts, folder):
                 mounts.append(Bind(str(folder), str(folder)))
     mounts.append(Bind(str(place / "box.json"), TOLD))
-    door = (sys.executable, "-m", "gentoomuch_portage.containers.inside")
+    door = words("containers.inside")
     env = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(home())}
-    return Box(mounts=tuple(mounts), run=str(place), argv=("true",), env=env, door=door)
+    return Box(mounts=tuple(mounts), run=str(place), argv=argv, env=env, door=door)
 
 
 def _remedy() -> str:

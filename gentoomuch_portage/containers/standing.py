@@ -8,6 +8,7 @@ from gentoomuch_portage.containers import repositories
 from gentoomuch_portage.containers.kinds import TOLD
 from gentoomuch_portage.containers.mounts import Bind, Box, Dev, Mount, Overlay, Proc, Tmpfs
 from gentoomuch_portage.containers.places import Places, environment, modules, resolving
+from gentoomuch_portage.containers.programs import words
 from gentoomuch_portage.containers.view import PACKAGES
 
 OURS = "/run/gentoomuch"
@@ -58,7 +59,7 @@ def standing(
     if fetching:
         mounts += resolving()
     mounts.append(Bind(str(run / "box.json"), TOLD))
-    door = (PYTHON, "-m", "gentoomuch_portage.containers.inside")
+    door = words("containers.inside", PYTHON)
     env = {name: value for name, value in environment(os.environ).items() if name not in _HOSTS}
     given = {
         "HOME": "/root", "PATH": _PATH, "PYTHONPATH": f"{OURS}/lib", "GM_CONFIG": f"{OURS}/config",

@@ -1,7 +1,6 @@
 """The box that is a copy-on-write view of this host: nothing that happens in it changes the host."""
 
 import os
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,8 @@ from gentoomuch_portage.containers import repositories
 from gentoomuch_portage.containers.kinds import TOLD
 from gentoomuch_portage.containers.layout import copied, covers, mounted
 from gentoomuch_portage.containers.mounts import Bind, Box, Dev, Mount, Overlay, Proc, Tmpfs
-from gentoomuch_portage.containers.places import Places, environment, home, interpreter, resolving
+from gentoomuch_portage.containers.places import Places, environment, interpreter, resolving
+from gentoomuch_portage.containers.programs import home, words
 
 _SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc", "opt", "var")
 PACKAGES = "packages"
@@ -51,7 +51,7 @@ def view(
     if fetching:
         mounts += resolving()
     mounts += [Bind(str(places.tmpdir), str(places.tmpdir), writable=True), Bind(str(run / "box.json"), TOLD)]
-    door = (sys.executable, "-m", "gentoomuch_portage.containers.inside")
+    door = words("containers.inside")
     given = {"HOME": "/tmp", "PYTHONPATH": str(home()), "GM_CONFIG": str(places.settings.config), **_places(places)}
     made = Box(mounts=tuple(mounts), run=str(run), env={**env, **given}, door=door, network=fetching)
     return replace(made, mounts=_ordered(made.mounts))

@@ -10,9 +10,6 @@ from gentoomuch_portage.portage_adapter.binpkgs import Reject
 from gentoomuch_portage.settings import Settings
 from gentoomuch_portage.watch import Watch
 
-_BY_ITSELF = (0, 1)
-"""How emerge ends; all else was done to it."""
-
 
 @hookimpl
 def gm_run_emerge(plan: Plan, settings: Settings, reject: Reject, watch: Watch | None) -> int | None:
@@ -29,7 +26,7 @@ def gm_run_emerge(plan: Plan, settings: Settings, reject: Reject, watch: Watch |
     sweeping.sweep(settings, plan)
     with boxes.folder(settings.cache) as place:
         built = building.build(plan, settings, kind, place)
-        if built.status not in _BY_ITSELF:
+        if built.status:
             litter.remove(place)
         if built.merge is None:
             return built.status

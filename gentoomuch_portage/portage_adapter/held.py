@@ -90,6 +90,7 @@ NAMES = (
     Held("_emerge.Binpkg", "Binpkg._verifier_exit", ("self", "verifier"), _BINHOST),
     Held("_emerge.Binpkg", "Binpkg._unpack_metadata", ("self", "loop"), _BINHOST),
     Held("portage.gpkg", "gpkg.update_signature", ("self",), "signing binary packages"),
+    Held("portage.locks", "_lockfile_was_removed", ("lock_fd", "lock_path"), "building in containers"),
     Held("portage.util", "getconfig", ("mycfg", "allow_sourcing", "expand", "recursive"), "reading make.conf"),
     Held("portage.util", "_recursive_file_list", ("path",), "reading configuration directories in Portage's order"),
 )

@@ -69,6 +69,16 @@ def _breaking(host: Host) -> None:
     )
 
 
+def test_locks_of_an_emerge_on_the_host_do_not_stop_a_build(some_kind: str, host: Host, on: Run) -> None:
+    host.profile("router", PROFILE)
+    host.vdb.mkdir(parents=True, exist_ok=True)
+    host.pkgdir.mkdir(parents=True, exist_ok=True)
+    for left in (host.vdb.with_name(".pkg.portage_lockfile"), host.pkgdir / ".Packages.portage_lockfile"):
+        left.touch()
+    ended = on("gm-emerge", "--gm-profile=router", f"--gm-isolation={some_kind}", "-B", "libgreet")
+    assert ended.status == 0, ended.err
+
+
 def test_buildpkgonly_in_a_container_leaves_only_the_package(some_kind: str, host: Host, on: Run) -> None:
     host.profile("router", PROFILE)
     ended = on("gm-emerge", "--gm-profile=router", f"--gm-isolation={some_kind}", "-B", "libgreet")

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.containers import kinds, places, staging
+from gentoomuch_portage.containers import boxes, kinds, places, staging
 from gentoomuch_portage.containers.laid import within
 from gentoomuch_portage.containers.layout import copied, covers, mounted, upper_of
 from gentoomuch_portage.containers.mounts import Bind, Box, Dev, Link, Overlay, Proc, Tmpfs
 from gentoomuch_portage.containers.view import PACKAGES
 from gentoomuch_portage.profiles import size
+from gentoomuch_portage.settings import Settings
 
 
 def test_a_box_is_the_same_after_it_was_written_down(tmp_path: Path) -> None:
@@ -27,6 +28,13 @@ def test_a_box_is_the_same_after_it_was_written_down(tmp_path: Path) -> None:
     )
     box = Box(mounts=mounts, run=str(tmp_path), argv=("sh", "-c", "a b"), env={"A": "1\n2"}, door=("p",), network=True)
     assert Box.from_json(box.to_json()) == box
+
+
+def test_nobody_else_gets_to_what_a_box_writes(tmp_path: Path) -> None:
+    settings = Settings.of({"GM_STATE": str(tmp_path / "state")})
+    with boxes.folder(tmp_path) as place:
+        assert place.stat().st_mode & 0o077 == 0
+    assert boxes.keep(settings, "router", "lab").parent.stat().st_mode & 0o077 == 0
 
 
 def test_a_folder_without_obstacles_is_one_overlay(tmp_path: Path) -> None:
