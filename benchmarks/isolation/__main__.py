@@ -1,0 +1,101 @@
+"""``python benchmarks/isolation [TIMES]``: how long each kind of container takes to start, and a fresh root of 1 GB.
+
+What a box adds is how much longer ``/bin/true`` takes in one than without, in milliseconds; the median of TIMES, 10
+where none is given. The exit status is 1 where a limit is broken.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from gentoomuch_portage import embedded
+from gentoomuch_portage.containers import boxes, probes
+from gentoomuch_portage.embedded import Host
+
+LIMITS = {"bwrap": 100, "unshare": 100}
+"""Kind -> the most that it may add, in milliseconds."""
+FRESH = 1000
+"""The most that a fresh root may take until its command runs and has ended, in milliseconds."""
+SIZE = 1 << 30
+GENTOOMUCH = (sys.executable, str(Path(sys.executable).parent / "gentoomuch"))
+
+
+def main(times: int) -> int:
+    """Measure; the exit status."""
+    with tempfile.TemporaryDirectory(prefix="gm-isolation-") as name:
+        return kinds(Path(name), times) + fresh(Path(name), times) and 1
+
+
+def median(times: int, work: Callable[[], object]) -> float:
+    """Milliseconds that something takes; once more before that, for the caches."""
+    work()
+    found = []
+    for _ in range(times):
+        begun = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - begun)
+    return statistics.median(found) * 1000
+
+
+def kinds(folder: Path, times: int) -> int:
+    """What a box of each kind adds around ``/bin/true``; how many limits are broken."""
+    plain = median(times, lambda: subprocess.run(["/bin/true"], check=True))
+    python = median(times, lambda: subprocess.run([sys.executable, "-c", "pass"], check=True))
+    print(f"{'':10}{'adds ms':>9}{'limit':>7}{'/ Python alone':>16}")
+    print(f"{'Python':10}{python - plain:9.1f}{'':>7}{1:16.2f}")
+    broken = 0
+    for kind in probes.KINDS:
+        one = probes.probe(kind, folder)
+        if not one.works:
+            print(f"{kind:10}{'-':>9}  {one.why}")
+            continue
+        adds = median(times, lambda kind=kind: boxed(kind, folder)) - plain
+        limit = LIMITS.get(kind)
+        over = bool(limit and adds > limit)
+        broken += over
+        print(f"{kind:10}{adds:9.1f}{limit or '-':>7}{adds / (python - plain):16.2f}{'  over' if over else ''}")
+    return broken
+
+
+def boxed(kind: str, folder: Path) -> None:
+    """``/bin/true`` in a box."""
+    with boxes.folder(folder) as place:
+        ran = boxes.start(kind, probes.smallest(place, ("/bin/true",)), keep=True)
+    if ran.status:
+        raise SystemExit(f"{kind} ended with {ran.status}: {ran.err}")
+
+
+def fresh(folder: Path, times: int) -> int:
+    """``gentoomuch freshroot`` of a root with 1 GB in it; how many limits are broken."""
+    host = embedded.make(folder / "host")
+    root = folder / "root"
+    root.mkdir()
+    with (root / "much").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, SIZE)
+    host.profile("router", f'cpu = "x86-64"\nroot = "{root}"\n')
+    words = [*GENTOOMUCH, "--quiet", "freshroot", "router", "--"]
+    takes = median(times, lambda: subprocess.run([*words, "true"], env=host.env(), check=True))
+    alone = median(times, lambda: subprocess.run([*GENTOOMUCH, "--version"], env=host.env(), check=True, stdout=-3))
+    used = _used(host, words)
+    print(f"freshroot of 1 GB: {takes:.0f} ms (limit {FRESH}), {takes / alone:.1f} x --version; {used} KiB used")
+    return int(takes > FRESH) + int(used > 100)
+
+
+def _used(host: Host, words: list[str]) -> int:
+    """KiB on disk that a fresh root takes while one is in there."""
+    place = host.eprefix / "var/cache/gentoomuch/containers"
+    with subprocess.Popen([*words, "sh", "-c", "echo; read line"], env=host.env(), stdin=-1, stdout=-1) as inside:
+        assert inside.stdout is not None
+        inside.stdout.readline()
+        found = [path.lstat().st_blocks for path in place.glob("run-*/upper/**/*")]
+        inside.communicate(b"\n")
+    return sum(found) // 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 10))
