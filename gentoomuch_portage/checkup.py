@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gentoomuch_portage import configroot, make_profiles, manager, profiles
 from gentoomuch_portage.errors import GmError
+from gentoomuch_portage.frozen import journal
 from gentoomuch_portage.portage_adapter import held
 from gentoomuch_portage.run import run, where
 from gentoomuch_portage.settings import Settings
@@ -116,6 +117,14 @@ def _profiles(settings: Settings) -> Iterator[Fact]:
 
 
 def _leftovers(settings: Settings) -> Iterator[Fact]:
+    if journal.place(settings).is_file():
+        yield Fact(
+            "thaw", "bad", "a thaw was killed before it was done; its profile is away", "gentoomuch doctor --clean"
+        )
+    elif left := journal.staged(settings):
+        yield Fact(
+            "thaw", "note", f"a thaw was killed before it began, and left {left[0]}", "gentoomuch doctor --clean"
+        )
     if old := configroot.stale(settings.cache):
         told = f"{len(old)} configroots are in no profile's use"
         yield Fact("cache", "note", told, "gentoomuch doctor --clean")
@@ -134,6 +143,9 @@ def half_written(settings: Settings) -> list[Path]:
 def clean(settings: Settings) -> list[Path]:
     """Remove the configroots in nobody's use and what killed runs left behind; what was removed."""
     gone = configroot.collect(settings.cache)
+    if journal.place(settings).is_file() or journal.staged(settings):
+        with journal.alone(settings):
+            pass  # being alone finishes it, and clears away what waits for nobody
     for one in half_written(settings):
         one.unlink(missing_ok=True)
         gone.append(one)

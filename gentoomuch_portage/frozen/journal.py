@@ -40,6 +40,11 @@ def place(settings: Settings) -> Path:
     return settings.state / "thaw.json"
 
 
+def staged(settings: Settings) -> list[Path]:
+    """The folders that wait, or that a process which died before it was decided has left."""
+    return sorted(settings.config.glob(f"{_STAGED}*"))
+
+
 @contextmanager
 def alone(settings: Settings) -> Iterator[None]:
     """Be the only one who puts anything, with all finished that others have left.
@@ -49,7 +54,7 @@ def alone(settings: Settings) -> Iterator[None]:
     """
     with files.locked(settings.state / "thaw.lock"):
         _finish(settings)
-        for left in settings.config.glob(f"{_STAGED}*"):
+        for left in staged(settings):
             shutil.rmtree(left, ignore_errors=True)
         yield
 
@@ -61,11 +66,11 @@ def finish(settings: Settings) -> None:
             pass
 
 
-def put(settings: Settings, work: Work, staged: dict[str, list[Member]]) -> None:
+def put(settings: Settings, work: Work, trees: dict[str, list[Member]]) -> None:
     """Do a work. Call it while ``alone``.
 
     Args:
-        staged: name of a folder -> its files, with paths below it.
+        trees: name of a folder -> its files, with paths below it.
 
     Raises:
         NoPrivilege: a place cannot be written.
@@ -73,7 +78,7 @@ def put(settings: Settings, work: Work, staged: dict[str, list[Member]]) -> None
     _writable(settings, work)
     fresh = Path(tempfile.mkdtemp(prefix=_STAGED, dir=files.ensure(settings.config)))
     try:
-        for name, members in staged.items():
+        for name, members in trees.items():
             (fresh / name).mkdir(parents=True)
             for one in members:
                 _write(fresh / name / one.path, one)
@@ -110,19 +115,19 @@ def _finish(settings: Settings) -> None:
     """Do what is written down, from whatever point it has come to."""
     try:
         told = json.loads(place(settings).read_text(encoding="utf-8"))
-        work, staged = Work(**told["work"]), settings.config / str(told["staged"])
+        work, fresh = Work(**told["work"]), settings.config / str(told["staged"])
     except FileNotFoundError:
         return
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise BadFile(place(settings), 0, f"this tells of no thaw: {error}", remedy=f"rm {place(settings)}") from error
     Path(work.profile).unlink(missing_ok=True)
     for number, (target, name) in enumerate(sorted(work.folders.items())):
-        _swap(Path(target), staged / name if name else None, staged / f".old-{number}")
+        _swap(Path(target), fresh / name if name else None, fresh / f".old-{number}")
     for target, text in sorted(work.files.items()):
         files.write(Path(target), text)
     files.write(Path(work.profile), work.text)
     place(settings).unlink()
-    shutil.rmtree(staged, ignore_errors=True)
+    shutil.rmtree(fresh, ignore_errors=True)
 
 
 def _swap(target: Path, fresh: Path | None, old: Path) -> None:

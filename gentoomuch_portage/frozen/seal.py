@@ -4,6 +4,7 @@ Its date is that of the key, not of the day: equal input gives equal bytes.
 """
 
 import tempfile
+import time
 from pathlib import Path
 
 from gentoomuch_portage import console, files
@@ -33,16 +34,20 @@ def _signature(key: keys.Key, content: bytes) -> bytes:
     with tempfile.TemporaryDirectory(prefix="gm-seal-") as folder, files.locked(key.lock):
         file, signature = Path(folder) / "manifest", Path(folder) / "sig"
         file.write_bytes(content)
-        when = ["--ignore-time-conflict", "--faked-system-time", f"{_born(key)}!"]
+        when = born(key)
+        while time.time() < when + 1:
+            # gpg takes a faked time that is the real one for none, and its clock goes on: gnupg_set_time in gettime.c
+            time.sleep(0.05)
+        date = ["--ignore-time-conflict", "--faked-system-time", f"{when}!"]
         words = ["--local-user", key.fingerprint, "--output", str(signature), "--detach-sign", str(file)]
-        gpg.gpg(key.home, *when, *words)
+        gpg.gpg(key.home, *date, *words)
         found = signature.read_bytes()
     if not packet.plain(found, content, key.fingerprint):
         raise CannotFreeze(f"gpg signs with {key.fingerprint} in a form that thaw would refuse", remedy="--unsigned")
     return found
 
 
-def _born(key: keys.Key) -> int:
+def born(key: keys.Key) -> int:
     """When a key was made, in seconds since 1970. Source: GnuPG, doc/DETAILS, field 6."""
     told = gpg.gpg(key.home, "--list-keys", "--with-colons", key.fingerprint).out
     return next(int(fields[5]) for line in told.splitlines() if (fields := line.split(":"))[0] == "pub")
@@ -98,7 +103,7 @@ def agree(settings: Settings, found: Manifest, name: str, *, asked: str, unsigne
             raise SignerUnknown(name, found.key, wanted)
         return
     own = keys.known(settings)
-    if found.key in known or (own is not None and own.fingerprint == found.key):
+    if found.key in known or (own is not None and found.key in {own.fingerprint, *gpg.shown(own.every)}):
         return
     question = f"{name} is signed by\n    {gpg.spaced(found.key)}\nIs that what binhost key says there?"
     if not console.agreed(question):

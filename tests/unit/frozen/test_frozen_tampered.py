@@ -9,7 +9,7 @@ import pytest
 from freezing import added, members, rewritten, tree
 
 from gentoomuch_portage import run
-from gentoomuch_portage.binserve import keys
+from gentoomuch_portage.binserve import gpg, keys
 from gentoomuch_portage.frozen import archive, manifest, seal
 from gentoomuch_portage.frozen.archive import Member
 from gentoomuch_portage.frozen.errors import BadArchive, SignerUnknown, Unsigned
@@ -63,8 +63,11 @@ def test_the_archive_that_nobody_touched_is_taken(settings, key, signed, tmp_pat
     assert opened(settings, tmp_path / "lab.tar", asked=key.fingerprint).profile == "lab"
 
 
-def test_equal_members_make_equal_bytes_signature_included(key, signed):
+def test_equal_members_make_equal_bytes_signature_included(key, signed, tmp_path):
     assert archive.packed(seal.sealed("lab", members(Path("/mnt/lab")), key)) == signed
+    (tmp_path / "sig").write_bytes(part(signed, manifest.SIGNATURE))
+    told = gpg.gpg(key.home, "--list-packets", tmp_path / "sig").out
+    assert f"created {seal.born(key)}," in told
 
 
 def test_a_changed_byte_in_a_file(refused, signed):
@@ -199,6 +202,16 @@ def test_a_manifest_that_names_a_key_which_did_not_sign_it(refused, key, signed)
         return [manifest.made("lab", stranger, rest), found[1], *rest]
 
     assert "signature is not good" in refused(rewritten(signed, renamed))
+
+
+def test_an_archive_that_this_machine_has_signed_before_its_key_was_rotated_is_its_own(settings, tmp_path_factory):
+    settings = settings._replace(state=tmp_path_factory.mktemp("s"))  # short: the socket of gpg-agent
+    file = settings.state / "lab.tar"
+    file.write_bytes(archive.packed(seal.sealed("lab", members(Path("/mnt/lab")), keys.key(settings))))
+
+    keys.rotated(settings)
+
+    assert opened(settings, file).key != keys.key(settings).fingerprint
 
 
 def test_an_unsigned_archive_needs_a_word(settings, tmp_path):

@@ -5,12 +5,13 @@ import shutil
 import signal
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from freezing import members, tree
 
-from gentoomuch_portage import profiles
+from gentoomuch_portage import checkup, profiles
 from gentoomuch_portage.frozen import journal, manifest, profile, record, seal, thaw
 from gentoomuch_portage.frozen.errors import BadArchive, ThawTaken
 from gentoomuch_portage.frozen.manifest import Manifest
@@ -123,28 +124,36 @@ def _new(files: dict[str, bytes]) -> bool:
     return names == sorted([*whole, "thawed.json", "unmask.json", "world"]) and b'USE="new"\n' in files.values()
 
 
-def _killed(step: int, work) -> bool:
+def _killed(step: int, work: Callable[[], None]) -> bool:
     """Do something in a process that is killed before its n-th change; whether it was."""
+    count = iter(range(1 << 30))
+
+    def heard(event: str, args: tuple) -> None:
+        writes = event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        if (writes or event in _STEPS) and next(count) == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def listened() -> None:
+        sys.addaudithook(heard)
+        work()
+
+    status = _in_child(listened)
+    assert status in {0, -signal.SIGKILL}
+    return status != 0
+
+
+def _in_child(work: Callable[[], None]) -> int:
+    """Do something in a child; how it ended."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads; the child execs nothing
         child = os.fork()
     if not child:
-        count = iter(range(1 << 30))
-
-        def heard(event: str, args: tuple) -> None:
-            writes = event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-            if (writes or event in _STEPS) and next(count) == step:
-                os.kill(os.getpid(), signal.SIGKILL)
-
         try:
-            sys.addaudithook(heard)
             work()
             os._exit(0)
         finally:
             os._exit(1)
-    _, status = os.waitpid(child, 0)
-    assert status in {0, signal.SIGKILL}
-    return status == signal.SIGKILL
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def test_an_archive_without_a_profile_in_it_is_refused(settings, root):
@@ -173,3 +182,17 @@ def test_what_a_killed_thaw_has_left_is_gone_after_the_next(settings, write, roo
     install(settings, frozen(root))
 
     assert not list(settings.config.glob(".thaw-*"))
+
+
+def test_doctor_tells_of_a_thaw_that_was_killed_and_finishes_it(settings, root, monkeypatch):
+    plan = thaw.ready(settings, frozen(root), "lab.tar", name="lab", world=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(journal, "_swap", lambda *_: os._exit(9))
+        _in_child(lambda: _installed(settings, plan))
+
+    told = [one.text for one in checkup.facts(settings, frozenset()) if one.name == "thaw"]
+    checkup.clean(settings)
+
+    assert told == ["a thaw was killed before it was done; its profile is away"]
+    assert profiles.names(settings) == ("lab",)
+    assert not journal.place(settings).exists()
