@@ -39,7 +39,6 @@ setup(
         "audit": ["iced-x86>=1.21", "pyelftools>=0.31", "rich>=13"],
         "server": ["aiohttp>=3.9"],
         "export": ["cyclonedx-python-lib>=9"],
-        "isolation": ["pyseccomp>=0.1.2"],
     },
     entry_points={
         "console_scripts": [
