@@ -38,6 +38,7 @@ setup(
     extras_require={
         "audit": ["iced-x86>=1.21", "pyelftools>=0.31", "rich>=13"],
         "server": ["aiohttp>=3.9"],
+        "fleet": ["pygal>=3"],
         "export": ["cyclonedx-python-lib>=9"],
     },
     entry_points={

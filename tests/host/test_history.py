@@ -1,6 +1,7 @@
 """What runs leave in the record, and what ``gentoomuch history`` and ``why`` tell of it."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -100,6 +101,27 @@ def test_why_tells_on_one_page_all_that_is_decided_about_a_package(lived: Host, 
     assert [one["file"] for one in found["patches"]] == [str(lived.config / "patches/ours/dev-demo/libgreet/hi.patch")]
     assert [one["where"] for one in found["lines"]] == [f"{lived.config}/layers/common/package.use/demo:2"]
     assert [one["status"] for one in found["builds"]] == [0]
+
+
+def test_fleet_tells_what_each_profile_has_and_how_far_it_is_behind(lived: Host, said, tmp_path: Path):
+    ebuild = lived.repository / "dev-demo/libgreet/libgreet-1.0.ebuild"
+    ebuild.with_name("libgreet-1.1.ebuild").write_text(ebuild.read_text().replace('"~', '"').replace(" ~", " "))
+    embedded.write(lived.config / "profiles/broken.toml", "cpus = 1\n")
+    argv = [BIN / "gentoomuch", "fleet", "--json", "--html", tmp_path / "fleet.html"]
+
+    ended = subprocess.run(argv, env=lived.env(), capture_output=True, timeout=60)
+
+    assert ended.returncode == 1, ended.stderr
+    broken, _, old = json.loads(ended.stdout)
+    assert "cpus" in broken["error"]
+    assert old["outdated"] == [{"cpv": "dev-demo/libgreet-1.0", "newest": "dev-demo/libgreet-1.1", "behind": 1}]
+    assert (old["installed"], old["offered"], old["refused"]) == (1, 2, 1)
+    assert (old["built"], old["taken"], old["hit_rate"], old["unmasked"]) == (1, 0, 0.0, 1)
+    page = (tmp_path / "fleet.html").read_text()
+    assert page.count("<svg") == 3
+    assert "dev-demo/libgreet-1.1" in page
+    assert "<script" not in page
+    assert not re.findall(r"""(?:src|href)=["'](?!#)""", page)
 
 
 def test_why_of_a_package_that_nobody_has_is_one_error(on, host: Host):

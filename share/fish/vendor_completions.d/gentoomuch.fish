@@ -5,9 +5,9 @@ function __gentoomuch_at
     for word in (commandline -opc)[2..]
         if test $skip = 1
             set skip 0
-        else if contains -- $word --as --bind --cache --cert --color --compat --compiler --config --cpu --days --dir --export --fingerprint --format --fresh --from --grace --isolation --jobs --keep --key --log --message --oci --output --package --packages --priority --profile --set --since --stage3 --state --timeout --url --use --user --workers --write -m -o
+        else if contains -- $word --as --bind --cache --cert --color --compat --compiler --config --cpu --days --dir --export --fingerprint --format --fresh --from --grace --html --isolation --jobs --keep --key --log --message --oci --output --package --packages --priority --profile --set --since --stage3 --state --timeout --url --use --user --workers --write -m -o
             set skip 1
-        else if contains -- (string join ' ' $path $word) 'profile' 'profile ls' 'profile show' 'profile set' 'profile add' 'profile diff' 'profile lint' 'profile env' 'profile run' 'unmask' 'unmask ls' 'unmask why' 'unmask prune' 'unmask drop' 'unmask adopt' 'binpkg' 'binpkg ls' 'binpkg why' 'binpkg audit' 'binpkg mask' 'binhost' 'binhost index' 'binhost check' 'binhost publish' 'binhost rollback' 'binhost diff' 'binhost query' 'binhost coverage' 'binhost serve' 'binhost sign' 'binhost key' 'binhost client' 'patch' 'patch ls' 'patch check' 'patch prep' 'patch try' 'patch save' 'isa' 'isa show' 'isa check' 'dotgentoo' 'dotgentoo id' 'dotgentoo check' 'dotgentoo trust' 'dotgentoo init' 'freeze' 'verify' 'thaw' 'sync' 'bootstrap' 'root' 'root ls' 'root rm' 'root export' 'freshroot' 'history' 'why' 'doctor' 'plugins' 'demo'
+        else if contains -- (string join ' ' $path $word) 'profile' 'profile ls' 'profile show' 'profile set' 'profile add' 'profile diff' 'profile lint' 'profile env' 'profile run' 'unmask' 'unmask ls' 'unmask why' 'unmask prune' 'unmask drop' 'unmask adopt' 'binpkg' 'binpkg ls' 'binpkg why' 'binpkg audit' 'binpkg mask' 'binhost' 'binhost index' 'binhost check' 'binhost publish' 'binhost rollback' 'binhost diff' 'binhost query' 'binhost coverage' 'binhost serve' 'binhost sign' 'binhost key' 'binhost client' 'patch' 'patch ls' 'patch check' 'patch prep' 'patch try' 'patch save' 'isa' 'isa show' 'isa check' 'dotgentoo' 'dotgentoo id' 'dotgentoo check' 'dotgentoo trust' 'dotgentoo init' 'freeze' 'verify' 'thaw' 'sync' 'bootstrap' 'root' 'root ls' 'root rm' 'root export' 'freshroot' 'history' 'why' 'fleet' 'doctor' 'plugins' 'demo'
             set -a path $word
         end
     end
@@ -30,6 +30,7 @@ complete -c gentoomuch -n '__gentoomuch_at' -a root -d 'list the roots of profil
 complete -c gentoomuch -n '__gentoomuch_at' -a freshroot -d 'work in a clean copy-on-write view of a profile\'s root'
 complete -c gentoomuch -n '__gentoomuch_at' -a history -d 'say what each run merged, from where, and how long it took'
 complete -c gentoomuch -n '__gentoomuch_at' -a why -d 'say on one page all that is decided about a package'
+complete -c gentoomuch -n '__gentoomuch_at' -a fleet -d 'say what each profile has, and how far it is behind'
 complete -c gentoomuch -n '__gentoomuch_at' -a doctor -d 'tell what this host can do, with the command that mends what it cannot'
 complete -c gentoomuch -n '__gentoomuch_at' -a plugins -d 'list the plugins: from where, and which hooks they answer'
 complete -c gentoomuch -n '__gentoomuch_at' -a demo -d 'make a Gentoo host in a folder, with two profiles, and build for both'
@@ -639,6 +640,16 @@ complete -c gentoomuch -n '__gentoomuch_at why' -l quiet -s q -d 'be silent but 
 complete -c gentoomuch -n '__gentoomuch_at why' -l color -x -a 'y n' -d 'colours, y or n; left out: as the terminal has them'
 complete -c gentoomuch -n '__gentoomuch_at why' -l json -d 'print JSON'
 complete -c gentoomuch -n '__gentoomuch_at why' -l profile -x -a '(gentoomuch profile ls --names 2>/dev/null)' -d 'the profile; the one that is set where left out'
+complete -c gentoomuch -n '__gentoomuch_at fleet' -l help -s h -d 'show this help and exit'
+complete -c gentoomuch -n '__gentoomuch_at fleet' -l version -d 'show the version and exit'
+complete -c gentoomuch -n '__gentoomuch_at fleet' -l config -x -a '(__fish_complete_directories)' -d 'configuration instead of /etc/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at fleet' -l state -x -a '(__fish_complete_directories)' -d 'state instead of /var/lib/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at fleet' -l cache -x -a '(__fish_complete_directories)' -d 'cache instead of /var/cache/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at fleet' -l quiet -s q -d 'be silent but for errors'
+complete -c gentoomuch -n '__gentoomuch_at fleet' -l color -x -a 'y n' -d 'colours, y or n; left out: as the terminal has them'
+complete -c gentoomuch -n '__gentoomuch_at fleet' -l json -d 'print JSON'
+complete -c gentoomuch -n '__gentoomuch_at fleet' -l html -x -a '(__fish_complete_path)' -d 'write one page with charts that needs nothing else'
+complete -c gentoomuch -n '__gentoomuch_at fleet' -a '(gentoomuch profile ls --names 2>/dev/null)'
 complete -c gentoomuch -n '__gentoomuch_at doctor' -l help -s h -d 'show this help and exit'
 complete -c gentoomuch -n '__gentoomuch_at doctor' -l version -d 'show the version and exit'
 complete -c gentoomuch -n '__gentoomuch_at doctor' -l config -x -a '(__fish_complete_directories)' -d 'configuration instead of /etc/gentoomuch'

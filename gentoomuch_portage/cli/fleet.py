@@ -1,0 +1,94 @@
+"""``gentoomuch fleet``: all profiles at a glance."""
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gentoomuch_portage import console, files, profiles
+from gentoomuch_portage.cli import Command
+from gentoomuch_portage.cli.columns import columns
+from gentoomuch_portage.cli.errors import NoProfileSet
+from gentoomuch_portage.cli.history import when
+from gentoomuch_portage.cli.parser import Parser, listing
+from gentoomuch_portage.errors import UnknownProfile
+from gentoomuch_portage.settings import Settings
+
+if TYPE_CHECKING:
+    from gentoomuch_portage import fleet
+
+
+def _add(parser: Parser) -> None:
+    listing(parser)
+    parser.add_argument("--html", metavar="FILE", type=Path, help="write one page with charts that needs nothing else")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="these profiles; all where left out")
+
+
+def _work(settings: Settings, args: argparse.Namespace) -> int:
+    from gentoomuch_portage import fleet
+
+    known = profiles.names(settings)
+    names = tuple(args.names) or tuple(known)
+    if not names:
+        raise NoProfileSet(names)
+    if unknown := [one for one in names if one not in known]:
+        raise UnknownProfile(unknown[0], known)
+    found: list[fleet.Member] = []
+    with console.progress("looking at", len(names), quiet=args.quiet) as step:
+        for one in fleet.members(settings, names):
+            found.append(one)
+            step(one.profile, 1)
+    if args.html:
+        _write(args.html.absolute(), found, quiet=args.quiet or args.json)
+    if args.json:
+        console.say_json([fleet.data(one) for one in found])
+    elif not args.html:
+        console.say(columns(_HEADS, [_cells(one) for one in found]))
+    for one in found:
+        if one.error and not args.json:
+            console.warn(f"{one.profile}: {one.error}")
+    return int(any(one.error for one in found))
+
+
+def _write(file: Path, found: "list[fleet.Member]", *, quiet: bool) -> None:
+    from gentoomuch_portage import fleetpage
+
+    files.write(file, fleetpage.page(found, time.time()))
+    if not quiet:
+        console.tell(f"{len(found)} profiles in {file}")
+
+
+_HEADS = (
+    "profile",
+    "cpu",
+    "root",
+    "installed",
+    "out of date",
+    "behind",
+    "refused",
+    "unmasked",
+    "hit rate",
+    "last merge",
+)
+
+
+def _cells(one: "fleet.Member") -> tuple[str, ...]:
+    if one.error:
+        return (one.profile, console.bad("cannot be composed"), *("-" for _ in _HEADS[2:]))
+    hits = "-" if one.hit_rate is None else f"{one.hit_rate:.0%}"
+    old = str(len(one.outdated))
+    return (
+        one.profile,
+        one.cpu.removeprefix("-march=") or "-",
+        one.root,
+        str(one.installed),
+        console.bad(old) if one.outdated else console.good(old),
+        str(one.behind),
+        f"{one.refused} of {one.offered}",
+        str(one.unmasked),
+        hits,
+        when(one.last) if one.last else "never",
+    )
+
+
+COMMAND = Command("fleet", "say what each profile has, and how far it is behind", _add, _work)
