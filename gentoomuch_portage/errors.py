@@ -272,6 +272,12 @@ class MissingContainer(MachineError):
         self.kind = kind
 
 
+class ForeignCpu(MachineError):
+    """A root holds programs for a CPU that this machine does not run."""
+
+    code = "foreign-cpu"
+
+
 class Busy(MachineError):
     """Somebody else is at it."""
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from gentoomuch_portage.containers import foreign
 from gentoomuch_portage.containers.mounts import Bind, Box, Mount, Overlay
 from gentoomuch_portage.containers.places import Places
 from gentoomuch_portage.containers.programs import words as words_of
@@ -53,6 +54,7 @@ def boxed(
     env = {**plan.env, "FEATURES": features}
     inner = replace(plan, words=(*plan.words, *_trees(plan), *words), isolation="none", env=env)
     if stands(root):
+        foreign.check(root, PYTHON)
         configroot = Path(plan.configroot)
         trees = [Bind(str(part.folder), str(part.folder)) for _, part in plan.parts if isinstance(part, Tree)]
         box = standing(places, run, root, profile=plan.profile, configroot=configroot, fetching=fetching, uppers=uppers)
