@@ -82,8 +82,9 @@ def test_replacing_leaves_nothing_of_the_former(settings, write, root):
 
 
 @pytest.mark.parametrize("before", ["nothing", "another"])
-def test_it_is_whole_or_not_at_all_wherever_it_is_killed(settings, root, tmp_path, before):
+def test_it_is_whole_or_not_at_all_wherever_it_is_killed(settings, root, tmp_path, monkeypatch, before):
     """Killed at each change that it makes to the disk, one after the other."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # matters to a power failure, and takes most of the time
     tops = (settings.config, settings.state, root)
     for top in tops:
         top.mkdir()
