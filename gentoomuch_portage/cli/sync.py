@@ -85,7 +85,7 @@ def _portages(settings: Settings, profile: str, name: str, *, quiet: bool) -> in
     ours = [f"--gm-{key}={getattr(settings, key)}" for key in ("config", "state", "cache")]
     for_profile = [*ours, f"--gm-profile={profile}"] if profile else []
     words = [*for_profile, "--sync", *(["--quiet"] if quiet else []), name]
-    return run([sys.executable, "-m", "gentoomuch_portage.emerge", *words], accept=()).status
+    return run([sys.executable, "-P", "-m", "gentoomuch_portage.emerge", *words], accept=()).status
 
 
 COMMAND = Command("sync", "sync repositories, and keep a snapshot of each for containers", _add, _work)

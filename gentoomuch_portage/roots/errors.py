@@ -100,7 +100,7 @@ class BadArchive(RunError):
 
     def __init__(self, where: object, why: str) -> None:
         super().__init__(f"{where}: {why}", remedy="nothing was unpacked; fetch it again, from where you trust")
-        self.where = str(where)
+        self.where, self.why = str(where), why
 
 
 class BootstrapFailed(RunError):

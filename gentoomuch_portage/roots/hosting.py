@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from gentoomuch_portage import files
+from gentoomuch_portage.errors import Busy
 from gentoomuch_portage.portage_adapter.arrangement import Arrangement
 from gentoomuch_portage.roots import layout, steps
 from gentoomuch_portage.roots.errors import BootstrapFailed, RootTaken
@@ -71,8 +73,24 @@ def fill(
 
     Raises:
         BootstrapFailed: emerge failed; what it merged stays.
+        Busy: somebody else works in the root.
     """
-    root.mkdir(parents=True, exist_ok=True)
+    files.ensure(root)
+    with files.owned(root) as ours:
+        if not ours:
+            raise Busy(f"somebody else works in {root}", remedy="wait for them")
+        _fill(root, top, plan, emerge, arrangement, again, begin)
+
+
+def _fill(
+    root: Path,
+    top: Path,
+    plan: Sequence[Step],
+    emerge: Emerge,
+    arrangement: Arrangement,
+    again: str,
+    begin: Callable[[str], object],
+) -> None:
     so_far = steps.done(root)
     steps.note(root, so_far)
     layout.lay(top, arrangement)

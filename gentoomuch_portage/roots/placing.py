@@ -28,14 +28,12 @@ def placed(root: Path) -> Iterator[Path]:
     for left in sorted(root.parent.glob(f"{prefix}*")):
         _remove_dead(left)
     with files.fresh_folder(root.parent, prefix=prefix) as fresh:
-        inner = fresh / "root"
-        inner.mkdir(mode=0o755)
         try:
-            yield inner
+            yield fresh
             refuse(root)
-            inner.rename(root)
+            fresh.rename(root)  # in one folder: into another, only its owner could move it
         finally:
-            clear(inner)
+            clear(fresh)
 
 
 def refuse(root: Path) -> None:
@@ -55,6 +53,4 @@ def refuse(root: Path) -> None:
 def _remove_dead(left: Path) -> None:
     with files.owned(left) as ours:
         if ours:
-            clear(left / "root")
-    if not (left / "root").exists():
-        files.remove_unheld(left)
+            clear(left)

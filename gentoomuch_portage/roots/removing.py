@@ -34,5 +34,5 @@ def clear(folder: Path) -> None:
     unmounted(folder)
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
-        owner = (sys.executable, "-m", "gentoomuch_portage.containers.owner") if os.geteuid() else ()
+        owner = (sys.executable, "-P", "-m", "gentoomuch_portage.containers.owner") if os.geteuid() else ()
         run.run([*owner, "rm", "-rf", "--one-file-system", "--", str(folder)], keep=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gentoomuch_portage.containers.standing import UNFINISHED
-from gentoomuch_portage.roots.unpacking import DROPPED, KEPT
+from gentoomuch_portage.roots.laying import DROPPED, KEPT
 
 _EMPTY = frozenset({"dev", "proc", "sys", "run", "tmp", "var/tmp"})
 """Folders whose content belongs to a machine that runs, not to what it is made of."""

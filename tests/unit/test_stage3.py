@@ -266,7 +266,7 @@ def test_a_root_that_holds_something_is_left_alone(bootstrap: Bootstrap, stage: 
 
 def test_what_a_killed_unpacking_left_is_removed_by_the_next(bootstrap: Bootstrap, stage: Path, keys, tmp_path: Path):
     keys["release"].sign(stage)
-    (tmp_path / "roots/.gentoomuch-router-abc/root/usr").mkdir(parents=True)
+    (tmp_path / "roots/.gentoomuch-router-abc/usr").mkdir(parents=True)
 
     root = bootstrap(stage)
 
