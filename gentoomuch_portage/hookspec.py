@@ -1,8 +1,24 @@
 """The contract with plugins.
 
 A plugin is a module, or any object, with functions marked by ``hookimpl``; its distribution names it under the
-entry point group ``gentoomuch_portage``. A hook may grow arguments (pluggy passes an implementation
-only those that it names) and never loses any: that is the promise, and there is no version number.
+entry point group ``gentoomuch_portage``. ``examples/gm-lookout`` is a whole one, to be copied.
+
+What happens in a run, in this order: ``gm_parts``; ``gm_run_emerge`` stands around all of the rest but the last;
+``gm_reject_binpkg`` while emerge resolves; ``gm_after_resolve``; for each package ``gm_before_package``, its fetching
+and its phases (``gm_event``), ``gm_before_merge``, ``gm_after_package``; ``gm_after_run``. They are called in
+emerge's own process and thread, those of several plugins in no promised order. Without a profile none is called. In a
+container no more is called than ``gm_run_emerge`` and ``gm_reject_binpkg``: what is built there is not trusted to tell.
+
+What is promised, and there is no version number beside it:
+
+* A hook may grow arguments (pluggy passes an implementation only those that it names) and never loses any. The same
+  holds for the fields of what is handed over (``Merge``, ``Done``, ``Plan``, ``Profile``, ``Settings``, ``Request``,
+  ``Binpkg``), for the parts, and for events: new kinds and keys come, old ones stay. A test holds us to it.
+* These names can be imported and stay where they are: ``hookspec.hookimpl``, the parts and ``Plan`` of ``plan``,
+  ``merges.Merge`` and ``merges.Done``, ``settings.Settings``, ``errors`` down to ``MachineError``, ``ConfigError``,
+  ``UsageError`` and ``RunError``, ``cli.Command``. All else may move at any time.
+* A hook that has to go is kept for a year at least, and warns in each run in which a plugin answers it.
+* What is Portage's (its objects, its modules) is never handed over: a plugin that imports them is on its own.
 """
 
 from collections.abc import Iterable, Mapping

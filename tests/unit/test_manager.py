@@ -259,11 +259,11 @@ def test_the_one_that_raises_among_those_who_run_is_named(tmp_path: Path):
     joined = manager.make_manager(tmp_path, without=alone, also=[("lamp", Raising(ValueError("x")))])
 
     with pytest.raises(PluginFailed, match="'lamp' failed in gm_run_emerge: ValueError: x"):
-        manager.first(joined, "gm_run_emerge", plan=None, settings=None, reject=None)
+        manager.first(joined, "gm_run_emerge", plan=None, settings=None, reject=None, watch=None)
 
 
 def test_an_error_of_ours_among_those_who_run_keeps_its_traceback(tmp_path: Path):
     joined = manager.make_manager(tmp_path)
 
     with pytest.raises(AttributeError):
-        manager.first(joined, "gm_run_emerge", plan=None, settings=None, reject=None)
+        manager.first(joined, "gm_run_emerge", plan=None, settings=None, reject=None, watch=None)
