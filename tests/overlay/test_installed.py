@@ -1,0 +1,133 @@
+"""The overlay, where people meet it: emerge from it on a Gentoo-like host with a system-wide Portage.
+
+The eclasses are those of ::gentoo where GM_TEST_GENTOO names a checkout (or /var/db/repos/gentoo is one), and ours that
+stand in for them elsewhere. The sources are those of the work tree.
+"""
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import overlaying
+import pytest
+from sdist import Unobtainable, portage_sdist
+
+HERE = Path(__file__).parent
+PINS = overlaying.TOP / "requirements/test.txt"
+LIBRARIES = ("snakeoil", "pkgcore", "pluggy", "urllib3", "backports-zstd", "setuptools", "wheel", "gpep517")
+TESTING = ("pytest", "hypothesis", "iced-x86", "pyelftools", "rich", "pygal", "aiohttp", "cyclonedx-python-lib")
+MAKE_CONF = """
+FEATURES="test collision-protect -sandbox -usersandbox -ipc-sandbox -pid-sandbox userpriv"
+USE="doc server test"
+PYTHON_TARGETS="{target}"
+PYTHON_COMPAT_NO_STRICT="1"
+ACCEPT_KEYWORDS="~amd64 ~arm64"
+CONFIG_PROTECT="/etc"
+GENTOO_MIRRORS=""
+DEB_PYTHON_INSTALL_LAYOUT="deb"
+BINPKG_COMPRESS="gzip"
+NOCOLOR="true"
+"""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the steps on the host left."""
+
+    folder: Path
+
+    def status(self, step: str) -> int:
+        return int((self.folder / f"{step}.status").read_text())
+
+    def out(self, step: str) -> str:
+        return (self.folder / f"{step}.out").read_text(errors="replace")
+
+    def told(self, step: str) -> str:
+        """All that a step said, to be shown where it failed."""
+        return (self.out(step) + (self.folder / f"{step}.err").read_text(errors="replace"))[-6000:]
+
+    def files(self, when: str) -> set[str]:
+        return set((self.folder / when).read_text().splitlines())
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> Said:
+    """A host on which the package was emerged, used, and unmerged."""
+    if os.geteuid() or not shutil.which("unshare"):
+        pytest.skip("an overlay over / wants root and unshare")
+    if not Path("/usr/lib/python3/dist-packages").is_dir():
+        pytest.skip("the host is made of a Debian, and this is none")
+    world = tmp_path_factory.mktemp("world")
+    _lay(world)
+    ended = subprocess.run(
+        [HERE / "box", world, "/world/steps", overlaying.version()],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1800,
+    )
+    if not (world / "said/before").exists():
+        pytest.skip(f"no host can be made here: {ended.stderr[-500:]}")
+    return Said(world / "said")
+
+
+def _lay(world: Path) -> None:
+    (world / "said").mkdir()
+    shutil.copy(HERE / "steps", world)
+    try:
+        portage_sdist(world, world).rename(world / "portage")
+    except Unobtainable as why:
+        pytest.skip(str(why))
+    python = _venv(world / "venv")
+    real = overlaying.gentoo()
+    overlaying.lay_gentoo(world / "repos/gentoo", real)
+    overlay = overlaying.lay_overlay(world / "repos/gentoomuch")
+    overlaying.configure(world / "etc", Path("/var/db/repos/gentoo"), Path("/var/db/repos/gentoomuch"))
+    (world / "etc/make.conf").write_text(MAKE_CONF.format(target=f"python3_{python}"))
+    overlaying.lay_vdb(world / "vdb", [world / "repos/gentoo", overlay], python)
+    (world / "distfiles").mkdir()
+    overlaying.release(world / "distfiles", overlay)
+
+
+def _venv(folder: Path) -> str:
+    """Meson, and what is imported on the host, for the system's Python; its minor version."""
+    subprocess.run(["/usr/bin/python3", "-m", "venv", folder], check=True)
+    words = [folder / "bin/pip", "install", "--quiet", "meson", "ninja", *LIBRARIES, *TESTING, "-c", PINS]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        pytest.skip(f"pip brought no libraries: {ended.stderr[-300:]}")
+    return next((folder / "lib").glob("python3.*")).name.rpartition(".")[2]
+
+
+def test_the_package_is_built_tested_and_merged(said: Said):
+    assert said.status("emerge") == 0, said.told("emerge")
+    assert " passed" in said.out("emerge")
+    assert " failed" not in said.out("emerge")
+
+
+def test_no_file_of_it_collides_with_another(said: Said):
+    assert "collision" not in said.told("emerge").replace("collision-protect", "")
+
+
+def test_what_its_users_look_for_is_there(said: Said):
+    ours = said.files("installed") - said.files("before")
+
+    assert {"/usr/bin/gm-emerge", "/usr/bin/gentoomuch", "/etc/gentoomuch/gentoomuch.toml"} <= ours
+    assert {"/etc/init.d/gentoomuch-binhost", "/usr/share/bash-completion/completions/gentoomuch"} <= ours
+    assert any(name.endswith("systemd/system/gentoomuch-binhost.service") for name in ours)
+    assert any("/man1/gm-emerge.1" in name for name in ours)
+
+
+def test_gm_emerge_runs_as_installed(said: Said):
+    assert said.status("version") == 0, said.told("version")
+    assert said.out("version").startswith(said.out("emerge-version").strip())
+    assert said.status("plugins") == 0, said.told("plugins")
+
+
+def test_unmerged_it_leaves_nothing_but_configuration(said: Said):
+    assert said.status("unmerge") == 0, said.told("unmerge")
+
+    assert said.files("after") - said.files("before") == {"/etc/gentoomuch/gentoomuch.toml"}
+    assert said.files("before") - said.files("after") == set()
