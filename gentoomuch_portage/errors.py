@@ -272,6 +272,15 @@ class MissingContainer(MachineError):
         self.kind = kind
 
 
+class MissingKernel(MachineError):
+    """A virtual machine has no Linux to boot."""
+
+    code = "missing-kernel"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why, remedy='name one: kernel = "/boot/vmlinuz" in [container], or install one')
+
+
 class ForeignCpu(MachineError):
     """A root holds programs for a CPU that this machine does not run."""
 

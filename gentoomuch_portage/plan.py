@@ -188,6 +188,8 @@ class Plan:
     """How many processes a user may have in a container; 0 for no limit."""
     disk: str = ""
     """How much may be written in a container: ``20G``; empty for as much as there is room."""
+    kernel: str = ""
+    """The file of the Linux that a virtual machine boots; empty for one of the host's."""
     parts: tuple[tuple[str, Part], ...] = ()
     """Each part with the name of the plugin that gave it."""
 
@@ -227,7 +229,7 @@ class Plan:
 
 _TEXTS = (
     "profile", "base", "root", "configroot", "build_configroot", "isolation", "without", "cpu", "build_cpu", "abi", "build_abi",
-    "unknown", "processes", "disk", "audit",
+    "unknown", "processes", "disk", "kernel", "audit",
 )  # fmt: skip
 
 
@@ -285,6 +287,7 @@ def make_plan(request: "Request", profile: "Profile", parts: Iterable[tuple[str,
         audit="yes" if profile.binpkg["audit"] else "no",
         processes=str(profile.container["processes"]),
         disk=profile.container["disk"],
+        kernel=profile.container["kernel"],
         parts=parts,
     )
 

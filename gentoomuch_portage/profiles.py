@@ -17,7 +17,7 @@ _BINPKG = {
     "build": True, "use": True, "remote": False, "unknown": "reject", "prefer": "newest", "audit": False, "sign": False,
 }  # fmt: skip
 
-_CONTAINER = {"processes": 0, "disk": ""}
+_CONTAINER = {"processes": 0, "disk": "", "kernel": ""}
 _SIZE = re.compile(r"([1-9][0-9]*)([KMGT]?)")
 
 

@@ -14,7 +14,7 @@ PROFILE: Mapping[str, Any] = {
     "layers": [str],
     "patches": [str],
     "root": str,
-    "isolation": ("none", "auto", "bwrap", "unshare", "nspawn", "podman"),
+    "isolation": ("none", "auto", "bwrap", "unshare", "nspawn", "podman", "vm"),
     "emerge": [str],
     "unmask": {kind: (bool, [str]) for kind in ("keywords", "live", "use", "license", "mask")},
     "binpkg": {
@@ -26,7 +26,7 @@ PROFILE: Mapping[str, Any] = {
         "audit": bool,
         "sign": bool,
     },
-    "container": {"processes": int, "disk": str},
+    "container": {"processes": int, "disk": str, "kernel": str},
 }
 """Keys of ``profiles/NAME.toml``. A type; a tuple of words or types to choose from; a list of one type; a table."""
 

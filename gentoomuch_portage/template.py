@@ -10,7 +10,7 @@ TEXT = """\
 # layers = []              # folders below layers/, in order; a later one wins, incremental variables add up
 # patches = []             # patch sets below patches/, in order
 # root = "/"               # ROOT; anything else is a machine of its own
-# isolation = "none"       # none, auto, bwrap, unshare, nspawn or podman
+# isolation = "none"       # none, auto, bwrap, unshare, nspawn, podman or vm
 # emerge = []              # words put before yours: ["--quiet-build=y"]
 
 # [unmask]                 # what may be unmasked without asking: true, false, or a list of atoms
@@ -32,6 +32,7 @@ TEXT = """\
 # [container]              # where isolation is not "none"
 # processes = 0            # how many may run in it at once; 0: no limit
 # disk = ""                # how much may be written in it, kept in memory: "20G"; "": as much as there is room
+# kernel = ""              # the Linux that a vm boots: "/boot/vmlinuz"; "": one of the host's
 """
 
 

@@ -19,7 +19,7 @@ from gentoomuch_portage.settings import Settings
 
 ATOMS = {
     "bwrap": "sys-apps/bubblewrap", "nspawn": "sys-apps/systemd", "podman": "app-containers/podman", "unshare": "",
-    "vm": "app-emulation/qemu",
+    "vm": vm.ATOM,
 }  # fmt: skip
 """The packages of Gentoo that have what a kind of container needs."""
 _PROGRAMS = {"nspawn": "systemd-nspawn", "vm": vm.PROGRAM}

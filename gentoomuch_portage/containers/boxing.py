@@ -69,6 +69,7 @@ def boxed(
     mounts = tuple(_limited(one, plan, run) for one in (*box.mounts, *_ours(run)))
     env = {**box.env, "GM_SHUT": SHUT}
     made = replace(box, env=env, mounts=mounts, argv=argv, processes=int(plan.processes), disk=size(plan.disk))
+    made = replace(made, kernel=plan.kernel)
     return Boxed(made, inner)
 
 

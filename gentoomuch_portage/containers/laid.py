@@ -46,7 +46,7 @@ def lay(box: Box, without: type | UnionType = NoneType) -> Path:
         if isinstance(one, without):
             _folder(at)
         else:
-            _lay(one, at, f",size={box.disk}" if box.disk else "")
+            lay_one(one, at, f",size={box.disk}" if box.disk else "")
     return new
 
 
@@ -73,7 +73,15 @@ def within(new: Path, target: str) -> Path:
     return at
 
 
-def _lay(one: Mount, at: Path, limit: str) -> None:
+def lay_one(one: Mount, at: Path, limit: str = "") -> None:
+    """Lay one mount.
+
+    Args:
+        limit: further options of one in memory, each behind a comma.
+
+    Raises:
+        OSError: the kernel refuses it.
+    """
     match one:
         case Link():
             _folder(at.parent)

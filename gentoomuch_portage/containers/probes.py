@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gentoomuch_portage import files, run
-from gentoomuch_portage.containers import boxes, maps
+from gentoomuch_portage.containers import boxes, maps, vm
 from gentoomuch_portage.containers.kinds import TOLD
 from gentoomuch_portage.containers.layout import covers
 from gentoomuch_portage.containers.mounts import Bind, Box, Dev, Link, Mount, Proc, Tmpfs
 from gentoomuch_portage.containers.places import interpreter
 from gentoomuch_portage.containers.programs import home, words
-from gentoomuch_portage.errors import MissingContainer, MissingProgram, NoPrivilege
+from gentoomuch_portage.errors import MissingContainer, MissingKernel, MissingProgram, NoPrivilege
 
 KINDS = ("bwrap", "unshare", "nspawn", "podman")
 """In the order in which ``auto`` takes them."""
+NAMED = (*KINDS, "vm")
+"""All of them: a virtual machine is only taken by those who name it."""
 _ROOT_ONLY = frozenset({"nspawn", "podman"})
 
 
@@ -40,12 +42,18 @@ def probe(kind: str, cache: Path) -> Probe:
     try:
         with boxes.folder(cache) as place:
             ran = boxes.start(kind, smallest(place), keep=True)
-    except (MissingProgram, NoPrivilege) as error:
+    except (MissingProgram, MissingKernel, NoPrivilege) as error:
         return Probe(kind, False, str(error), error.remedy)
     if not ran.status:
         return Probe(kind, True, "")
     told = (ran.err + ran.out).strip().splitlines()[-1:] or [f"it ended with {ran.status}"]
     return Probe(kind, False, told[0].removeprefix("gentoomuch: "), _remedy())
+
+
+def machine() -> Probe:
+    """Whether all is here that a virtual machine needs; none is started, which may take half a minute."""
+    error = vm.lacks()
+    return Probe("vm", error is None, str(error or ""), error.remedy if error else "")
 
 
 def smallest(place: Path, argv: tuple[str, ...] = ("true",)) -> Box:
@@ -116,6 +124,6 @@ def chosen(asked: str, cache: Path) -> str:
     """
     if asked == "auto":
         return next((one.kind for one in remembered(cache) if one.works), "none")
-    if asked not in (*KINDS, "none"):
-        raise MissingContainer(asked, (*KINDS, "auto"))
+    if asked not in (*NAMED, "none"):
+        raise MissingContainer(asked, (*NAMED, "auto"))
     return asked

@@ -33,6 +33,7 @@ MEANING: Mapping[str, str] = {
     "binpkg.sign": "sign what is built, with the key of `gentoomuch binhost key`",
     "container.processes": "how many processes a build may have; 0 for as many as the host allows",
     "container.disk": "how much a build may write, as `20G`; empty for as much as there is",
+    "container.kernel": "the file of the Linux that a virtual machine boots; empty for one of the host's",
     "strict": "a plugin that cannot be imported ends the run",
     "paths.state": "where state is kept; relative to the configuration directory",
     "paths.cache": "where what can be made again is kept",
