@@ -197,4 +197,4 @@ def test_doctor_says_of_each_kind_whether_it_works(host: Host, on: Run) -> None:
     host.profile("router", PROFILE)
     told = json.loads(on("gentoomuch", "doctor", "--json").out)
     names = [one["name"] for one in told if one["name"].startswith("container ")]
-    assert names == [f"container {kind}" for kind in probes.KINDS]
+    assert names == [f"container {kind}" for kind in probes.NAMED]
