@@ -50,7 +50,7 @@ def build(plan: Plan, settings: Settings, kind: str, place: Path) -> Built:
         GmError: a container cannot be made.
     """
     places = Places.of(plan, settings)
-    for folder in (places.pkgdir, places.distdir, places.tmpdir, settings.state, settings.cache):
+    for folder in (places.pkgdir, places.distdir, places.tmpdir, settings.state / plan.profile, settings.cache):
         files.ensure(folder)
     places.tmpdir.chmod(0o700)
     if status := _run(plan, places, kind, place, ("--fetchonly", "--quiet"), fetching=True):

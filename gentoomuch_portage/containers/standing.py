@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gentoomuch_portage.containers import repositories
 from gentoomuch_portage.containers.kinds import TOLD
+from gentoomuch_portage.containers.layout import copied
 from gentoomuch_portage.containers.mounts import Bind, Box, Dev, Mount, Overlay, Proc, Tmpfs
 from gentoomuch_portage.containers.places import Places, environment, modules, resolving
 from gentoomuch_portage.containers.programs import words
@@ -55,7 +56,7 @@ def standing(
     mounts += [Bind(str(place), f"{OURS}/lib/{name}") for name, place in modules().items()]
     mounts.append(Bind(str(configroot), f"{OURS}/configroot"))
     mounts.append(Bind(str(places.settings.config), f"{OURS}/config"))
-    mounts.append(Bind(str(places.settings.state / profile), f"{OURS}/state/{profile}", writable=uppers is None))
+    mounts += _state(places.settings.state / profile, Path(OURS, "state", profile), uppers)
     if fetching:
         mounts += resolving()
     mounts.append(Bind(str(run / "box.json"), TOLD))
@@ -72,6 +73,15 @@ def _top(root: Path, uppers: Path | None) -> Mount:
     if uppers is None:
         return Bind(str(root), "/", writable=True)
     return Overlay(str(root), "/", str(uppers / "root"))
+
+
+def _state(state: Path, target: Path, uppers: Path | None) -> Iterator[Mount]:
+    """What emerge keeps for a profile; kept fresh roots lie there as well, and are nobody's affair in a box."""
+    if uppers is None:
+        yield Bind(str(state), str(target), writable=True)
+        yield Tmpfs(f"{target}/roots")
+    else:
+        yield from copied(state, uppers, {state / "roots"}, target)
 
 
 def _shared(places: Places, run: Path, *, fetching: bool) -> Iterator[Mount]:
