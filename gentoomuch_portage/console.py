@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from gentoomuch_portage.errors import GmError
@@ -127,7 +127,12 @@ class BottomLine:
         """Show a text in place of the one before, cut to the width of the terminal."""
         if not self._possible:
             return
-        size = os.get_terminal_size(sys.stderr.fileno())
+        try:
+            self._draw(text, os.get_terminal_size(sys.stderr.fileno()))
+        except OSError:  # the terminal has gone away, and the work goes on
+            self._possible, self._size = False, os.terminal_size((0, 0))
+
+    def _draw(self, text: str, size: os.terminal_size) -> None:
         if size.lines < _ROWS:
             self.close()
             return
@@ -141,8 +146,9 @@ class BottomLine:
         """Give the row back."""
         if self._size.lines:
             rows = self._size.lines
-            sys.stderr.write(f"\0337\033[{rows};1H\033[2K\033[1;{rows}r\0338")
-            sys.stderr.flush()
+            with suppress(OSError):
+                sys.stderr.write(f"\0337\033[{rows};1H\033[2K\033[1;{rows}r\0338")
+                sys.stderr.flush()
             self._size = os.terminal_size((0, 0))
 
 

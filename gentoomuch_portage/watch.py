@@ -111,8 +111,7 @@ class Watch:
 
     def tick(self) -> None:
         """A second has passed."""
-        for follower in self._followers:
-            follower({"event": "tick"})
+        self._lead({"event": "tick"})
 
     def _written(self, event: str, **more: Any) -> dict[str, Any]:
         return self._events.tell(event, run=self.run, profile=self._plan.profile, **more)
@@ -129,8 +128,15 @@ class Watch:
 
     def _pass_on(self, told: dict[str, Any]) -> None:
         self._hear("gm_event", event=told)
-        for follower in self._followers:
-            follower(told)
+        self._lead(told)
+
+    def _lead(self, told: Mapping[str, Any]) -> None:
+        for follower in tuple(self._followers):
+            try:
+                follower(told)
+            except Exception as error:  # as with plugins: emerge goes on
+                self._followers.remove(follower)
+                console.warn(f"this run is followed no longer: {type(error).__name__}: {error}")
 
     def _ask(self, hook: str, **told: Any) -> None:
         for plugin, answer in manager.gather(self._taking_part, hook, plan=self._plan, settings=self._settings, **told):

@@ -1,7 +1,15 @@
 """The line over a whole run: packages, phases, and the time that is left."""
 
+import os
+import pty
+import struct
+import sys
+import termios
+from fcntl import ioctl
+
 import pytest
 
+from gentoomuch_portage import console
 from gentoomuch_portage.progress import Progress
 
 
@@ -75,3 +83,22 @@ def test_quiet_runs_and_ended_ones_show_nothing(progress):
     assert not progress.quiet
     progress.hear(event("ended"))
     assert progress.quiet
+
+
+def test_the_last_row_of_a_terminal_is_kept_apart_and_a_terminal_that_goes_away_takes_nothing_along(monkeypatch):
+    ours, theirs = pty.openpty()
+    ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 20, 0, 0))
+    with open(theirs, "w") as stream:  # noqa: PTH123 - a descriptor
+        monkeypatch.setattr(sys, "stderr", stream)
+        monkeypatch.setenv("TERM", "xterm")
+        row = console.BottomLine()
+
+        row.draw("more than twenty columns")
+        shown = os.read(ours, 1000).decode()
+        os.close(ours)
+        row.draw("nobody sees this")
+        row.close()
+
+    assert "\033[1;9r" in shown
+    assert shown.endswith("\033[10;1H\033[2Kmore than twenty co\0338")
+    assert not row.possible

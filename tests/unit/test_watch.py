@@ -88,6 +88,18 @@ def test_a_plugin_that_breaks_is_one_warning_and_hears_no_more(watch, capsys):
     assert capsys.readouterr().err == "gentoomuch: plugin 'odd' did not record this run: broken\n"
 
 
+def test_a_follower_that_breaks_is_one_warning_and_the_others_hear_on(watch, capsys):
+    told, heard = watch(object()), []
+    told.follow(lambda event: event["no such key"])
+    told.follow(lambda event: heard.append(event["event"]))
+
+    told.tick()
+    told.tick()
+
+    assert heard == ["tick", "tick"]
+    assert capsys.readouterr().err == "gentoomuch: this run is followed no longer: KeyError: 'no such key'\n"
+
+
 def test_a_package_comes_together_from_its_phases(watch, tmp_path: Path):
     told = watch(object(), tmp_path / "events")
 
