@@ -51,6 +51,8 @@ def _become(box: Box, theirs: Sequence[str]) -> NoReturn:
     lay(box, without=Dev | Proc)
     if first:  # what they keep of a box below /run goes with it
         kernel.mount("tmpfs", "/run", "tmpfs", kernel.NOSUID | kernel.NODEV, "mode=0755")
+        # Podman waits for a conmon that was killed until somebody buries it: the first process does.
+        raise SystemExit(inside.wait(kernel.fork(lambda: os.execvp(theirs[0], list(theirs)))))
     os.execvp(theirs[0], list(theirs))
 
 
