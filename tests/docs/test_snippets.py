@@ -1,0 +1,31 @@
+"""Every command of README and docs is run, but for those that say why not; those are listed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import snippets
+
+RUN = [page for page in snippets.PAGES if any(not one.why_not for one in snippets.of(page))]
+
+
+@pytest.mark.parametrize("page", RUN, ids=lambda page: str(page.relative_to(snippets.TOP)))
+def test_what_a_page_shows_is_what_happens(page: Path, tmp_path: Path):
+    assert "\n".join(snippets.faults(page, snippets.clone(tmp_path / "clone"))) == ""
+
+
+def test_what_is_not_run_says_why(capsys: pytest.CaptureFixture[str]):
+    left_out = [(page, one) for page in snippets.PAGES for one in snippets.of(page) if one.why_not]
+
+    with capsys.disabled():
+        for page, one in left_out:
+            print(f"\nnot run: {page.relative_to(snippets.TOP)}:{one.line}: {one.why_not}", end="")
+    assert all(len(one.why_not) > 10 for _, one in left_out)
+
+
+def test_the_picture_shows_what_the_demo_prints():
+    argv = [sys.executable, snippets.TOP / "tools/record", "--check"]
+    ended = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
