@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import textwrap
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -18,6 +19,8 @@ from gentoomuch_portage.settings import Settings
 _UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 _PHASES = 3
 """So many phases of a package are told, those that took longest."""
+_WORDS = 40
+"""Columns for emerge's words; --json has all."""
 
 
 def _add(parser: Parser) -> None:
@@ -51,7 +54,8 @@ _HEADS = ("when", "profile", "emerge", "packages", "took", "ended")
 
 
 def _cells(run: Run) -> tuple[str, ...]:
-    return when(run.at), run.profile, " ".join(run.words), _packages(run), spoken(run.seconds), _ended(run)
+    words = textwrap.shorten(" ".join(run.words), _WORDS, placeholder=" ...")
+    return when(run.at), run.profile, words, _packages(run), spoken(run.seconds), _ended(run)
 
 
 def _packages(run: Run) -> str:
