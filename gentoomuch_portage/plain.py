@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 from gentoomuch_portage import needs, offers, requirement
 from gentoomuch_portage.abis import Abi
-from gentoomuch_portage.portage_adapter import binpkgs, front, sifting
+from gentoomuch_portage.portage_adapter import binpkgs, front, sifting, userpatches
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
 from gentoomuch_portage.portage_adapter.emptyset import EmptySet
 from gentoomuch_portage.settings import Settings
@@ -44,5 +44,7 @@ class Filter(EmptySet):
             return offers.runs(binpkg, flags, abi, ours, unknown=unknown).reason or None
 
         held = cls._as_long_as_emerge_runs
+        held.enter_context(userpatches.mended())
+        held.enter_context(userpatches.named())
         held.enter_context(binpkgs.recorded(needs.recording(ours.cache)))
         held.enter_context(sifting.sifted(reject, f"CPU features; this machine has {flags or 'no -march'}"))

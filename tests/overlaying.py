@@ -57,7 +57,7 @@ IUSE="{iuse}"
 
 
 def gentoo() -> Path | None:
-    """A checkout of ::gentoo, as GM_TEST_GENTOO or Gentoo itself has it; None where its Python eclasses are not to be had."""
+    """A checkout of ::gentoo, as GM_TEST_GENTOO or Gentoo itself has it; None without its Python eclasses."""
     for path in (os.environ.get("GM_TEST_GENTOO"), "/var/db/repos/gentoo"):
         if path and all((Path(path) / "eclass" / f"{name}.eclass").is_file() for name in ECLASSES):
             return Path(path)
@@ -147,6 +147,7 @@ def release(distfiles: Path, overlay: Path) -> None:
                 tarball.add(TOP / path, f"{name}/{path}")
     package = overlay / "app-portage/gentoomuch-portage"
     shutil.copy(package / "gentoomuch-portage-9999.ebuild", package / f"{name}.ebuild")
+    (package / "Manifest").unlink(missing_ok=True)  # it tells of the tarball that was last released
 
 
 def extras() -> dict[str, list[str]]:

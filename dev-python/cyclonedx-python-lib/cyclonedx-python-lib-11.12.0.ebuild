@@ -8,10 +8,7 @@ PYTHON_COMPAT=( python3_{11..14} )
 inherit distutils-r1 pypi
 
 DESCRIPTION="CycloneDX bills of materials"
-HOMEPAGE="
-	https://github.com/CycloneDX/cyclonedx-python-lib
-	https://pypi.org/project/cyclonedx-python-lib/
-"
+HOMEPAGE="https://github.com/CycloneDX/cyclonedx-python-lib"
 
 LICENSE="Apache-2.0"
 SLOT="0"

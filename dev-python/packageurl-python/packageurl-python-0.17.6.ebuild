@@ -8,10 +8,7 @@ PYTHON_COMPAT=( python3_{11..14} )
 inherit distutils-r1 pypi
 
 DESCRIPTION="Parser and builder of package URLs (purl)"
-HOMEPAGE="
-	https://github.com/package-url/packageurl-python
-	https://pypi.org/project/packageurl-python/
-"
+HOMEPAGE="https://github.com/package-url/packageurl-python"
 
 LICENSE="MIT"
 SLOT="0"

@@ -8,10 +8,7 @@ PYTHON_COMPAT=( python3_{11..14} )
 inherit distutils-r1 pypi
 
 DESCRIPTION="Python objects to JSON and XML, and back"
-HOMEPAGE="
-	https://github.com/madpah/serializable
-	https://pypi.org/project/py-serializable/
-"
+HOMEPAGE="https://github.com/madpah/serializable"
 
 LICENSE="Apache-2.0"
 SLOT="0"

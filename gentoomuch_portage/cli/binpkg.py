@@ -107,19 +107,15 @@ def _add_mask(parser: Parser) -> None:
 
 
 def _mask_lines(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage import shelf
+    from gentoomuch_portage import masks
 
-    name = profile_named(settings, args)
-    refused = shelf.refused(_judged(settings, name, None, remote=False))
-    masks = sorted((f"={one.offer.binpkg.name}", one.verdict.reason) for one in refused)
-    lines = [f"# Made by: gentoomuch binpkg mask --profile {name}"]
-    lines += [f"# {reason}\n{atom}" for atom, reason in masks]
+    text = masks.text(settings, profile_named(settings, args))
     if args.write is None:
-        console.say("\n\n".join(lines))
+        console.say(text.rstrip("\n"))
         return 0
-    files.write(args.write.absolute(), "\n\n".join(lines) + "\n")
+    files.write(args.write.absolute(), text)
     if not args.quiet:
-        console.tell(f"{len(masks)} masks in {args.write}")
+        console.tell(f"{masks.count(text)} masks in {args.write}")
     return 0
 
 

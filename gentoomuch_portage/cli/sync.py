@@ -85,7 +85,9 @@ def _portages(settings: Settings, profile: str, name: str, *, quiet: bool) -> in
     ours = [f"--gm-{key}={getattr(settings, key)}" for key in ("config", "state", "cache")]
     for_profile = [*ours, f"--gm-profile={profile}"] if profile else []
     words = [*for_profile, "--sync", *(["--quiet"] if quiet else []), name]
-    return run([sys.executable, "-P", "-m", "gentoomuch_portage.emerge", *words], accept=()).status
+    # The hook snapshot of hooks/files leaves the snapshot to us: it would wait for the lock that we hold.
+    env = {**os.environ, "GM_SYNCING": "1"}
+    return run([sys.executable, "-P", "-m", "gentoomuch_portage.emerge", *words], env=env, accept=()).status
 
 
 COMMAND = Command("sync", "sync repositories, and keep a snapshot of each for containers", _add, _work)

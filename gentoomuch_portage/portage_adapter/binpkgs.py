@@ -127,15 +127,22 @@ def recorded(requirement: Callable[[dict[str, str], frozenset[str]], str], profi
     @functools.wraps(plain)
     def written(settings: Any) -> None:
         plain(settings)
-        info = Path(settings["PORTAGE_BUILDDIR"]) / "build-info"
-        (info / RECORDED).write_text(
-            f"{requirement(_built_with(settings, info), _flags_on(settings))}\n", encoding="utf-8"
-        )
-        if profile:
-            (info / BUILT_FOR).write_text(f"{profile}\n", encoding="utf-8")
+        record(settings, requirement, profile)
 
     with swapped(doebuild, "_post_src_install_write_metadata", written):
         yield
+
+
+def record(settings: Any, requirement: Callable[[dict[str, str], frozenset[str]], str], profile: str = "") -> None:
+    """Write what a package needs, and the profile, into its build-info.
+
+    Args:
+        settings: Portage's, or the variables of an ebuild's phase.
+    """
+    info = Path(settings["PORTAGE_BUILDDIR"]) / "build-info"
+    (info / RECORDED).write_text(f"{requirement(_built_with(settings, info), _flags_on(settings))}\n", encoding="utf-8")
+    if profile:
+        (info / BUILT_FOR).write_text(f"{profile}\n", encoding="utf-8")
 
 
 def _built_with(settings: Any, info: Path) -> dict[str, str]:

@@ -86,12 +86,17 @@ def named() -> Iterator[None]:
     @functools.wraps(plain)
     def written(settings: Any) -> None:
         plain(settings)
-        info = Path(settings["PORTAGE_BUILDDIR"]) / "build-info"
-        if lines := _lines(info / "user_patch.digests"):
-            (info / NAMED).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        record(settings)
 
     with swapped(doebuild, "_post_src_install_write_metadata", written):
         yield
+
+
+def record(settings: Any) -> None:
+    """Write the names of its patches into the build-info of a package, where it has any."""
+    info = Path(settings["PORTAGE_BUILDDIR"]) / "build-info"
+    if lines := _lines(info / "user_patch.digests"):
+        (info / NAMED).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def _lines(digests: Path) -> list[str]:

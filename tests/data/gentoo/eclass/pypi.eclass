@@ -12,7 +12,7 @@
 # @DESCRIPTION:
 # Where a wheel is.
 pypi_wheel_url() {
-	echo "https://files.pythonhosted.org/packages/${3}/${1::1}/${1}/${1//-/_}-${2}-${3}-${4}.whl"
+	echo "https://wheels.example.org/${3}/${1::1}/${1}/${1//-/_}-${2}-${3}-${4}.whl"
 }
 
-SRC_URI="https://files.pythonhosted.org/packages/source/${PN::1}/${PN}/${PN//-/_}-${PV}.tar.gz"
+SRC_URI="https://wheels.example.org/source/${PN::1}/${PN}/${PN//-/_}-${PV}.tar.gz"

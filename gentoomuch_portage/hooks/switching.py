@@ -1,0 +1,173 @@
+"""Hooks switched on and off: what we wrote is known by its digest, and nothing else is overwritten or removed."""
+
+import hashlib
+import json
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gentoomuch_portage import files
+from gentoomuch_portage.errors import BadFile
+from gentoomuch_portage.hooks.errors import HookChanged, HookTaken, UnknownHook
+from gentoomuch_portage.hooks.kinds import ALL, Hook, Places, template
+from gentoomuch_portage.settings import Settings
+
+_OWN = "# gentoomuch hooks enable {name} wrote this file, gentoomuch hooks disable {name} removes it\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A hook on this host."""
+
+    hook: Hook
+    state: str
+    """``enabled``, ``disabled``, ``changed`` (edited or removed since) or ``taken`` (a file of the user's own)."""
+    where: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    files: dict[str, str]
+    """Path -> SHA-256 of what we wrote."""
+    folders: tuple[str, ...]
+    """Those that we made, the deepest first."""
+
+
+def named(name: str) -> Hook:
+    """The hook of a name.
+
+    Raises:
+        UnknownHook: there is none.
+    """
+    for hook in ALL:
+        if hook.name == name:
+            return hook
+    raise UnknownHook(name, (one.name for one in ALL))
+
+
+def standing(settings: Settings, places: Places) -> Iterator[Standing]:
+    """Every hook, and how it stands here."""
+    for hook in ALL:
+        yield Standing(hook, _state(settings, hook, places), hook.where(places))
+
+
+def _state(settings: Settings, hook: Hook, places: Places) -> str:
+    written = _read(settings, hook)
+    there = [path for path in hook.where(places) if path.exists() or path.is_symlink()]
+    if not written.files:
+        return "taken" if there else "disabled"
+    same = all(_digest(Path(path)) == digest for path, digest in written.files.items())
+    return "enabled" if same else "changed"
+
+
+def enable(settings: Settings, hook: Hook, places: Places, *, command: Path, profile: str = "") -> tuple[Path, ...]:
+    """Write the files of a hook; what was written before is written anew.
+
+    Args:
+        command: the program ``gentoomuch``, which the hook starts.
+        profile: what the hook is told as its profile; empty: none.
+
+    Raises:
+        HookTaken: a file is there that we did not write, or no longer as we wrote it.
+    """
+    before = _read(settings, hook)
+    texts = {path: _text(hook, name, command, profile) for (name, _, _), path in _pairs(hook, places)}
+    for path, text in texts.items():
+        taken = _taken(path, before.files.get(str(path)))
+        if taken:
+            raise HookTaken(hook.name, taken, _line(hook, taken, text))
+    folders = tuple(dict.fromkeys([*before.folders, *_missing(texts)]))
+    digests = {str(path): hashlib.sha256(text.encode()).hexdigest() for path, text in texts.items()}
+    _write(settings, hook, _Written(digests, folders))
+    for (_, _, program), path in _pairs(hook, places):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.write(path, texts[path])
+        path.chmod(0o755 if program else 0o644)
+    return tuple(texts)
+
+
+def disable(settings: Settings, hook: Hook) -> tuple[Path, ...]:
+    """Remove what was written, and the folders that were made for it, where nothing else lies in them.
+
+    Raises:
+        HookChanged: a file is no longer what we wrote.
+    """
+    written = _read(settings, hook)
+    gone = tuple(Path(path) for path in written.files)
+    for path, digest in written.files.items():
+        if Path(path).exists() and _digest(Path(path)) != digest:
+            raise HookChanged(hook.name, Path(path))
+    for file in gone:
+        file.unlink(missing_ok=True)
+    for folder in written.folders:
+        if Path(folder).is_dir() and not any(Path(folder).iterdir()):
+            Path(folder).rmdir()
+    _record(settings, hook).unlink(missing_ok=True)
+    return gone
+
+
+def _pairs(hook: Hook, places: Places) -> Iterator[tuple[tuple[str, object, bool], Path]]:
+    return zip(hook.files, hook.where(places), strict=True)
+
+
+def _text(hook: Hook, name: str, command: Path, profile: str) -> str:
+    text = template(name)
+    words = {"GENTOOMUCH": shlex.quote(str(command)), "PROFILE": shlex.quote(profile) if profile else ""}
+    words["OPTION_PROFILE"] = f"--profile {words['PROFILE']}" if profile else ""
+    for word, value in words.items():
+        text = text.replace(f" @{word}@", f" {value}" if value else "").replace(f"@{word}@", value)
+    head, _, rest = text.partition("\n")
+    own = _OWN.format(name=hook.name)
+    return f"{head}\n{own}{rest}" if head.startswith("#!") else f"{own}{text}"
+
+
+def _taken(path: Path, ours: str | None) -> Path | None:
+    """The file in the way of one that is to be written, or None."""
+    for above in path.parents:
+        if above.exists() and not above.is_dir():
+            return above
+    there = path.exists() or path.is_symlink()
+    return path if there and (ours is None or _digest(path) != ours) else None
+
+
+def _line(hook: Hook, taken: Path, text: str) -> str:
+    """What to do by hand where a file is the user's own."""
+    if hook.name == "bashrc":
+        return f"gentoomuch hooks text bashrc >{taken}.gentoomuch, and in {taken}: source {taken}.gentoomuch"
+    return f"gentoomuch hooks text {hook.name} >>{taken}" if text else ""
+
+
+def text(hook: Hook, *, command: Path, profile: str = "") -> str:
+    """What a hook's first file says, for who puts it elsewhere."""
+    return _text(hook, hook.files[0][0], command, profile)
+
+
+def _missing(paths: dict[Path, str]) -> list[str]:
+    """The folders that have to be made, the deepest first."""
+    found = {folder for path in paths for folder in path.parents if not folder.exists()}
+    return [str(folder) for folder in sorted(found, key=lambda one: -len(one.parts))]
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() and not path.is_symlink() else ""
+
+
+def _record(settings: Settings, hook: Hook) -> Path:
+    return settings.state / "hooks" / f"{hook.name}.json"
+
+
+def _read(settings: Settings, hook: Hook) -> _Written:
+    place = _record(settings, hook)
+    try:
+        told = json.loads(place.read_text(encoding="utf-8"))
+        return _Written(dict(told["files"]), tuple(told["folders"]))
+    except FileNotFoundError:
+        return _Written({}, ())
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadFile(place, 0, "this is no record of a hook", remedy=f"rm {place}") from error
+
+
+def _write(settings: Settings, hook: Hook, written: _Written) -> None:
+    place = _record(settings, hook)
+    files.write(place, json.dumps({"files": written.files, "folders": written.folders}, indent=2) + "\n")
