@@ -25,7 +25,9 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["gentoomuch_portage", "gentoomuch_portage.*"]),
-    include_package_data=True,  # all that MANIFEST.in grafts
+    include_package_data=False,  # it warns of each folder of data that could be a package
+    package_data={"gentoomuch_portage": ["**/*"]},
+    exclude_package_data={"gentoomuch_portage": ["**/*.py[cod]"]},
     data_files=pages(),
     install_requires=[
         "portage>=3.0.83",

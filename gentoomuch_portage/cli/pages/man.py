@@ -14,6 +14,8 @@ _ABOUT_EMERGE = (
     "gm-emerge composes /etc/portage for a profile and runs emerge with it, in the same process. Without a profile, "
     "named or set, it is emerge. Called by a name NAME-emerge, NAME is the profile."
 )
+_READ_OVER = "2026-11-21"
+"""The day on which somebody last read the pages as a whole."""
 _OWN_STATUS = (("0", "done; of lint and doctor: nothing is wrong"), ("1", "lint or doctor found something"))
 _FILES = (
     ("/etc/gentoomuch/gentoomuch.toml", "defaults for every profile"),
@@ -85,7 +87,7 @@ def gm_emerge(shape: Shape) -> str:
 def _head(name: str, told: str) -> list[str]:
     return [
         '.\\" Made by python -m gentoomuch_portage.cli.pages.',
-        f'.TH {_text(name.upper())} 1 "" "gentoomuch\\-portage {__version__}" "gentoomuch"',
+        f'.TH {_text(name.upper())} 1 "{_READ_OVER}" "gentoomuch\\-portage {__version__}" "gentoomuch"',
         ".SH NAME",
         f"{_text(name)} \\- {_text(told)}",
     ]
