@@ -8,7 +8,7 @@ from typing import Any
 _LATEST = 5
 """So many of the latest builds of a package are looked at: compilers and packages change."""
 Kind = tuple[str, str]
-"""``cat/pkg``, and ``ebuild`` or ``binpkg``."""
+"""``cat/pkg``, and its source: ``ebuild``, ``binpkg`` or ``container``."""
 
 
 def usual(packages: Iterable[Mapping[str, Any]], named: Mapping[str, str]) -> dict[Kind, float]:

@@ -74,7 +74,7 @@ def _member(settings: Settings, name: str) -> Member:
         offered=len(judged),
         refused=len(shelf.refused(judged)),
         unmasked=len(ledger.read(settings.state, name)),
-        built=sum(one["source"] == "ebuild" for one in merged),
+        built=sum(one["source"] != "binpkg" for one in merged),
         taken=sum(one["source"] == "binpkg" for one in merged),
         last=max((one["at"] for one in merged), default=0.0),
     )

@@ -15,7 +15,7 @@ class Merge(NamedTuple):
     root: str
     """The ROOT that it is merged to."""
     source: str
-    """``ebuild`` or ``binpkg``."""
+    """``ebuild``, ``binpkg``, or ``container``: a package that was built in one, in this run."""
     repository: str
     where: str
     """The ebuild or the binary package: a path, or the URL of one that has to be fetched."""

@@ -36,12 +36,17 @@ class Watch:
         self._unmasked: list[dict[str, Any]] = []
         self._built: dict[tuple[str, str], float] = {}
         self._phases: dict[tuple[str, str], dict[str, float]] = {}
+        self._contained: frozenset[str] = frozenset()
         self._followers: list[Follower] = []
         self._failed: set[str] = set()
 
     def follow(self, follower: Follower) -> None:
         """Let somebody hear all that happens from now on."""
         self._followers.append(follower)
+
+    def contained(self, made: frozenset[str]) -> None:
+        """Tell which binary packages were built in a container of this run, and are merged from there."""
+        self._contained = made
 
     def begin(self) -> None:
         """Tell that the run begins.
@@ -78,7 +83,7 @@ class Watch:
         self._ask("gm_after_resolve", merges=merges, goal=goal)
         self._tell(
             "resolved", goal=goal, jobs=jobs, quiet=quiet, process=os.getpid(), words=self._plan.words,
-            merges=[one._asdict() for one in merges], refused=self._refused, unmasked=self._unmasked,
+            merges=[self._seen(one)._asdict() for one in merges], refused=self._refused, unmasked=self._unmasked,
         )  # fmt: skip
 
     def entered(self, merge: Merge, phase: str) -> str | None:
@@ -106,8 +111,11 @@ class Watch:
         phases = self._phases.pop(merge.key, {})
         seconds = self._built.pop(merge.key, 0) + phases.get("merge", 0)
         done = Done(status=status, seconds=round(seconds, 3), phases=phases, resources=resources)
-        self._tell("package", **merge._asdict(), **done._asdict())
-        self._hear("gm_after_package", merge=merge, done=done)
+        self._tell("package", **self._seen(merge)._asdict(), **done._asdict())
+        self._hear("gm_after_package", merge=self._seen(merge), done=done)
+
+    def _seen(self, merge: Merge) -> Merge:
+        return merge._replace(source="container") if merge.name in self._contained else merge
 
     def tick(self) -> None:
         """A second has passed."""

@@ -63,7 +63,7 @@ def _packages(run: Run) -> str:
     if not run.planned:
         return "-"
     good = [one for one in run.packages if not one["status"]]
-    built = sum(one["source"] == "ebuild" for one in good)
+    built = sum(one["source"] != "binpkg" for one in good)
     told = {"built": built, "from binpkg": len(good) - built, "failed": len(run.packages) - len(good)}
     verb = {"built": "fetched"} if run.goal == "fetch" else {}
     counted = ", ".join(f"{number} {verb.get(name, name)}" for name, number in told.items() if number) or "none"

@@ -32,6 +32,8 @@ class Built(NamedTuple):
     """Emerge's exit status."""
     merge: Plan | None
     """What is left to do on the host; None where nothing is."""
+    made: frozenset[str] = frozenset()
+    """The packages that were built in the box, ``cat/pkg-1.0-2``."""
 
 
 def builds(words: Sequence[str]) -> bool:
@@ -69,7 +71,8 @@ def build(plan: Plan, settings: Settings, kind: str, place: Path) -> Built:
             return Built(merged, None)
         numbered = {(one.cpv, one.built): one.build_id for one in taken}
         new = [(cpv, numbered.get((cpv, number), number)) for cpv, number in _installed(changed(uppers))]
-    return Built(0, _merging(plan, place / "merge", places.pkgdir, new) if new else None)
+    made = frozenset(f"{one.cpv}-{one.build_id}" for one in taken)
+    return Built(0, _merging(plan, place / "merge", places.pkgdir, new) if new else None, made)
 
 
 def _packages(found: Sequence[object]) -> str:

@@ -30,6 +30,8 @@ def gm_run_emerge(plan: Plan, settings: Settings, reject: Reject, watch: Watch |
             litter.remove(place)
         if built.merge is None:
             return built.status
+        if watch is not None:
+            watch.contained(built.made)
         status: int = runner.gm_run_emerge(plan=built.merge, settings=settings, reject=reject, watch=watch)
         return status
 

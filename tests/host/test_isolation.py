@@ -11,6 +11,7 @@ import pytest
 from boxing import digest, need, why_not
 from conftest import BIN, Run
 
+from gentoomuch_portage import history
 from gentoomuch_portage.containers import probes
 from gentoomuch_portage.embedded import Host
 
@@ -45,6 +46,11 @@ def test_what_is_built_in_a_container_is_merged_on_the_host(kind: str, host: Hos
     assert _packages(host) == ["app-demo/gm-hello/gm-hello-1.0-1.gpkg.tar", "dev-demo/libgreet/libgreet-1.0-1.gpkg.tar"]
     assert not list((host.eprefix / "var/cache/gentoomuch/containers").glob("run-*"))
     assert "app-demo/gm-hello" in (host.eprefix / "var/lib/portage/world").read_text()
+    [run] = history.runs(host.eprefix / "var/lib/gentoomuch", "router")
+    assert [(one["cpv"], one["source"]) for one in run.packages] == [
+        ("dev-demo/libgreet-1.0", "container"),
+        ("app-demo/gm-hello-1.0", "container"),
+    ]
 
 
 def test_a_build_that_fails_changes_nothing_on_the_host(some_kind: str, host: Host, on: Run) -> None:
