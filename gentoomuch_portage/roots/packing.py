@@ -11,7 +11,7 @@ import lzma
 import os
 import sys
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +22,9 @@ from gentoomuch_portage.roots import tape, tree, unpacking
 
 SUFFIXES = {".tar": "", ".gz": "gz", ".tgz": "gz", ".xz": "xz", ".txz": "xz", ".zst": "zst"}
 """How a name ends -> how it is packed."""
+_LIKE: Mapping[str, Any] = {"format": tarfile.PAX_FORMAT, "copybufsize": 1 << 20}
+_LEVEL = 3
+"""Of zstd: its own choice. Ten times as fast as 10, for a tenth more bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,9 @@ class _Sum:
         self._below.write(content)
         return len(content)
 
+    def tell(self) -> int:
+        return self.size
+
     def flush(self) -> None:
         self._below.flush()
 
@@ -89,8 +95,8 @@ def _pack(job: Job) -> Written:
     with Path(job.out).open("wb") as out:
         outer = _Sum(out)
         with _packer(outer, job.kind) as packer:
-            inner = _Sum(packer)
-            with tarfile.open(fileobj=cast(IO[bytes], inner), mode="w|", format=tarfile.PAX_FORMAT) as tar:
+            inner = _Sum(packer) if job.kind else outer
+            with tarfile.open(fileobj=cast(IO[bytes], inner), mode="w", **_LIKE) as tar:
                 for told in tree.entries(Path(job.root), epoch=job.epoch, below=job.below, only=job.only):
                     newest = max(newest, int(told.info.mtime))
                     if told.info.isreg():
@@ -113,7 +119,7 @@ def _packer(out: Any, kind: str) -> Iterator[Any]:
             with lzma.open(out, "wb", preset=6) as packer:
                 yield packer
         case "zst":
-            with tape.zstd().open(out, "wb", level=10) as packer:
+            with tape.zstd().open(out, "wb", level=_LEVEL) as packer:
                 yield packer
         case _:
             yield out

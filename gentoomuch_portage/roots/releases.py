@@ -103,6 +103,8 @@ def _keyring(trusted: Trusted, cache: Path) -> Iterator[Path]:
     """A directory of gpg's that knows the public keys and nothing else, gone afterwards."""
     if not trusted.keys.is_file():
         raise NoKeys(trusted.keys)
+    for left in sorted(cache.glob(".gnupg-*")):
+        files.remove_unheld(left)  # of a run that was killed
     with files.fresh_folder(cache, prefix=".gnupg-") as home:
         home.chmod(0o700)
         (home / "common.conf").touch()  # or a gpg of 2.4 may ask a daemon for the keys

@@ -267,10 +267,12 @@ def test_a_root_that_holds_something_is_left_alone(bootstrap: Bootstrap, stage: 
 def test_what_a_killed_unpacking_left_is_removed_by_the_next(bootstrap: Bootstrap, stage: Path, keys, tmp_path: Path):
     keys["release"].sign(stage)
     (tmp_path / "roots/.gentoomuch-router-abc/usr").mkdir(parents=True)
+    (tmp_path / "cache/.gnupg-abc").mkdir(parents=True)
 
     root = bootstrap(stage)
 
     assert [one.name for one in root.parent.iterdir()] == ["router"]
+    assert not any((tmp_path / "cache").iterdir())
 
 
 def test_every_error_of_a_stage3_names_a_way_out(bootstrap: Bootstrap, stage: Path) -> None:
