@@ -64,8 +64,8 @@ KINDS = {
             AT: HEAD
             + "src_compile() {\n\tpython3 -m pip --no-cache-dir wheel --no-deps --no-index --no-build-isolation \\\n"
             + "\t\t-w dist . || die\n}\n"
-            + "src_install() {\n\tpython3 -m pip --no-cache-dir install --no-deps --no-index --ignore-installed --no-compile \\\n"
-            + '\t\t--no-warn-script-location --root="${D}" --prefix="${EPREFIX}/usr" dist/*.whl || die\n}\n',
+            + "src_install() {\n\tpython3 -m pip --no-cache-dir install --no-deps --no-index --ignore-installed \\\n"
+            + '\t\t--no-compile --no-warn-script-location --root="${D}" --prefix="${EPREFIX}/usr" dist/*.whl || die\n}\n',
             "pyproject.toml": PYPROJECT,
             "greet.py": 'def main():\n    print("hello one")\n',
         },
@@ -91,7 +91,9 @@ def says(host: Host, on: Run) -> str:
     return on(host.eprefix / "usr/bin/greet", PYTHONPATH=":".join(map(str, places))).out.strip()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", ["make", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("meson", "python"))]
+)
 def test_a_clone_is_installed_with_its_edits(kind: str, host: Host, on: Run, tmp_path: Path) -> None:
     if kind == "meson" and not (Path(sys.executable).parent / "meson").exists():
         pytest.skip("meson is not installed beside this Python")

@@ -18,7 +18,7 @@ from gentoomuch_portage.embedded import Host
 PROFILE = 'cpu = "x86-64-v2"\n'
 
 
-@pytest.fixture(params=probes.KINDS)
+@pytest.fixture(params=[probes.KINDS[0], *(pytest.param(kind, marks=pytest.mark.slow) for kind in probes.KINDS[1:])])
 def kind(request: pytest.FixtureRequest) -> str:
     named: str = request.param
     need(named)
@@ -93,6 +93,7 @@ def test_buildpkgonly_in_a_container_leaves_only_the_package(some_kind: str, hos
     assert not list(host.vdb.glob("*/*"))
 
 
+@pytest.mark.slow
 def test_a_root_of_another_machine_is_filled_from_a_container(
     some_kind: str, host: Host, on: Run, tmp_path: Path
 ) -> None:
@@ -105,6 +106,7 @@ def test_a_root_of_another_machine_is_filled_from_a_container(
     assert not list(host.vdb.glob("*/*")), "what was needed for building went with the container"
 
 
+@pytest.mark.slow
 def test_packages_built_at_the_same_time_are_all_kept(some_kind: str, host: Host, on: Run) -> None:
     host.profile("router", PROFILE)
     words = ("gm-emerge", "--gm-profile=router", f"--gm-isolation={some_kind}", "--usepkg=n", "-B", "libgreet")
@@ -118,6 +120,7 @@ def test_packages_built_at_the_same_time_are_all_kept(some_kind: str, host: Host
     assert on("gm-emerge", "--gm-profile=router", "-pK", "libgreet").status == 0
 
 
+@pytest.mark.slow
 def test_a_killed_run_loses_no_finished_package_and_leaves_nothing(some_kind: str, host: Host, on: Run) -> None:
     host.profile("router", PROFILE)
     _waiting(host)
@@ -173,6 +176,7 @@ def test_a_fresh_root_keeps_packages_and_forgets_the_rest(some_kind: str, host: 
     assert len(_packages(host)) == 2
 
 
+@pytest.mark.slow
 def test_a_fresh_root_with_a_name_is_found_again(some_kind: str, host: Host, on: Run) -> None:
     host.profile("router", PROFILE)
     fresh = ("gentoomuch", "freshroot", "router", "--isolation", some_kind)
