@@ -108,6 +108,8 @@ class Box:
     """Whether it shares the host's network; otherwise it has a loopback of its own and nothing else."""
     processes: int = 0
     """How many each of its users may have at once; 0 for no limit."""
+    scratch: str = ""
+    """Where it builds. A virtual machine has that in a memory of its own, and hands back what is left there."""
     kernel: str = ""
     """The file of the Linux that a virtual machine boots; empty for one of the host's."""
     disk: int = 0

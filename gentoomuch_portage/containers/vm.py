@@ -5,6 +5,7 @@ read-only or copy on write is kept so by the host's kernel, whatever the machine
 """
 
 import os
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ _TRY = b"\xb0\x31\xe6\xf4\xf4".ljust(16, b"\0")
 """What a CPU starts with, 16 bytes below the end of a ROM: ``mov al, 0x31; out 0xf4, al; hlt``."""
 _TRIED = 0x31 << 1 | 1
 """How qemu ends upon that. Source: hw/misc/debugexit.c of qemu."""
-_MOST_MEMORY = 4 << 30
+_MOST_MEMORY, _MOST_SWAP = 4 << 30, 256 << 30
 _NETWORK = ("-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,addr=5")
 _DOOR = "gentoomuch_portage.containers.vminside"
 _SOFTWARE = 70
@@ -53,10 +54,13 @@ def argv(box: Box, machine: Machine) -> tuple[str, ...]:
         "-machine", "pc", "-accel", "kvm" if machine.kvm else "tcg", "-cpu", "host" if machine.kvm else "max",
         "-smp", str(machine.cpus), "-m", f"{machine.memory >> 20}M",
         "-kernel", machine.kernel, "-initrd", f"{box.run}/initrd",
-        "-append", "console=ttyS0 quiet panic=-1",
+        # A CPU that qemu plays does not speculate, so that nothing is gained by being wary of it.
+        "-append", "console=ttyS0 quiet panic=-1" + ("" if machine.kvm else " mitigations=off"),
         "-chardev", f"file,id=console,path={_quoted(f'{box.run}/console')}", "-serial", "chardev:console",
         # The first on its bus: the kernel numbers ports by the place of their device.
         "-device", "virtio-serial-pci,addr=3", *_streams(machine),
+        "-drive", f"if=none,id=swap,format=raw,discard=unmap,file={_quoted(f'{box.run}/swap')}",
+        "-device", "virtio-blk-pci,drive=swap,addr=6",
         "-chardev", f"file,id=status,path={_quoted(f'{box.run}/status')}",
         "-device", "virtserialport,chardev=status,nr=3",
         "-fsdev", share, "-device", "virtio-9p-pci,fsdev=box,mount_tag=box,addr=4",
@@ -94,10 +98,18 @@ def prepare(box: Box, cache: Path, *, terminal: bool) -> Machine:
     texts = {"door": _ended(door), "env": _ended(env), **({"terminal": b""} if terminal else {})}
     made = vmboot.initramfs(linux, vmboot.init(cache), texts, network=box.network)
     (Path(box.run) / "initrd").write_bytes(made)
+    _lay_swap(Path(box.run) / "swap")
     kvm = kvm_works(Path(box.run))
     memory = min(_MOST_MEMORY, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
     cpus = len(os.sched_getaffinity(0)) if kvm else 1
     return Machine(kernel=str(linux.image), kvm=kvm, terminal=terminal, cpus=cpus, memory=memory)
+
+
+def _lay_swap(file: Path) -> None:
+    """Let what does not fit into the machine's memory lie on the disk, which it takes as it comes."""
+    size = min(_MOST_SWAP, shutil.disk_usage(file.parent).free // 2 & -(1 << 20))
+    file.write_bytes(vmboot.swap(size))
+    os.truncate(file, size)
 
 
 def _ended(words: Iterable[str]) -> bytes:

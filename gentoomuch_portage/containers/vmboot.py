@@ -14,8 +14,9 @@ from typing import NamedTuple
 from gentoomuch_portage import files, run
 from gentoomuch_portage.errors import MissingKernel
 
-DRIVERS = ("virtio_pci", "virtio_console", "9p", "9pnet_virtio")
+DRIVERS = ("virtio_pci", "virtio_console", "virtio_blk", "9p", "9pnet_virtio")
 NETWORK = ("virtio_net",)
+_PAGE = 4096
 _INIT = Path(__file__).with_name("vminit.c")
 _IMAGES = ("vmlinuz-{0}", "kernel-{0}", "kernel-genkernel-{0}")
 
@@ -120,6 +121,20 @@ def initramfs(linux: Kernel, init: bytes, texts: Mapping[str, bytes], *, network
     packed = {"init": init, **texts}
     packed |= {f"modules/{i}": _unpacked(one) for i, one in enumerate(modules(linux, wanted))}
     return cpio(packed)
+
+
+def swap(size: int) -> bytes:
+    """The first page of a disk that memory is put out to.
+
+    Args:
+        size: of the disk, in bytes.
+
+    Source: include/linux/swap.h, union swap_header.
+    """
+    head = bytearray(_PAGE)
+    head[1024:1032] = (1).to_bytes(4, "little") + (size // _PAGE - 1).to_bytes(4, "little")
+    head[-10:] = b"SWAPSPACE2"
+    return bytes(head)
 
 
 def _unpacked(module: Path) -> bytes:

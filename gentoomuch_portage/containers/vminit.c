@@ -14,6 +14,7 @@
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
+#include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -124,6 +125,9 @@ int main(void)
 	else
 		in = device("/dev/null", O_RDONLY), out = device("/dev/vport0p1", O_WRONLY),
 		err = device("/dev/vport0p2", O_WRONLY);
+	close(device("/dev/vda", O_RDONLY));
+	if (swapon("/dev/vda", SWAP_FLAG_DISCARD) < 0)
+		perror("gentoomuch: swap"); /* a kernel that has none: then memory is all there is */
 	enter_root();
 	int status, buried, number = fork();
 	check(number, "fork");

@@ -5,9 +5,11 @@ Started by ``vminit.c`` as the root of the machine, in the root of the box.
 
 import fcntl
 import os
+import shutil
 import socket
 import struct
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -34,7 +36,56 @@ def main(told: str) -> NoReturn:
     kernel.hostname(box.hostname)
     if box.network:
         _connect()
-    inside.start(box, shut=shut)
+    kept = _apart(box)
+    number = kernel.fork(lambda: inside.start(box, shut=shut))
+    status = inside.wait(number)
+    if kept is not None:
+        hand_back(Path(box.scratch), kept)
+    os._exit(status)
+
+
+def _apart(box: Box) -> int | None:
+    """Lay memory over the place where it builds: 9p knows no FIFOs, nor files that nobody can see any more.
+
+    Returns:
+        The folder that lies below, opened; None where nothing is built.
+    """
+    if not box.scratch:
+        return None
+    scratch = laid.within(Path("/"), box.scratch)
+    seen, kept = scratch.stat(), os.open(scratch, os.O_RDONLY | os.O_DIRECTORY)
+    owned = f"mode={seen.st_mode & 0o7777:o},uid={seen.st_uid},gid={seen.st_gid}"
+    limit = f"nr_inodes=0,size={box.disk or sum(_memory())}"
+    kernel.mount("tmpfs", str(scratch), "tmpfs", kernel.NOSUID | kernel.NODEV, f"{owned},{limit}")
+    return kept
+
+
+def _memory() -> tuple[int, int]:
+    """Bytes of memory, and of what it is put out to."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    told = {name: int(rest.split()[0]) << 10 for name, _, rest in (line.partition(":") for line in lines)}
+    return told["MemTotal"], told["SwapTotal"]
+
+
+def hand_back(scratch: Path, kept: int) -> None:
+    """Leave build directories that are still there, as those of failed builds, where every other kind leaves them.
+
+    Args:
+        kept: the folder of the host, opened.
+    """
+    os.fchdir(kept)
+    for built in sorted(scratch.glob("portage/*/*/")):
+        for path in (Path(above, name) for above, _, names in os.walk(built) for name in names):
+            if path.is_fifo() or path.is_socket():
+                path.unlink()
+        at = built.relative_to(scratch)
+        shutil.rmtree(at, ignore_errors=True)
+        at.parent.mkdir(parents=True, exist_ok=True)
+        inside.wait(kernel.fork(_copying(built, at)))
+
+
+def _copying(source: Path, target: Path) -> Callable[[], None]:
+    return lambda: os.execvp("cp", ["cp", "-a", "--", str(source), str(target)])
 
 
 def own(box: Box) -> list[Dev | Proc | Tmpfs]:

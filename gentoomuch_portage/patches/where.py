@@ -23,8 +23,8 @@ def kind(plan: Plan, settings: Settings) -> str:
     Raises:
         MissingContainer: it names one that there is not.
     """
-    if plan.isolation not in {*probes.NAMED, "auto", "none"}:
-        raise MissingContainer(plan.isolation, (*probes.NAMED, "auto"), word="--isolation")
+    if plan.isolation not in {*probes.KINDS, "auto", "none"}:
+        raise MissingContainer(plan.isolation, (*probes.KINDS, "auto"), word="--isolation")
     found = probes.chosen(plan.isolation, settings.cache)
     if found != plan.isolation and found == "none":
         console.warn("no kind of container works here; this is built on the host (gentoomuch doctor says why)")
@@ -55,5 +55,5 @@ def _box(plan: Plan, settings: Settings, folder: Path, argv: Sequence[str], env:
     made = view(places, folder, root=Path(plan.root))
     built = Bind(env["PORTAGE_TMPDIR"], env["PORTAGE_TMPDIR"], writable=True)
     mounts = sorted((*made.mounts, built), key=lambda one: Path(one.target).parts)
-    made = replace(made, processes=int(plan.processes), disk=size(plan.disk), kernel=plan.kernel)
+    made = replace(made, processes=int(plan.processes), disk=size(plan.disk))
     return replace(made, mounts=tuple(mounts), argv=tuple(argv), env={**made.env, **env})

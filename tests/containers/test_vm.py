@@ -1,0 +1,99 @@
+"""A build in a virtual machine: its kernel is another, and what it finishes is taken over as from any container."""
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from conftest import BIN, Run
+
+from gentoomuch_portage.containers import vm, vmboot
+from gentoomuch_portage.embedded import Host
+
+_WORDS = ("--gm-profile=router", "--gm-isolation=vm")
+
+
+@pytest.fixture(autouse=True)
+def _machine() -> None:
+    """Skip where qemu, a compiler or a Linux to boot is missing."""
+    if lacks := vm.lacks():
+        pytest.skip(f"vm: {lacks}")
+
+
+def _looking(host: Host, port: int) -> None:
+    """An ebuild that installs what it sees of the machine."""
+    arches = " ".join((host.repository / "profiles/arch.list").read_text().split())
+    ways = {
+        "release": "uname -r",
+        "tcp": f"( exec 3<>/dev/tcp/127.0.0.1/{port} ) 2>/dev/null && echo open || echo refused",
+        "host": f"( exec 3<>/dev/tcp/10.0.2.2/{port} ) 2>/dev/null && echo open || echo refused",
+        "interfaces": "tail -n +3 /proc/net/dev | cut -d: -f1 | xargs",
+        "etc": "echo x >> /etc/passwd && echo open || echo refused",
+        "unlinked": "exec 3<>${T}/gone; rm ${T}/gone; echo kept >&3; cat /proc/self/fd/3",
+    }
+    lines = [f"( echo {name} $( {way} ) ) >> ${{T}}/seen" for name, way in ways.items()]
+    ebuild = host.repository / "app-demo/looking/looking-1.ebuild"
+    ebuild.parent.mkdir(parents=True)
+    ebuild.write_text(
+        f'EAPI=8\nDESCRIPTION="looks"\nSLOT=0\nLICENSE="GPL-2+"\nKEYWORDS="{arches}"\nS="${{WORKDIR}}"\n'
+        "src_compile() {\n" + "\n".join(lines) + "\n:\n}\n"
+        'src_install() { insinto /usr/share/looking; doins "${T}"/seen; }\n'
+    )
+
+
+def test_packages_are_built_under_another_kernel_without_the_network(host: Host, on: Run) -> None:
+    host.profile("router", 'cpu = "x86-64-v2"\n')
+    passwd = Path("/etc/passwd").read_bytes()
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        _looking(host, listening.getsockname()[1])
+
+        words = [str(BIN / "gm-emerge"), *_WORDS, "gm-hello", "looking"]
+        # Without KVM a package takes a minute, and several on a busy machine.
+        ended = subprocess.run(words, env=host.env(), capture_output=True, text=True, timeout=1500, check=False)
+
+    assert ended.returncode == 0, ended.stderr + ended.stdout
+    assert "3 finished packages" in ended.stderr
+    assert Path("/etc/passwd").read_bytes() == passwd
+    assert list((host.eprefix / "var/cache/gentoomuch/containers").glob("run-*")) == []
+    assert on(host.eprefix / "usr/bin/gm-hello").status == 0
+    seen = dict(line.split(None, 1) for line in (host.eprefix / "usr/share/looking/seen").read_text().splitlines())
+    assert seen.pop("release") == vmboot.kernel().release
+    assert seen == {"tcp": "refused", "host": "refused", "interfaces": "lo", "etc": "refused", "unlinked": "kept"}
+
+
+def _machines(folder: Path) -> list[str]:
+    """Command lines of the machines whose boxes lie below a folder."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = file.read_bytes().decode(errors="replace")
+            if words.startswith(vm.PROGRAM) and str(folder) in words:
+                found.append(words)
+    return found
+
+
+def _within(seconds: int, holds: Callable[[], object]) -> bool:
+    end = time.monotonic() + seconds
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.1)
+    return bool(holds())
+
+
+def test_a_killed_build_ends_its_machine_and_leaves_nothing(host: Host, on: Run) -> None:
+    host.profile("router", "")
+    folder = host.eprefix / "var/cache/gentoomuch/containers"
+    words = [str(BIN / "gm-emerge"), *_WORDS, "-B", "libgreet"]
+    with subprocess.Popen(words, env=host.env(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+        there = _within(60, lambda: _machines(folder))
+
+        run.kill()
+
+    assert there
+    assert _within(10, lambda: not _machines(folder))
+    assert on("gentoomuch", "freshroot", "router", "--isolation=unshare", "--", "true").status == 0
+    assert list(folder.glob("run-*")) == []
