@@ -10,11 +10,12 @@ that it prints, in which ``...`` stands for anything. A comment above a fence sa
     <!-- snippets: on the demo host -->    on top of a page: its shell is on the demo's host from the beginning
 """
 
+import os
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,26 +108,32 @@ def clone(folder: Path) -> Path:
 
 def faults(page: Path, folder: Path) -> list[str]:
     """Run the snippets of a page in a folder: how each command went wrong that did, by line; the first ends it."""
-    steps = [(one.line, step) for one in of(page) if not one.why_not for step in one.steps]
-    script = "\n".join(_script(number, step) for number, (_, step) in enumerate(steps))
-    head = f"cd {shlex.quote(str(folder))}; trap 'kill $(jobs -p) 2>/dev/null' EXIT\n"
+    env = {"PATH": f"{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(folder)}
+    env |= {f"GIT_{who}_{what}": "reader@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    begin = f"cd {shlex.quote(str(folder))}\n"
     if _DEMO in page.read_text(encoding="utf-8"):
         _demo(folder)
-        head += f". {shlex.quote(str(folder))}/host/env.sh\n"
-    env = {
-        "PATH": f"{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/sbin:/bin",
-        "HOME": str(folder),
-        "LANG": "C.UTF-8",
-    }
-    env |= {"TERM": "dumb", "EDITOR": "true", "NO_COLOR": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
-    env |= {f"GIT_{who}_{what}": "reader@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    log = folder / "log"
+        begin += f". {shlex.quote(str(folder))}/host/env.sh\n"
+    return [*walked(page, begin, ["env", *(f"{name}={value}" for name, value in env.items())], folder / "log")]
+
+
+def walked(page: Path, begin: str, within: Sequence[str], log: Path) -> Iterator[str]:
+    """Run the snippets of a page; how each command went wrong that did, by line.
+
+    Args:
+        begin: what the shell does first.
+        within: words before the shell, which say where it runs.
+        log: what is printed is kept there.
+    """
+    steps = [(one.line, step) for one in of(page) if not one.why_not for step in one.steps]
+    script = "\n".join(_script(number, step) for number, (_, step) in enumerate(steps))
+    env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TERM": "dumb", "EDITOR": "true", "NO_COLOR": "1"}
+    env |= {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+    argv = [*within, "bash", "--norc", "-c", f"trap 'kill $(jobs -p) 2>/dev/null' EXIT\n{begin}{script}"]
     with log.open("w") as out:
-        argv = ["bash", "--norc", "-c", head + script]
-        subprocess.run(
-            argv, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=env, timeout=900, check=False
-        )
-    return [*_compared(page, steps, log.read_text(errors="replace"))]
+        told = {"stdout": out, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
+        subprocess.run(argv, **told, env=env, timeout=1800, check=False)
+    return _compared(page, steps, log.read_text(errors="replace"))
 
 
 def _script(number: int, step: Step) -> str:
@@ -137,7 +144,7 @@ def _script(number: int, step: Step) -> str:
 
 def _compared(page: Path, steps: list[tuple[int, Step]], log: str) -> Iterator[str]:
     for number, (line, step) in enumerate(steps):
-        place = f"{page.relative_to(TOP)}:{line}: {step.command}"
+        place = f"{page.name}:{line}: {step.command}"
         found = re.search(rf"^@@ {number}\n(.*?)^@@ {number} ended (\d+)$", log, re.M | re.S)
         if not found or int(found[2]) != step.status:
             yield f"{place}\nended with {found[2] if found else 'nothing'}, not {step.status}\n{log[-3000:]}"
