@@ -32,6 +32,7 @@ def run(
     cwd: Path | None = None,
     text: str | None = None,
     given: IO[bytes] | None = None,
+    into: IO[bytes] | None = None,
     atom: str = "",
     user: int | None = None,
 ) -> Ran:
@@ -44,6 +45,7 @@ def run(
         accept: the statuses that are no failure; empty accepts all.
         text: its standard input; None hands ours on, or nothing where the output is kept.
         given: an open file that is its standard input, in the place of ``text``.
+        into: an open file that gets its stdout, in the place of ours.
         atom: the package of Gentoo that has the program, for the remedy.
         user: number of the user to be meanwhile; only root may name another. None stays who we are.
 
@@ -59,7 +61,7 @@ def run(
             cwd=cwd,
             stdin=subprocess.DEVNULL if keep and text is None and given is None else given,
             input=text,
-            stdout=pipe,
+            stdout=pipe if into is None else into,
             stderr=pipe,
             encoding="utf-8",
             errors="replace",

@@ -23,6 +23,7 @@ def ours() -> tuple[Command, ...]:
         freshroot,
         history,
         hooks,
+        init,
         isa,
         patch,
         plugins,
@@ -34,6 +35,7 @@ def ours() -> tuple[Command, ...]:
     )
 
     return (
+        init.COMMAND,
         profile.COMMAND,
         unmask.COMMAND,
         binpkg.COMMAND,

@@ -5,15 +5,16 @@ function __gentoomuch_at
     for word in (commandline -opc)[2..]
         if test $skip = 1
             set skip 0
-        else if contains -- $word --as --bind --cache --cert --color --compat --compiler --config --cpu --days --dir --export --fingerprint --format --fresh --from --grace --html --isolation --jobs --keep --key --log --message --oci --output --package --packages --priority --profile --set --since --stage3 --state --timeout --url --use --user --workers --write -m -o
+        else if contains -- $word --as --bind --cache --cert --color --compat --compiler --config --cpu --days --dir --export --fingerprint --format --fresh --from --grace --html --isolation --jobs --keep --key --log --message --oci --output --package --packages --priority --profile --root --set --since --stage3 --state --timeout --url --use --user --workers --write -m -o
             set skip 1
-        else if contains -- (string join ' ' $path $word) 'profile' 'profile ls' 'profile show' 'profile set' 'profile add' 'profile diff' 'profile lint' 'profile env' 'profile run' 'unmask' 'unmask ls' 'unmask why' 'unmask prune' 'unmask drop' 'unmask adopt' 'binpkg' 'binpkg ls' 'binpkg why' 'binpkg audit' 'binpkg mask' 'binhost' 'binhost index' 'binhost check' 'binhost publish' 'binhost rollback' 'binhost diff' 'binhost query' 'binhost coverage' 'binhost serve' 'binhost sign' 'binhost key' 'binhost client' 'patch' 'patch ls' 'patch check' 'patch prep' 'patch try' 'patch save' 'isa' 'isa show' 'isa check' 'dotgentoo' 'dotgentoo id' 'dotgentoo check' 'dotgentoo trust' 'dotgentoo init' 'freeze' 'verify' 'thaw' 'sync' 'bootstrap' 'root' 'root ls' 'root rm' 'root export' 'freshroot' 'history' 'why' 'fleet' 'hooks' 'hooks ls' 'hooks enable' 'hooks disable' 'hooks text' 'hooks query' 'hooks refresh' 'hooks record' 'doctor' 'plugins' 'demo'
+        else if contains -- (string join ' ' $path $word) 'init' 'profile' 'profile ls' 'profile show' 'profile set' 'profile add' 'profile adopt' 'profile diff' 'profile lint' 'profile env' 'profile run' 'unmask' 'unmask ls' 'unmask why' 'unmask prune' 'unmask drop' 'unmask adopt' 'binpkg' 'binpkg ls' 'binpkg why' 'binpkg audit' 'binpkg mask' 'binhost' 'binhost index' 'binhost check' 'binhost publish' 'binhost rollback' 'binhost diff' 'binhost query' 'binhost coverage' 'binhost serve' 'binhost sign' 'binhost key' 'binhost client' 'patch' 'patch ls' 'patch check' 'patch prep' 'patch try' 'patch save' 'isa' 'isa show' 'isa check' 'dotgentoo' 'dotgentoo id' 'dotgentoo check' 'dotgentoo trust' 'dotgentoo init' 'freeze' 'verify' 'thaw' 'sync' 'bootstrap' 'root' 'root ls' 'root rm' 'root export' 'freshroot' 'history' 'why' 'fleet' 'hooks' 'hooks ls' 'hooks enable' 'hooks disable' 'hooks text' 'hooks query' 'hooks refresh' 'hooks record' 'doctor' 'plugins' 'demo'
             set -a path $word
         end
     end
     test (string join ' ' x $path) = (string join ' ' x $argv)
 end
 complete -c gentoomuch -f
+complete -c gentoomuch -n '__gentoomuch_at' -a init -d 'write a configuration with one profile that equals this machine, each line explained'
 complete -c gentoomuch -n '__gentoomuch_at' -a profile -d 'list, show, set and compare the profiles of machines'
 complete -c gentoomuch -n '__gentoomuch_at' -a unmask -d 'show, explain and shed what was unmasked for a profile'
 complete -c gentoomuch -n '__gentoomuch_at' -a binpkg -d 'say which binary package runs where, and why not'
@@ -42,10 +43,21 @@ complete -c gentoomuch -n '__gentoomuch_at' -l state -x -a '(__fish_complete_dir
 complete -c gentoomuch -n '__gentoomuch_at' -l cache -x -a '(__fish_complete_directories)' -d 'cache instead of /var/cache/gentoomuch'
 complete -c gentoomuch -n '__gentoomuch_at' -l quiet -s q -d 'be silent but for errors'
 complete -c gentoomuch -n '__gentoomuch_at' -l color -x -a 'y n' -d 'colours, y or n; left out: as the terminal has them'
+complete -c gentoomuch -n '__gentoomuch_at init' -l help -s h -d 'show this help and exit'
+complete -c gentoomuch -n '__gentoomuch_at init' -l version -d 'show the version and exit'
+complete -c gentoomuch -n '__gentoomuch_at init' -l config -x -a '(__fish_complete_directories)' -d 'configuration instead of /etc/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at init' -l state -x -a '(__fish_complete_directories)' -d 'state instead of /var/lib/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at init' -l cache -x -a '(__fish_complete_directories)' -d 'cache instead of /var/cache/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at init' -l quiet -s q -d 'be silent but for errors'
+complete -c gentoomuch -n '__gentoomuch_at init' -l color -x -a 'y n' -d 'colours, y or n; left out: as the terminal has them'
+complete -c gentoomuch -n '__gentoomuch_at init' -l pretend -s p -d 'print what would be written, and write nothing'
+complete -c gentoomuch -n '__gentoomuch_at init' -l json -d 'print JSON'
+complete -c gentoomuch -n '__gentoomuch_at init' -a '(gentoomuch profile ls --names 2>/dev/null)'
 complete -c gentoomuch -n '__gentoomuch_at profile' -a ls -d 'list the profiles, or what Gentoo offers as make_profile'
 complete -c gentoomuch -n '__gentoomuch_at profile' -a show -d 'show what is in force, where each value comes from, and what contradicts it'
 complete -c gentoomuch -n '__gentoomuch_at profile' -a set -d 'choose the profile that gm-emerge builds for'
 complete -c gentoomuch -n '__gentoomuch_at profile' -a add -d 'write a new profile'
+complete -c gentoomuch -n '__gentoomuch_at profile' -a adopt -d 'make a profile of another machine\'s /etc/portage, here or by ssh'
 complete -c gentoomuch -n '__gentoomuch_at profile' -a diff -d 'show what differs between two profiles once they are composed'
 complete -c gentoomuch -n '__gentoomuch_at profile' -a lint -d 'find contradictions between layers, with the places of both'
 complete -c gentoomuch -n '__gentoomuch_at profile' -a env -d 'print the environment of a profile for a shell: eval "$(...)"'
@@ -93,6 +105,16 @@ complete -c gentoomuch -n '__gentoomuch_at profile add' -l cache -x -a '(__fish_
 complete -c gentoomuch -n '__gentoomuch_at profile add' -l quiet -s q -d 'be silent but for errors'
 complete -c gentoomuch -n '__gentoomuch_at profile add' -l color -x -a 'y n' -d 'colours, y or n; left out: as the terminal has them'
 complete -c gentoomuch -n '__gentoomuch_at profile add' -l from -x -a '(gentoomuch profile ls --names 2>/dev/null)' -d 'copy another profile'
+complete -c gentoomuch -n '__gentoomuch_at profile adopt' -l help -s h -d 'show this help and exit'
+complete -c gentoomuch -n '__gentoomuch_at profile adopt' -l version -d 'show the version and exit'
+complete -c gentoomuch -n '__gentoomuch_at profile adopt' -l config -x -a '(__fish_complete_directories)' -d 'configuration instead of /etc/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at profile adopt' -l state -x -a '(__fish_complete_directories)' -d 'state instead of /var/lib/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at profile adopt' -l cache -x -a '(__fish_complete_directories)' -d 'cache instead of /var/cache/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at profile adopt' -l quiet -s q -d 'be silent but for errors'
+complete -c gentoomuch -n '__gentoomuch_at profile adopt' -l color -x -a 'y n' -d 'colours, y or n; left out: as the terminal has them'
+complete -c gentoomuch -n '__gentoomuch_at profile adopt' -l json -d 'print JSON'
+complete -c gentoomuch -n '__gentoomuch_at profile adopt' -l root -x -a '(__fish_complete_directories)' -d 'where it is built; left out: /srv/roots/NAME'
+complete -c gentoomuch -n '__gentoomuch_at profile adopt' -a '(gentoomuch profile ls --names 2>/dev/null)'
 complete -c gentoomuch -n '__gentoomuch_at profile diff' -l help -s h -d 'show this help and exit'
 complete -c gentoomuch -n '__gentoomuch_at profile diff' -l version -d 'show the version and exit'
 complete -c gentoomuch -n '__gentoomuch_at profile diff' -l config -x -a '(__fish_complete_directories)' -d 'configuration instead of /etc/gentoomuch'
