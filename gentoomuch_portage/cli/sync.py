@@ -52,9 +52,10 @@ def _sync(settings: Settings, args: argparse.Namespace, profile: str, repository
     from gentoomuch_portage.roots import snapshots
 
     try:
-        with snapshots.syncing(settings.cache, repository):
+        with snapshots.syncing(settings.cache, repository) as ended_well:
             if not args.only_snapshot and (status := _portages(settings, profile, repository.name, quiet=args.quiet)):
                 raise _Failed(status)
+            ended_well()
             taken = snapshots.take(settings.cache, repository)
     except MissingProgram as error:
         console.warn(

@@ -58,7 +58,10 @@ def export(what: Export, form: str, out: Path) -> tuple[Path, ...]:
         below=str(what.top.relative_to(what.root)),
         only=_only(what) if what.thin else None,
     )
-    with files.fresh_folder(out.parent, prefix=f".{out.name}.") as fresh:
+    prefix = f".gentoomuch-{out.name}-"
+    for left in sorted(out.parent.glob(f"{prefix}*")):
+        files.remove_unheld(left)  # of a run that was killed
+    with files.fresh_folder(out.parent, prefix=prefix) as fresh:
         made, job = fresh / "made", replace(told, out=str(fresh / "tar"))
         if form == "squashfs":
             written = packing.pack(job)

@@ -1,7 +1,7 @@
 """Squashfs snapshots of repositories: one a revision, and always a good one."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -54,13 +54,16 @@ def folder_of(cache: Path, repository: Synced) -> Path:
 
 
 @contextmanager
-def syncing(cache: Path, repository: Synced) -> Iterator[None]:
-    """As long as this holds, and after it where the block did not end well, boxes see the last good snapshot."""
+def syncing(cache: Path, repository: Synced) -> Iterator[Callable[[], None]]:
+    """Be the only one who syncs a repository; boxes see its last good snapshot until it is said that it ended well.
+
+    Returns:
+        To be called then: from there on what stands in the folder is good, whatever becomes of its snapshot.
+    """
     folder = files.ensure(folder_of(cache, repository))
     with files.locked(folder / "lock"):
         files.write(folder / SYNCING, "")
-        yield
-        (folder / SYNCING).unlink()
+        yield (folder / SYNCING).unlink
 
 
 def take(cache: Path, repository: Synced, *, keep: int = 2) -> Taken:
@@ -77,6 +80,8 @@ def take(cache: Path, repository: Synced, *, keep: int = 2) -> Taken:
     named = revision(repository.location)
     image = folder / f"{named}{_SUFFIX}"
     fresh = not image.exists()
+    for left in sorted(folder.glob(".new-*")):
+        files.remove_unheld(left)  # of a run that was killed
     if fresh:
         with files.fresh_folder(folder) as making:
             _squash(repository.location, making / "image")
