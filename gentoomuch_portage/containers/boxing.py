@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from gentoomuch_portage.containers import foreign
+from gentoomuch_portage.containers import foreign, maps
 from gentoomuch_portage.containers.mounts import Bind, Box, Mount, Overlay
 from gentoomuch_portage.containers.places import Places
 from gentoomuch_portage.containers.programs import words as words_of
@@ -67,7 +67,7 @@ def boxed(
         inner = replace(inner, env={**env, "PORTAGE_TMPDIR": str(places.tmpdir)})
         argv = (*words_of("errand", alone=False), PLAN)
     mounts = tuple(_limited(one, plan, run) for one in (*box.mounts, *_ours(run)))
-    env = {**box.env, "GM_SHUT": SHUT}
+    env = {**box.env, "GM_SHUT": SHUT, **maps.builder(several=maps.several())}
     made = replace(box, env=env, mounts=mounts, argv=argv, processes=int(plan.processes), disk=size(plan.disk))
     made = replace(made, kernel=plan.kernel, scratch=inner.env["PORTAGE_TMPDIR"])
     return Boxed(made, inner)

@@ -44,6 +44,11 @@ def several() -> bool:
     return bool(found and run.where("newuidmap") and run.where("newgidmap"))
 
 
+def builder(*, several: bool) -> dict[str, str]:
+    """Variables that tell Portage whom it builds as, where a container has nobody but its root."""
+    return {} if several else {"PORTAGE_USERNAME": "root", "PORTAGE_GRPNAME": "root"}
+
+
 def subordinate(kind: str) -> tuple[tuple[int, int], ...]:
     """Ranges of numbers that the system has given to this user: first, how many.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.containers import boxes, kinds, places, staging
+from gentoomuch_portage.containers import boxes, kinds, maps, places, staging
 from gentoomuch_portage.containers.laid import within
 from gentoomuch_portage.containers.layout import copied, covers, mounted, upper_of
 from gentoomuch_portage.containers.mounts import Bind, Box, Dev, Link, Overlay, Proc, Tmpfs
@@ -188,3 +188,8 @@ def test_what_is_no_package_is_told_and_left(tmp_path: Path) -> None:
     taken, told = _taken(tmp_path)
     assert not taken
     assert "a-1-1.gpkg.tar" in told[0]
+
+
+def test_where_a_container_has_one_user_that_one_builds() -> None:
+    assert maps.builder(several=True) == {}
+    assert maps.builder(several=False) == {"PORTAGE_USERNAME": "root", "PORTAGE_GRPNAME": "root"}
