@@ -16,6 +16,8 @@ PLAIN: tuple[tuple[str, bytes, Any], ...] = (
     ("./bin", LINK, "usr/bin"),
     ("./usr/bin/ash", HARD, "./usr/bin/sh"),
     ("./dev/null", DEVICE, (1, 3)),
+    ("./dev/tty1", DEVICE, (4, 1)),
+    ("./dev/ttyS0", DEVICE, (4, 64)),
     ("./etc/mtab", LINK, "../proc/self/mounts"),
 )
 """A little system: name, kind, and content, target or numbers."""

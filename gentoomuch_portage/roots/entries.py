@@ -1,5 +1,6 @@
 """The entries of a tar archive, each looked at before anything is done with it."""
 
+import re
 import tarfile
 from collections.abc import Iterator
 from typing import IO, Any, NamedTuple, Self
@@ -18,6 +19,8 @@ _DEVICES = {
 
 Source: the kernel's Documentation/admin-guide/devices.txt.
 """
+_TERMINAL = re.compile(r"tty(S?)([0-9]{1,2})")
+"""Consoles and serial lines; of the same source."""
 WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
 """Source: the OCI image specification, "Layer Filesystem Changeset"."""
 
@@ -121,8 +124,12 @@ def _inside(where: str, path: tuple[str, ...], info: tarfile.TarInfo) -> None:
 
 def _known(path: tuple[str, ...], info: tarfile.TarInfo) -> bool:
     """Whether a device is one of those that may be left out."""
-    numbers = _DEVICES.get(path[1]) if len(path) == 2 and path[0] == "dev" else None
-    return info.ischr() and numbers == (info.devmajor, info.devminor)
+    if not info.ischr() or len(path) != 2 or path[0] != "dev":
+        return False
+    numbers = (info.devmajor, info.devminor)
+    if found := _TERMINAL.fullmatch(path[1]):
+        return numbers == (4, int(found[2]) + (64 if found[1] else 0))
+    return _DEVICES.get(path[1]) == numbers
 
 
 def _left_out(entry: Entry) -> bool:

@@ -71,7 +71,7 @@ def test_a_signed_stage3_becomes_the_root_as_it_was_packed(bootstrap: Bootstrap,
     assert (root / "usr/bin/sh").stat().st_mtime == (root / "usr/bin").stat().st_mtime == 1_000_000_000
     assert (root / "usr/bin/ash").samefile(root / "usr/bin/sh")
     assert (root / "bin").readlink() == Path("usr/bin")
-    assert not (root / "dev/null").exists()
+    assert not (root / "dev").exists()
     assert [one.name for one in root.parent.iterdir()] == ["router"]
 
 
@@ -206,6 +206,7 @@ def test_a_stage3_that_is_changed_while_it_is_read_is_refused(stage: Path, keys,
         [("dev/sda", DEVICE, (8, 0))],
         [("dev/null", DEVICE, (1, 1))],
         [("usr/null", DEVICE, (1, 3))],
+        [("dev/tty1", DEVICE, (8, 1))],
         [("./", LINK, "usr")],
     ],
 )
