@@ -219,18 +219,12 @@ class Plan:
             parts = tuple((_text(one["plugin"]), _part(one["kind"], one["data"])) for one in found["parts"])
             words = tuple(_text(word) for word in _list(found["words"]))
             env = {name: _text(value) for name, value in found["env"].items()}
-            rest = {key: _text(found[key]) for key in _TEXTS}
+            rest = {one.name: _text(found[one.name]) for one in fields(cls) if one.type is str}
         except OSError as error:
             raise UnreadablePlan(path, error.strerror or "it cannot be read") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UnreadablePlan(path, f"{type(error).__name__}: {error}") from error
         return cls(words=words, env=env, parts=parts, **rest)
-
-
-_TEXTS = (
-    "profile", "base", "root", "configroot", "build_configroot", "isolation", "without", "cpu", "build_cpu", "abi", "build_abi",
-    "unknown", "processes", "disk", "kernel", "audit",
-)  # fmt: skip
 
 
 def _text(found: object) -> str:

@@ -1,5 +1,6 @@
 """A build in a virtual machine: its kernel is another, and what it finishes is taken over as from any container."""
 
+import os
 import socket
 import subprocess
 import time
@@ -97,3 +98,17 @@ def test_a_killed_build_ends_its_machine_and_leaves_nothing(host: Host, on: Run)
     assert _within(10, lambda: not _machines(folder))
     assert on("gentoomuch", "freshroot", "router", "--isolation=unshare", "--", "true").status == 0
     assert list(folder.glob("run-*")) == []
+
+
+def test_what_a_failed_build_leaves_is_handed_back(host: Host) -> None:
+    host.profile("router", "")
+    _looking(host, 9)
+    ebuild = host.repository / "app-demo/looking/looking-1.ebuild"
+    ebuild.write_text(ebuild.read_text().replace("\n:\n}", "\ndie 'as it was told to'\n}"))
+
+    words = [str(BIN / "gm-emerge"), *_WORDS, "-B", "looking"]
+    ended = subprocess.run(words, env=host.env(), capture_output=True, text=True, timeout=900, check=False)
+
+    assert ended.returncode == 1, ended.stderr + ended.stdout
+    log = host.eprefix / f"var/tmp/gentoomuch-{os.geteuid()}/router.box/portage/app-demo/looking-1/temp/build.log"
+    assert "as it was told to" in log.read_text()

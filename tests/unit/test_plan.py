@@ -1,14 +1,13 @@
 """Requests part a command line; plans are data that survive paper."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gentoomuch_portage import plan as plans
 from gentoomuch_portage import profiles
 from gentoomuch_portage.errors import PartsConflict, UnreadablePlan
 from gentoomuch_portage.plan import Env, File, Layer, Line, MakeProfile, Part, Plan, Show, Word, make_plan
@@ -109,7 +108,7 @@ _PLANS = st.builds(
     words=st.lists(_TEXT).map(tuple),
     env=st.dictionaries(_TEXT, _TEXT),
     parts=st.lists(st.tuples(_TEXT, _PARTS)).map(tuple),
-    **{name: _TEXT for name in plans._TEXTS},
+    **{one.name: _TEXT for one in fields(Plan) if one.type is str},
 )
 
 

@@ -33,11 +33,14 @@ def test_a_machine_has_a_network_only_while_fetching() -> None:
     assert vm.argv(_BOX, _PLAIN)[vm.argv(_BOX, _PLAIN).index("-nic") + 1] == "none"
 
 
-def test_a_machine_is_handed_the_root_of_its_box_alone() -> None:
+def test_a_machine_is_handed_the_root_of_its_box_and_empty_swap_alone() -> None:
     words = vm.argv(_BOX, _PLAIN)
 
     paths = [words[at + 1] for at, word in enumerate(words) if word in {"-fsdev", "-drive", "-hda", "-virtfs"}]
-    assert paths == ["local,id=box,path=/cache/run-1,,2/root,security_model=passthrough,multidevs=remap"]
+    assert sorted(paths) == [
+        "if=none,id=swap,format=raw,discard=unmap,file=/cache/run-1,,2/swap",
+        "local,id=box,path=/cache/run-1,,2/root,security_model=passthrough,multidevs=remap",
+    ]
 
 
 def test_output_and_errors_of_a_machine_are_kept_apart_unless_it_has_the_terminal() -> None:
