@@ -47,7 +47,7 @@ def joined(tmp_path: Path) -> str:
 def test_plugins_lists_ours_with_the_hooks_that_they_answer(host, on):
     found = {one["name"]: one for one in json.loads(on("gentoomuch", "plugins", "--json").out)}
 
-    assert found["journal"]["hooks"] == ["gm_after_run"]
+    assert found["journal"]["hooks"] == ["gm_after_run", "gm_event"]
     assert found["profile"] == {
         "name": "profile", "from": f"gentoomuch-portage {__version__}", "hooks": ["gm_parts"], "left_out": "",
     }  # fmt: skip
