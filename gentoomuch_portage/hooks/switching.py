@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shlex
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,9 +101,10 @@ def disable(settings: Settings, hook: Hook) -> tuple[Path, ...]:
             raise HookChanged(hook.name, Path(path))
     for file in gone:
         file.unlink(missing_ok=True)
-    for folder in written.folders:
-        if Path(folder).is_dir() and not any(Path(folder).iterdir()):
-            Path(folder).rmdir()
+    for folder in map(Path, written.folders):
+        shutil.rmtree(folder / "__pycache__", ignore_errors=True)  # of emaint's module, once it was imported
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
     _record(settings, hook).unlink(missing_ok=True)
     return gone
 

@@ -1,0 +1,79 @@
+"""Hooks for plain emerge are written and removed to the byte; emaint's module stands on its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gentoomuch_portage.hooks import switching
+from gentoomuch_portage.hooks.errors import HookTaken, UnknownHook
+from gentoomuch_portage.hooks.kinds import ALL, Places
+from gentoomuch_portage.settings import Settings
+
+COMMAND = Path("/opt/with space/bin/gentoomuch")
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    """A host of empty folders."""
+    found = Places(tmp_path / "etc/portage", tmp_path, tmp_path / "modules")
+    for folder in (found.etc, found.emaint):
+        folder.mkdir(parents=True)
+    return found
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings whose state is in the folder of the test."""
+    return Settings.of({"GM_STATE": str(tmp_path / "state"), "GM_CONFIG": str(tmp_path / "config")})
+
+
+@pytest.mark.parametrize("hook", ALL, ids=lambda hook: hook.name)
+def test_every_hook_goes_as_it_came_and_stands_on_a_path_with_spaces(settings: Settings, places: Places, hook):
+    before = sorted(places.eprefix.rglob("*"))
+
+    wrote = switching.enable(settings, hook, places, command=COMMAND, profile="here")
+    texts = [path.read_text() for path in wrote]
+    states = {one.hook.name for one in switching.standing(settings, places) if one.state == "enabled"}
+    switching.disable(settings, hook)
+
+    assert states == {hook.name}
+    assert not [text for text in texts if "@GENTOOMUCH@" in text or "PROFILE@" in text]
+    assert all("/opt/with space" not in text or "'/opt/with space/bin/gentoomuch'" in text for text in texts)
+    assert [path for path in sorted(places.eprefix.rglob("*")) if "state" not in path.parts] == before
+
+
+def test_a_link_in_the_place_of_a_hook_is_the_users_own(settings: Settings, places: Places, tmp_path: Path):
+    (places.etc / "bashrc").symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(HookTaken):
+        switching.enable(settings, switching.named("bashrc"), places, command=COMMAND)
+
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_hook_that_is_enabled_again_is_written_anew(settings: Settings, places: Places):
+    (place,) = switching.enable(settings, switching.named("record"), places, command=COMMAND, profile="old")
+
+    switching.enable(settings, switching.named("record"), places, command=COMMAND, profile="new")
+
+    assert " new ||" in place.read_text()
+    assert " old ||" not in place.read_text()
+
+
+def test_an_unknown_hook_is_answered_with_the_nearest():
+    with pytest.raises(UnknownHook, match="there is no hook 'filtre'") as told:
+        switching.named("filtre")
+
+    assert told.value.remedy == "gentoomuch hooks enable filter"
+
+
+def test_emaints_module_says_so_where_gentoomuch_is_gone(settings: Settings, places: Places):
+    switching.enable(settings, switching.named("emaint"), places, command=COMMAND)
+
+    code = "from gentoomuch import module_spec; from gentoomuch.hooks import Hooks; print(Hooks().check())"
+    argv = [sys.executable, "-S", "-B", "-c", code]
+    ended = subprocess.run(argv, cwd=places.emaint, env={}, capture_output=True, text=True, check=True)
+
+    assert ended.stdout.startswith("(False, ['gentoomuch is gone")
