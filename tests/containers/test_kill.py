@@ -24,6 +24,8 @@ from gentoomuch_portage.embedded import Host
 
 KILLS = int(os.environ.get("GM_TEST_KILLS") or 100)
 _SUBREAPER = 36
+_DYING = 5.0
+"""Seconds."""
 _EBUILD = """EAPI=8
 DESCRIPTION="No two builds of it are equal"
 LICENSE="GPL-2+"
@@ -127,7 +129,7 @@ def killed(host: Host, kind: str, after: float, turn: int) -> str:
         build(host, kind), env=host.env(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     ) as started:
         time.sleep(after)
-        found = [one for one in (started.pid, *below(started.pid)) if one == started.pid or started.poll() is None]
+        found = [started.pid, *(one for one in below(started.pid) if name(one))]  # no name: it ends anyway
         victim = found[turn % len(found)]
         told = name(victim)
         with suppress(ProcessLookupError):
@@ -158,7 +160,15 @@ def locked(host: Host) -> list[str]:
 
 
 def left(host: Host, before: tuple[set[str], set[str], set[str]]) -> list[str]:
-    """What there is that was not there before."""
+    """What there is that was not there before; the kernel has some seconds to take away what is dead already."""
+    ends = time.monotonic() + _DYING
+    while (faults := left_now(host, before)) and time.monotonic() < ends:
+        time.sleep(0.1)
+    return faults
+
+
+def left_now(host: Host, before: tuple[set[str], set[str], set[str]]) -> list[str]:
+    """What there is at this moment."""
     faults = [f"process {number} {name(number)}" for number in below(os.getpid())]
     faults += [f"mount {line}" for line in mounted() - before[0]]
     faults += [f"namespace {one}" for one in namespaces() - before[1]]
