@@ -59,7 +59,7 @@ def export(what: Export, form: str, out: Path) -> tuple[Path, ...]:
         only=_only(what) if what.thin else None,
     )
     prefix = f".gentoomuch-{out.name}-"
-    for left in sorted(out.parent.glob(f"{prefix}*")):
+    for left in [one for one in out.parent.iterdir() if one.name.startswith(prefix)]:
         files.remove_unheld(left)  # of a run that was killed
     with files.fresh_folder(out.parent, prefix=prefix) as fresh:
         made, job = fresh / "made", replace(told, out=str(fresh / "tar"))

@@ -25,7 +25,7 @@ def placed(root: Path) -> Iterator[Path]:
     refuse(root)
     files.ensure(root.parent)
     prefix = f"{_PREFIX}{root.name}-"
-    for left in sorted(root.parent.glob(f"{prefix}*")):
+    for left in [one for one in root.parent.iterdir() if one.name.startswith(prefix)]:
         _remove_dead(left)
     with files.fresh_folder(root.parent, prefix=prefix) as fresh:
         try:

@@ -46,8 +46,8 @@ def stage(tmp_path: Path) -> Path:
 def bootstrap(tmp_path: Path, keys: dict[str, Signer]) -> Bootstrap:
     """Makes a root of a stage3: ``bootstrap(file, "release")`` trusts that key."""
 
-    def make(file: Path, whom: str = "release") -> Path:
-        root = tmp_path / "roots/router"
+    def make(file: Path, whom: str = "release", name: str = "router") -> Path:
+        root = tmp_path / "roots" / name
         trusted = releases.Trusted(keys[whom].public, frozenset({keys[whom].fingerprint}))
         with releases.proven(file, trusted, tmp_path / "cache") as one:
             archives.place((one.packed,), root, still=one.still, quiet=True)
@@ -267,12 +267,12 @@ def test_a_root_that_holds_something_is_left_alone(bootstrap: Bootstrap, stage: 
 
 def test_what_a_killed_unpacking_left_is_removed_by_the_next(bootstrap: Bootstrap, stage: Path, keys, tmp_path: Path):
     keys["release"].sign(stage)
-    (tmp_path / "roots/.gentoomuch-router-abc/usr").mkdir(parents=True)
+    (tmp_path / "roots/.gentoomuch-[r]-abc/usr").mkdir(parents=True)
     (tmp_path / "cache/.gnupg-abc").mkdir(parents=True)
 
-    root = bootstrap(stage)
+    root = bootstrap(stage, name="[r]")
 
-    assert [one.name for one in root.parent.iterdir()] == ["router"]
+    assert [one.name for one in root.parent.iterdir()] == ["[r]"]
     assert not any((tmp_path / "cache").iterdir())
 
 
