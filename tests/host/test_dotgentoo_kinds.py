@@ -65,7 +65,8 @@ KINDS = {
             + "src_compile() {\n\tpython3 -m pip --no-cache-dir wheel --no-deps --no-index --no-build-isolation \\\n"
             + "\t\t-w dist . || die\n}\n"
             + "src_install() {\n\tpython3 -m pip --no-cache-dir install --no-deps --no-index --ignore-installed \\\n"
-            + '\t\t--no-compile --no-warn-script-location --root="${D}" --prefix="${EPREFIX}/usr" dist/*.whl || die\n}\n',
+            + "\t\t--no-compile --no-warn-script-location \\\n"
+            + '\t\t--root="${D}" --prefix="${EPREFIX}/usr" dist/*.whl || die\n}\n',
             "pyproject.toml": PYPROJECT,
             "greet.py": 'def main():\n    print("hello one")\n',
         },
