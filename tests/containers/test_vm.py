@@ -73,7 +73,7 @@ def _machines(folder: Path) -> list[str]:
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             words = file.read_bytes().decode(errors="replace")
-            if words.startswith(vm.PROGRAM) and str(folder) in words:
+            if words.startswith(vm.PROGRAM) and "-initrd" in words and str(folder) in words:
                 found.append(words)
     return found
 
