@@ -37,7 +37,7 @@ class Machine:
     kernel: str
     """The file of the Linux that is booted."""
     kvm: bool
-    """Whether the CPU runs it; otherwise qemu does, some ten times slower."""
+    """Whether the CPU runs it; otherwise qemu does, slowly."""
     terminal: bool
     """Whether it takes over the terminal; otherwise its output and errors are kept apart and it reads nothing."""
     cpus: int
