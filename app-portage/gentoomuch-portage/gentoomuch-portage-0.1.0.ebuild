@@ -68,6 +68,7 @@ python_test() {
 		tests/unit/cli/test_pages.py
 		tests/unit/test_docs.py
 		tests/unit/test_house.py
+		tests/unit/test_snippets.py
 		# They want gentoomuch to be installed.
 		tests/unit/test_binserve.py
 		tests/unit/test_binserve_hostile.py
