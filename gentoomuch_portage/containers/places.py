@@ -33,12 +33,15 @@ class Places(NamedTuple):
     eprefix: Path
     """``/`` where there is none."""
     settings: Settings
+    logdir: Path | None = None
+    """PORTAGE_LOGDIR, where there is one: the log of a build that failed is what its user looks for."""
 
     @classmethod
     def of(cls, plan: Plan, settings: Settings) -> Self:
         """Ask Portage what the composed configroot of a plan says."""
         values = query.load(Path(plan.configroot)).values
         env = {**os.environ, **plan.env}
+        logs = env.get("PORTAGE_LOGDIR", values["PORTAGE_LOGDIR"])
         return cls(
             pkgdir=Path(env.get("PKGDIR") or values["PKGDIR"]).resolve(),
             distdir=Path(env.get("DISTDIR") or values["DISTDIR"]).resolve(),
@@ -46,6 +49,7 @@ class Places(NamedTuple):
             tmpdir=Path(f"{plan.env['PORTAGE_TMPDIR']}.box"),
             eprefix=Path(front.eprefix() or "/"),
             settings=settings,
+            logdir=Path(logs).resolve() if logs and Path(logs).is_dir() else None,
         )
 
 

@@ -43,6 +43,8 @@ def view(
                 mounts.append(Bind(str(folder), str(folder)))
     mounts += repositories.mounts(places.repositories, places.settings.cache, run)
     mounts += _shared(places, run, fetching=fetching)
+    if places.logdir is not None:
+        mounts.append(Bind(str(places.logdir), str(places.logdir), writable=True))
     if root != Path("/"):
         kept = Bind(str(root), str(root), writable=True)
         mounts.append(kept if uppers is None else Overlay(str(root), str(root), str(uppers / "root")))

@@ -17,7 +17,7 @@ class Loaded:
     """What Portage makes of a configroot."""
 
     values: Mapping[str, str]
-    """PORTAGE_TMPDIR, PKGDIR, DISTDIR, CHOST, ACCEPT_CHOSTS, ELIBC, ARCH, CC, CFLAGS, USE_EXPAND."""
+    """PORTAGE_TMPDIR, PKGDIR, DISTDIR, CHOST, ACCEPT_CHOSTS, ELIBC, ARCH, CC, CFLAGS, USE_EXPAND, PORTAGE_LOGDIR."""
     read: tuple[Path, ...]
     """Files outside of the configroot that these values came from: make.globals, make.defaults, parent."""
     profile: Path | None
@@ -134,6 +134,7 @@ def load(configroot: Path) -> Loaded:
         raise bad(configroot, f"{heard.getvalue()}{error}") from error
     names = (
         "PORTAGE_TMPDIR", "PKGDIR", "DISTDIR", "CHOST", "ACCEPT_CHOSTS", "ELIBC", "ARCH", "CC", "CFLAGS", "USE_EXPAND",
+        "PORTAGE_LOGDIR",
     )  # fmt: skip
     read = [Path(found.global_config_path) / "make.globals"]
     nodes = [Path(node) for node in found.profiles if not node.startswith(str(configroot))]

@@ -62,6 +62,8 @@ def test_a_build_that_fails_changes_nothing_on_the_host(some_kind: str, host: Ho
     assert ended.status == 1
     assert digest(host.eprefix, without=usual) == before
     assert _packages(host) == ["dev-demo/libgreet/libgreet-1.0-1.gpkg.tar"], "what was finished is kept"
+    [log] = (host.eprefix / "var/log").glob("app-demo:breaking-1:*.log")
+    assert "broken" in log.read_text()
 
 
 def _breaking(host: Host) -> None:
