@@ -69,8 +69,9 @@ class Server:
         return sum(int(text.split("Private_Dirty:")[1].split()[0]) for text in texts)
 
 
-def started(folder: Path, www: Path) -> Server:
-    words = ["--state", folder / "state", "--cache", folder / "cache", "binhost", "serve", www, "--no-sign"]
+def started(folder: Path, www: Path, *, signs: bool = False) -> Server:
+    words = ["--state", folder / "state", "--cache", folder / "cache", "binhost", "serve", www]
+    words += [] if signs else ["--no-sign"]
     words += ["--bind", "127.0.0.1:0", "--workers", "1", "--log", folder / "log"]
     argv = [str(BIN / "gentoomuch"), *map(str, words)]
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8")
@@ -79,7 +80,7 @@ def started(folder: Path, www: Path) -> Server:
 
 
 @contextmanager
-def binhost(folder: Path) -> Iterator[Server]:
+def binhost(folder: Path, *, signs: bool = False) -> Iterator[Server]:
     """A binhost of one package, and things beside it that nobody may have."""
     www = folder / "www"
     (www / "dev-demo/one").mkdir(parents=True)
@@ -90,7 +91,7 @@ def binhost(folder: Path) -> Iterator[Server]:
     (folder / "outside.gpkg.tar").write_bytes(b"secret")
     (www / "link.gpkg.tar").symlink_to("../outside.gpkg.tar")
     os.mkfifo(www / "pipe.gpkg.tar")
-    one = started(folder, www)
+    one = started(folder, www, signs=signs)
     yield one
     one.process.send_signal(signal.SIGTERM)
     assert one.process.wait(20) == 0

@@ -19,7 +19,7 @@ from gentoomuch_portage.binserve.policy import Policy
 
 _MOST = 1 << 30
 """Bytes of an index; one of a million packages has 700 MiB."""
-_TRIES = 3
+_TRIES = 5
 """Index and signature are two files, and may change in between."""
 
 

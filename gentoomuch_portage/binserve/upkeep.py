@@ -1,7 +1,8 @@
 """What the first process of a server does between two looks: make of a new index what clients ask for.
 
 ``IDENTITY.gz``, ``.zst`` and ``.asc`` below ``cache/binserve/...`` are of the index of that identity; ``.ready`` says
-that no more will come.
+that no more will come. Where the index is signed, ``.plain`` is the index itself, and ``latest`` names the one that
+clients see: builders may change the index several times a second, and whoever read it has to find its signature.
 """
 
 import gzip
@@ -16,6 +17,7 @@ from gentoomuch_portage.binserve import gpg, tree
 from gentoomuch_portage.binserve.keys import Key
 from gentoomuch_portage.errors import GmError
 
+LATEST = "latest"
 _OLD = 60.0
 """Seconds for which what belongs to an earlier index is kept for clients that are about to ask for it."""
 
@@ -33,6 +35,8 @@ class Upkeep:
         """
         self._root, self._folder, self._key, self._tell = root, files.ensure(folder), key, tell
         self._seen = ""
+        if key is None:
+            (folder / LATEST).unlink(missing_ok=True)
 
     def __call__(self) -> bool:
         """Look once; True where the index is a new one."""
@@ -46,31 +50,47 @@ class Upkeep:
 
     def _prepare(self, identity: str) -> None:
         """Make all that stands for the index, unless it changes meanwhile."""
-        ready = self._folder / f"{identity}.ready"
-        if ready.exists() and (self._key is None or (self._folder / f"{identity}.asc").exists()):
-            return
-        copy = self._folder / f"{identity}.plain"
-        try:
-            text = (self._root / "Packages").read_bytes()
-            if tree.identity(self._root) != identity:
-                return
-            if self._key is not None:
-                files.write(copy, text)
-                gpg.signed(self._key.home, self._key.fingerprint, copy, copy.with_suffix(".part"))
-                copy.with_suffix(".part").replace(self._folder / f"{identity}.asc")
-            files.write(self._folder / f"{identity}.gz", gzip.compress(text, 6, mtime=0))
-            if (packed := _zstd(text)) is not None:
-                files.write(self._folder / f"{identity}.zst", packed)
-        except (OSError, GmError) as error:
-            self._tell(f"the index could not be prepared: {error}")
-        finally:
-            copy.unlink(missing_ok=True)
-        files.write(ready, "")
+        ready, asc = self._folder / f"{identity}.ready", self._folder / f"{identity}.asc"
+        if not ready.exists() or (self._key is not None and not asc.exists()):
+            try:
+                if not self._made(identity):
+                    return
+            except (OSError, GmError) as error:
+                self._tell(f"the index could not be prepared: {error}")
+            files.write(ready, "")
+        if asc.exists():
+            files.write(self._folder / LATEST, identity, durable=False)
+
+    def _made(self, identity: str) -> bool:
+        """Write the files; False where the index changed meanwhile. The signature comes last."""
+        place = self._root / "Packages"
+        text, seen = place.read_bytes(), place.stat()
+        if tree.identity(self._root) != identity:
+            return False
+        files.write(self._folder / f"{identity}.gz", gzip.compress(text, 6, mtime=0))
+        if (packed := _zstd(text)) is not None:
+            files.write(self._folder / f"{identity}.zst", packed)
+        if self._key is not None:
+            plain = self._folder / f"{identity}.plain"
+            files.write(plain, text)
+            os.utime(plain, ns=(seen.st_mtime_ns, seen.st_mtime_ns))
+            gpg.signed(self._key.home, self._key.fingerprint, plain, plain.with_suffix(".part"))
+            plain.with_suffix(".part").replace(self._folder / f"{identity}.asc")
+        return True
 
     def _tidy(self, identity: str) -> None:
+        kept = (identity, latest(self._folder) or identity, LATEST)
         for one in self._folder.iterdir():
-            if not one.name.startswith(identity) and time.time() - one.stat().st_mtime > _OLD:
+            if not one.name.startswith(kept) and time.time() - one.stat().st_ctime > _OLD:
                 one.unlink(missing_ok=True)
+
+
+def latest(folder: Path) -> str:
+    """The identity of the index that clients see; empty where they see that of the binhost itself."""
+    try:
+        return (folder / LATEST).read_text(encoding="ascii")
+    except OSError:
+        return ""
 
 
 def _zstd(text: bytes) -> bytes | None:

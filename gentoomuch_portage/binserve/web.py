@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gentoomuch_portage.binserve import conditions, tree
+from gentoomuch_portage.binserve import conditions, tree, upkeep
 from gentoomuch_portage.binserve.tree import Opened
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ _MOST = 4000
 """Connections of one process at once."""
 _PREPARED = 10.0
 """Seconds to wait for what is made of a new index."""
+_OF_INDEX = frozenset({"Packages", "Packages.gz", "Packages.zst", "Packages.asc"})
 _TYPES = {"asc": "text/plain; charset=utf-8", "gz": "application/gzip", "Packages": "text/plain; charset=utf-8"}
 
 
@@ -126,25 +127,46 @@ class Binhost:
 
     async def _found(self, name: str, encodings: str) -> tuple[Opened | None, dict[str, str]]:
         """A file of the binhost, or what stands for it, with the headers that say so."""
+        if name in _OF_INDEX and (shown := self._shown()):
+            return self._signed(shown, name, encodings)
         if name == "Packages":
-            return self._index(encodings)
+            return self._index(tree.opened(self._site.root, "Packages"), encodings)
         if (found := tree.opened(self._site.root, name)) is not None:
             return found, {}
         if name == "key.asc":
             return tree.opened(self._site.key.parent, self._site.key.name), {}
-        if name in {"Packages.gz", "Packages.zst", "Packages.asc"}:
+        if name in _OF_INDEX:
             return await self._made(name.rpartition(".")[2])
         return None, {}
 
-    def _index(self, encodings: str) -> tuple[Opened | None, dict[str, str]]:
-        """The index, compressed where that is ready and the client can read it."""
-        plain = tree.opened(self._site.root, "Packages")
+    def _shown(self) -> str:
+        """The identity of the signed index that clients see; empty where they see the files of the binhost."""
+        if (own := tree.opened(self._site.root, "Packages.asc")) is not None:
+            os.close(own.number)
+            return ""
+        return upkeep.latest(self._site.prepared)
+
+    def _signed(self, shown: str, name: str, encodings: str) -> tuple[Opened | None, dict[str, str]]:
+        """A file of the index that was signed last, whatever builders make of it meanwhile."""
+        plain = tree.opened(self._site.prepared, f"{shown}.plain")
+        if plain is None or name == "Packages":
+            return self._index(plain, encodings, shown)
+        os.close(plain.number)
+        found = tree.opened(self._site.prepared, f"{shown}.{name.rpartition('.')[2]}")
+        return (None if found is None else _dated(found, plain)), {}
+
+    def _index(self, plain: Opened | None, encodings: str, identity: str = "") -> tuple[Opened | None, dict[str, str]]:
+        """The index, compressed where that is ready and the client can read it.
+
+        Args:
+            identity: its own where left out.
+        """
         if plain is None:
             return None, {}
         accepted = {one.partition(";")[0].strip().lower() for one in encodings.split(",")}
         for suffix, encoding in (("zst", "zstd"), ("gz", "gzip")):
             if encoding in accepted:
-                found = tree.opened(self._site.prepared, f"{plain.identity}.{suffix}")
+                found = tree.opened(self._site.prepared, f"{identity or plain.identity}.{suffix}")
                 if found is not None:
                     os.close(plain.number)
                     return _dated(found, plain), {"Content-Encoding": encoding, "Vary": "Accept-Encoding"}

@@ -10,8 +10,10 @@ from email.utils import formatdate
 from pathlib import Path
 
 import pytest
+from binhosting import open_folder
 from binserving import INDEX, NAME, PACKAGE, Server, binhost, started
 
+from gentoomuch_portage import files
 from gentoomuch_portage.binserve import conditions, tree
 from gentoomuch_portage.binserve.policy import Policy, policies
 from gentoomuch_portage.errors import BadSetting
@@ -77,6 +79,30 @@ def test_the_index_comes_compressed_to_who_can_read_it(server: Server):
     assert other[1].get("content-encoding", "zstd") == "zstd"
     assert len(other[2]) < len(INDEX)
     assert plain[1]["etag"] != packed[1]["etag"]
+
+
+def test_an_index_comes_with_its_signature_however_often_builders_change_it():
+    with open_folder() as folder, binhost(folder / "s", signs=True) as server:
+        first = whole_index(server)
+        os.kill(server.process.pid, signal.SIGSTOP)  # it has not yet signed what comes now
+        files.write(server.www / "Packages", INDEX.replace(b"TIMESTAMP: 17", b"TIMESTAMP: 18"))
+        files.write(server.www / "Packages.gz", gzip.compress(b"of a builder"))
+        between = whole_index(server)
+        os.kill(server.process.pid, signal.SIGCONT)
+        ends = time.monotonic() + 20
+        while whole_index(server) == first and time.monotonic() < ends:
+            time.sleep(0.1)
+        after = whole_index(server)
+
+    assert first == between
+    assert [gzip.decompress(one[1]) for one in (first, after)] == [first[0], after[0]]
+    assert (first[0], after[0]) == (INDEX, INDEX.replace(b"TIMESTAMP: 17", b"TIMESTAMP: 18"))
+    assert b"BEGIN PGP SIGNATURE" in after[2]
+    assert first[2] != after[2]
+
+
+def whole_index(server: Server) -> list[bytes]:
+    return [server.ask(f"/{name}")[2] for name in ("Packages", "Packages.gz", "Packages.asc")]
 
 
 def test_the_index_is_unmodified_only_since_its_own_time_and_portages_five_seconds_later(server: Server):
