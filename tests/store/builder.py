@@ -1,28 +1,40 @@
-"""``python builder.py PKGDIR BUILT FIRST LAST DONE``: take instances of a package into a folder, as a builder does.
+"""``python builder.py PKGDIR BUILT FIRST LAST DONE GNUPG``: take instances of a package in, as a builder does.
 
-Run on a host. Each that is in the index is told to DONE, a line ``BUILD_ID``, after it is there.
+Run on a host. Each is signed before it comes in, as with ``[binpkg] sign``, and each that is in the index is told to
+DONE, a line ``BUILD_ID``, after it is there.
 """
 
+import subprocess
 import sys
+import time
+from functools import partial
 from pathlib import Path
-
-from portage.versions import _pkg_str
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from repacking import instance
-
-from gentoomuch_portage.binpkgs.telling import told
-from gentoomuch_portage.portage_adapter.injecting import injecting
-from gentoomuch_portage.portage_adapter.ondemand import ondemand
-from gentoomuch_portage.portage_adapter.pkgdir import pkgdir
+from repacking import instance, noise
 
 
-def main(folder: Path, built: Path, first: int, last: int, done: Path) -> None:
+def signed(home: Path, content: bytes, how: str) -> bytes:
+    """What gpg makes of it."""
+    words = ["gpg", "--homedir", home, "--batch", "--no-tty", "--quiet", "--armor", "--digest-algo", "SHA512", how]
+    return subprocess.run(words, input=content, stdout=subprocess.PIPE, check=True).stdout
+
+
+def main(folder: Path, built: Path, first: int, last: int, done: Path, home: Path) -> None:
+    from portage.versions import _pkg_str
+
+    from gentoomuch_portage.binpkgs.telling import told
+    from gentoomuch_portage.portage_adapter.injecting import injecting
+    from gentoomuch_portage.portage_adapter.ondemand import ondemand
+    from gentoomuch_portage.portage_adapter.pkgdir import pkgdir
+
     with ondemand(), injecting(told):
         tree = pkgdir(folder).tree
         for number in range(first, last):
-            new = instance(built, done.parent / f"new-{first}", number, {})
+            aside = done.parent / f"new-{first}"
+            changes = {"NOISE": noise(number), "BUILD_TIME": str(int(time.time()))}
+            new = instance(built, aside, number, changes, sign=partial(signed, home))
             cpv = _pkg_str(f"{built.parent.parent.name}/libgreet-1.0", metadata={"BUILD_ID": str(number)})
             if tree.inject(cpv, current_pkg_path=str(new)) is None:
                 raise SystemExit(f"{new} was not taken")
@@ -31,4 +43,5 @@ def main(folder: Path, built: Path, first: int, last: int, done: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), Path(sys.argv[5]))
+    first, last = map(int, sys.argv[3:5])
+    main(Path(sys.argv[1]), Path(sys.argv[2]), first, last, Path(sys.argv[5]), Path(sys.argv[6]))

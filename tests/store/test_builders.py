@@ -1,128 +1,156 @@
-"""Builders that take packages into one folder at the same time, and are killed; readers look all the while.
+"""Builders take packages into one folder that is served, clients install from it, and a killer goes round.
 
-GM_TEST_PACKAGES and GM_TEST_KILLS say how many; GM_TEST_SEED repeats a run.
+GM_TEST_PACKAGES, GM_TEST_BUILDERS, GM_TEST_CLIENTS, GM_TEST_INSTALLERS (of the clients) and GM_TEST_KILLS say how
+many; GM_TEST_SEED repeats a run.
 """
 
-import gzip
 import json
 import os
 import random
+import socket
 import subprocess
-import sys
-import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from repacking import instance
+from binhosting import machine, open_folder, package, said
+from players import Files, Installer, Server, ended, start
 
-from gentoomuch_portage import embedded
 from gentoomuch_portage.embedded import Host
-from gentoomuch_portage.pkgindex import names, shards, splice, stamp, stanza
+from gentoomuch_portage.pkgindex import names, splice, stamp, stanza
 
-BIN = Path(sys.executable).parent
 PKG = "dev-demo/libgreet"
-BUILDERS = 4
-PACKAGES = int(os.environ.get("GM_TEST_PACKAGES", "2000"))
-KILLS = int(os.environ.get("GM_TEST_KILLS", "50"))
+PACKAGES, BUILDERS, CLIENTS, INSTALLERS, KILLS = (
+    int(os.environ.get(f"GM_TEST_{name}", told))
+    for name, told in (("PACKAGES", 2000), ("BUILDERS", 4), ("CLIENTS", 8), ("INSTALLERS", 2), ("KILLS", 50))
+)
 SEED = int(os.environ.get("GM_TEST_SEED", str(random.randrange(10**6))))
 
 
 @pytest.fixture
-def built(tmp_path: Path) -> tuple[Host, Path]:
-    host = embedded.make(tmp_path / "host")
-    subprocess.run([BIN / "emerge", "-B1q", PKG], env=host.env(PKGDIR=str(tmp_path / "built")), check=True)
-    (package,) = (tmp_path / "built" / PKG).iterdir()
-    return host, package
+def place() -> Iterator[Path]:
+    with open_folder() as folder:
+        yield folder
 
 
-class Readers:
-    """Threads that read the index again and again, as clients of a web server would get it."""
+class Builders:
+    """Each with a share of the packages; one that was killed goes on behind what it was about."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.reads, self.by_name, self.torn = folder, 0, 0, []
-        self._end = threading.Event()
-        self._threads = [threading.Thread(target=self._read) for _ in range(2)]
+    def __init__(self, host: Host, built: Path) -> None:
+        self._host, self._built = host, built
+        state = host.eprefix / "var/lib/gentoomuch"
+        self._home, (self._trusted,) = state / "binhost/gnupg", (state / "trust").iterdir()
+        self._logs = [host.folder / f"done-{number}" for number in range(BUILDERS)]
+        self._nexts = [10_000 * (number + 1) for number in range(BUILDERS)]
+        self._running = [self._start(number) for number in range(BUILDERS)]
 
-    def __enter__(self) -> "Readers":
-        for one in self._threads:
-            one.start()
-        return self
+    @property
+    def busy(self) -> list[int]:
+        return [number for number, one in enumerate(self._running) if one.poll() is None]
 
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        for one in self._threads:
-            one.join()
+    @property
+    def done(self) -> list[int]:
+        """The packages that were finished."""
+        return [one for number in range(BUILDERS) for one in self._logged(number)]
 
-    def _read(self) -> None:
-        while not self._end.is_set():
-            for name, unpacked in (("Packages", bytes), ("Packages.gz", gzip.decompress)):
-                try:
-                    text = unpacked((self.folder / name).read_bytes())
-                except (OSError, EOFError) as error:
-                    self.torn.append(f"{name}: {error!r}")
-                    continue
-                header, _, body = text.partition(b"\n\n")
-                told, there = int(stanza.fields(header)["PACKAGES"]), len(list(stanza.each(body)))
-                self.reads += 1
-                if told != there:
-                    self.torn.append(f"{name} tells of {told} and has {there}")
-            if stamp.fresh(self.folder):
-                shards.entries(self.folder, PKG)
-                self.by_name += 1
+    @property
+    def statuses(self) -> set[int]:
+        return {one.wait() for one in self._running}
+
+    def kill(self, number: int) -> None:
+        """Kill one, and start it again. What it was about may lie there, out of the index."""
+        self._running[number].kill()
+        self._running[number].wait()
+        self._nexts[number] = max([self._nexts[number], *self._logged(number)]) + 2
+        self._running[number] = self._start(number)
+
+    def _start(self, number: int) -> subprocess.Popen[str]:
+        first, left = self._nexts[number], PACKAGES // BUILDERS - len(self._logged(number))
+        words = (self._host.pkgdir, self._built, first, first + left, self._logs[number], self._home)
+        return start("builder.py", self._host, *words, BINPKG_GPG_VERIFY_GPG_HOME=str(self._trusted))
+
+    def _logged(self, number: int) -> list[int]:
+        log = self._logs[number]
+        return [int(one) for one in log.read_text().split()] if log.exists() else []
 
 
-def test_every_finished_package_is_there_once_whoever_is_killed(built, tmp_path):
-    host, package = built
-    dice = random.Random(SEED)
-    instance(package, host.pkgdir, 1, {})
-    subprocess.run([BIN / "gentoomuch", "binhost", "index"], env=host.env(), check=True, capture_output=True)
-    share = PACKAGES // BUILDERS
-    logs = [tmp_path / f"done-{number}" for number in range(BUILDERS)]
-    ends = [1000 * (number + 1) + share for number in range(BUILDERS)]
-    nexts = [1000 * (number + 1) for number in range(BUILDERS)]
-    kills, began = 0, time.monotonic()
+def test_every_finished_package_is_there_once_and_no_client_gets_a_wrong_byte(place: Path):
+    dice, began = random.Random(SEED), time.monotonic()
+    host, server, command, built = binhost(place)
+    installers = [client(place, number, command) for number in range(INSTALLERS)]
+    stop = place / "stop"
+    words = [(command[3], number, CLIENTS - INSTALLERS, stop) for number in range(CLIENTS - INSTALLERS)]
 
-    with Readers(host.pkgdir) as readers:
-        running = [start(host, package, *one) for one in zip(nexts, ends, logs, strict=True)]
-        while any(one.poll() is None for one in running):
-            time.sleep(dice.uniform(0.1, 0.6))
-            if kills < KILLS:
-                number = dice.randrange(BUILDERS)
-                if running[number].poll() is None:
-                    running[number].kill()
-                    running[number].wait()
-                    kills += 1
-                    # What it was about may lie there, out of the index; a builder begins with another number.
-                    last = max([nexts[number], *map(int, lines(logs[number]))])
-                    nexts[number] = last + 2
-                    running[number] = start(host, package, nexts[number], ends[number], logs[number])
-        assert [one.returncode for one in running] == [0] * BUILDERS
+    with ExitStack() as around:
+        around.callback(server.stop)
+        light = [start("reader.py", host, *one) for one in words]
+        around.callback(ended, light)
+        with Files(host.pkgdir, PKG) as files, ExitStack() as installing:
+            for one in installers:
+                installing.enter_context(one)
+            builders, kills = Builders(host, built), Counter()
+            while builders.busy:
+                time.sleep(0.2)
+                if len(builders.done) > PACKAGES * kills.total() / (KILLS + 1) and kills.total() < KILLS:
+                    kills[killed(dice, builders, server)] += 1
+        failed = [one.install() for one in installers]
+        stop.touch()
+        seen = [json.loads(one.communicate(timeout=600)[0] or "{}") for one in light]
 
-    finished = Counter(int(one) for log in logs for one in lines(log))
-    with splice.viewed(host.pkgdir / "Packages") as view:
-        entries = [stanza.fields(one) for one in stanza.each(view.data[view.body :])]
-    indexed = Counter(int(one["BUILD_ID"]) for one in entries)
+    finished, torn = builders.done, files.torn
     print(
-        f"seed {SEED}: {len(finished)} packages by {BUILDERS} builders in {time.monotonic() - began:.0f} s, "
-        f"{kills} kills, {readers.reads} reads of the index, {readers.by_name} by name; torn: {readers.torn}"
+        f"\nseed {SEED}: {len(finished)} packages by {BUILDERS} builders in {time.monotonic() - began:.0f} s, "
+        f"killed: {dict(kills)}; files: {files.reads} reads of the index, {files.by_name} by name, torn: {torn}\n"
+        f"{CLIENTS - INSTALLERS} readers: {dict(sum((Counter(one['seen']) for one in seen), Counter()))}\n"
+        f"{INSTALLERS} installers: {[(dict(one.ended), len(one.instances)) for one in installers]}"
     )
-    assert not readers.torn
-    assert {number: indexed[number] for number in finished} == dict.fromkeys(finished, 1)
-    ended = subprocess.run([BIN / "gentoomuch", "binhost", "index"], env=host.env(), capture_output=True, check=True)
-    checked = subprocess.run(
-        [BIN / "gentoomuch", "binhost", "check", "--json"], env=host.env(), capture_output=True, check=False
-    )
-    assert json.loads(checked.stdout) == [], ended.stderr
+    assert builders.statuses == {0}
+    assert not torn
+    assert [one["wrong"] for one in seen] == [[]] * len(light)
+    assert [one.wrong for one in installers] == [[]] * len(installers)
+    assert failed == [""] * len(installers)
+    assert {number: indexed(host)[number] for number in finished} == dict.fromkeys(finished, 1)
+    assert len(finished) >= PACKAGES // BUILDERS * BUILDERS
+    said(host, "gentoomuch", "binhost", "index")
+    assert json.loads(said(host, "gentoomuch", "binhost", "check", "--signed", "--json")) == []
     assert stamp.fresh(host.pkgdir)
     assert [*names.read(host.pkgdir)] == [PKG]
 
 
-def start(host: Host, package: Path, first: int, last: int, log: Path) -> subprocess.Popen:
-    words = [sys.executable, Path(__file__).with_name("builder.py"), host.pkgdir, package, str(first), str(last), log]
-    return subprocess.Popen(words, env=host.env(), stdout=subprocess.DEVNULL)
+def binhost(place: Path) -> tuple[Host, Server, list[str], Path]:
+    """A host with one signed package that is served, its command for a client, and the package."""
+    host = machine(place / "s")
+    said(host, "emerge", "-B1q", PKG)
+    said(host, "gentoomuch", "binhost", "sign")
+    built = package(host.pkgdir)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        server = Server(host, free.getsockname()[1])
+    return host, server, server.start(), built
 
 
-def lines(log: Path) -> list[str]:
-    return log.read_text().split() if log.exists() else []
+def client(place: Path, number: int, command: list[str]) -> Installer:
+    """Another host, that knows the binhost."""
+    host = machine(place / f"c{number}")
+    said(host, *command)
+    return Installer(host, PKG)
+
+
+def killed(dice: random.Random, builders: Builders, server: Server) -> str:
+    """Kill a builder or the server, or the first process of the server alone; what it was."""
+    if dice.random() < 0.6:
+        builders.kill(dice.choice(builders.busy or [0]))
+        return "builders"
+    workers = dice.random() < 0.5
+    server.kill(workers=workers)
+    time.sleep(dice.uniform(0, 1))
+    server.start()
+    return "servers" if workers else "first processes of servers"
+
+
+def indexed(host: Host) -> Counter[int]:
+    """BUILD_ID -> how many entries it has."""
+    with splice.viewed(host.pkgdir / "Packages") as view:
+        return Counter(int(stanza.fields(one)["BUILD_ID"]) for one in stanza.each(view.data[view.body :]))
