@@ -43,7 +43,9 @@ def overlay(tmp_path: Path) -> Path:
 def test_pkgcheck_finds_nothing_in_the_embedded_repository(tmp_path: Path, pkgcheck):
     host: Host = embedded.make(tmp_path / "host")
 
-    assert pkgcheck("scan", "--config", "no", "-k", NOT_OURS, "--repo", ".", cwd=host.repository) == ""
+    words = ("--config", "no", "scan", "--config", "no", "-k", NOT_OURS, "--repo", ".")
+
+    assert pkgcheck(*words, cwd=host.repository) == ""
 
 
 def test_pkgcheck_finds_nothing_in_the_overlay(overlay: Path, pkgcheck):
