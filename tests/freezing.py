@@ -1,6 +1,7 @@
 """Frozen profiles for tests: archives of a few members, and archives that somebody has tampered with."""
 
 import io
+import sys
 import tarfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -58,5 +59,10 @@ def tree(*tops: Path) -> dict[str, bytes]:
         str(path): path.read_bytes()
         for top in tops
         for path in sorted(top.rglob("*"))
-        if path.is_file() and not any(part.startswith(".") for part in path.parts) and path.suffix != ".lock"
+        if path.is_file() and path.suffix != ".lock" and not _hidden(path.relative_to(top))
     }
+
+
+def _hidden(path: Path) -> bool:
+    """What only work leaves behind; the folder that Python was installed in, which is Portage's prefix, may be .venv."""
+    return any(part.startswith(".") and part not in Path(sys.prefix).parts for part in path.parts)

@@ -2,7 +2,9 @@
 
 import os
 import re
-from collections.abc import Collection
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gentoomuch_portage.binserve.errors import BadKey
@@ -10,6 +12,7 @@ from gentoomuch_portage.run import Ran, run, where
 
 _FINGERPRINT = re.compile(r"[0-9A-F]{40}")
 _ATOM = "app-crypt/gnupg"
+_LONGEST = 107 - len("/S.gpg-agent.browser")
 
 
 def gpg(home: Path, *words: str | Path, accept: Collection[int] = (0,), text: str | None = None) -> Ran:
@@ -19,18 +22,31 @@ def gpg(home: Path, *words: str | Path, accept: Collection[int] = (0,), text: st
         MissingProgram: there is no gpg.
         ProgramFailed: it ended with another status.
     """
-    argv = [
-        "gpg",
-        "--homedir",
-        str(home),
-        "--batch",
-        "--no-tty",
-        "--quiet",
-        "--no-auto-check-trustdb",
-        *map(str, words),
-    ]
+    options = ("--batch", "--no-tty", "--quiet", "--no-auto-check-trustdb")
     plain = {name: value for name, value in os.environ.items() if name not in {"GNUPGHOME", "LANGUAGE", "LC_ALL"}}
-    return run(argv, keep=True, accept=accept, text=text, atom=_ATOM, env={**plain, "LC_ALL": "C.UTF-8"})
+    env = {**plain, "LC_ALL": "C.UTF-8"}
+    with _named(home) as short:
+        argv = ["gpg", "--homedir", str(short), *options, *map(str, words)]
+        try:
+            return run(argv, keep=True, accept=accept, text=text, atom=_ATOM, env=env)
+        finally:
+            if short != home and where("gpgconf"):  # under the other name nobody would find its agent again
+                run(["gpgconf", "--homedir", str(short), "--kill", "all"], keep=True, accept=(), env=env)
+
+
+@contextmanager
+def _named(home: Path) -> Iterator[Path]:
+    """A key directory by a name that its agent can put sockets below: the kernel takes 107 bytes of a path.
+
+    Source: unix(7); GnuPG does not say what is wrong, but that no agent is running.
+    """
+    if len(os.fsencode(home)) <= _LONGEST:
+        yield home
+        return
+    with tempfile.TemporaryDirectory(prefix="gm-") as folder:
+        link = Path(folder, "keys")
+        link.symlink_to(home.absolute())
+        yield link
 
 
 def made(home: Path, name: str) -> str:

@@ -191,15 +191,15 @@ def test_the_baseline_has_the_ebuilds_own_patches_and_nothing_that_it_does_later
 
 def test_no_build_goes_on_outside_of_a_container_that_was_asked_for(app: Host, on, tmp_path: Path):
     on("gentoomuch", "patch", "prep", "mend", APP, "--profile=plain")
-    app.profile("plain", 'isolation = "docker"\n')
+    app.profile("plain", 'isolation = "vm"\n')
     programs = {"PATH": f"{app.bin}:{BIN}:{tmp_path}"}
     for name in ("env", "git", "python3"):
         (tmp_path / name).symlink_to(shutil.which(name))
 
     by_profile = on("gentoomuch", "patch", "try", "mend", "--profile=plain", **programs)
     app.profile("plain", "")
-    by_word = on("gentoomuch", "patch", "try", "mend", "--profile=plain", "--isolation=docker", **programs)
-    mistaken = on("gentoomuch", "patch", "try", "mend", "--profile=plain", "--isolation=dokcer")
+    by_word = on("gentoomuch", "patch", "try", "mend", "--profile=plain", "--isolation=vm", **programs)
+    mistaken = on("gentoomuch", "patch", "try", "mend", "--profile=plain", "--isolation=mv")
 
     for ended in (by_profile, by_word):
         assert (ended.status, "[missing-container]" in ended.err) == (69, True), ended.err
