@@ -64,5 +64,5 @@ def tree(*tops: Path) -> dict[str, bytes]:
 
 
 def _hidden(path: Path) -> bool:
-    """What only work leaves behind; the folder that Python was installed in, which is Portage's prefix, may be .venv."""
+    """What only work leaves behind. The folder that Python was installed in, Portage's prefix, may be .venv."""
     return any(part.startswith(".") and part not in Path(sys.prefix).parts for part in path.parts)
