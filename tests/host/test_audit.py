@@ -129,6 +129,7 @@ def test_people_are_told_files_functions_and_speed(on, built):
     assert re.search(r"1 package, .* MB of machine code in .* s: \d+\.\d MB/s", ended.err)
 
 
+@pytest.mark.slow
 def test_a_damaged_package_is_told_and_the_others_are_audited(host: Host, on, built):
     built("loops")
     built("others")

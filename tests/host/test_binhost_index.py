@@ -170,6 +170,7 @@ def test_what_is_built_for_a_profile_comes_into_all_parts_of_the_index(stocked: 
     assert on("emaint", "binhost", "--check").status == 0
 
 
+@pytest.mark.slow
 def test_what_plain_emerge_builds_makes_the_shards_stale_and_is_seen(stocked: Host, on):
     on("gentoomuch", "binhost", "index")
 
@@ -181,6 +182,7 @@ def test_what_plain_emerge_builds_makes_the_shards_stale_and_is_seen(stocked: Ho
     assert stamp.fresh(stocked.pkgdir)
 
 
+@pytest.mark.slow
 def test_a_damaged_shard_costs_time_and_nothing_else(stocked: Host, on):
     on("gentoomuch", "binhost", "index")
     whole = timeless(on("gm-emerge", "--gm-profile=old", "-pK", PKG).out)

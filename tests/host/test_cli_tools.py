@@ -173,6 +173,7 @@ def test_doctor_never_takes_the_configroot_of_a_run(host, on):
     assert ended.out == "etc\n", ended.err
 
 
+@pytest.mark.slow
 def test_demo_makes_a_host_with_two_profiles(tmp_path, on):
     ended = on("gentoomuch", "demo", tmp_path / "demo", "--quiet")
 

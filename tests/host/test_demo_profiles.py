@@ -1,8 +1,11 @@
 """The main job, with real Portage at its end."""
 
+import pytest
+
 from gentoomuch_portage.embedded import Host
 
 
+@pytest.mark.slow
 def test_a_profile_builds_with_its_own_flags(host: Host, on):
     host.profile("router", 'cpu = "x86-64"\nlayers = ["small"]\n', {"small/make.conf": 'CFLAGS="-Os"\n'})
 

@@ -102,6 +102,7 @@ def test_a_binary_package_of_another_state_is_not_taken(project: Project, host: 
     assert built(new.out) == 0
 
 
+@pytest.mark.slow
 def test_an_unchanged_tree_is_packaged_once(project: Project, host: Host, on, identity):
     host.profile("any", "")
     words = ["gm-emerge", "--gm-profile=any", f"--gm-trust={identity()}", "--buildpkgonly", "."]
@@ -114,6 +115,7 @@ def test_an_unchanged_tree_is_packaged_once(project: Project, host: Host, on, id
     assert [built(one.out) for one in (*ended, edited)] == [1, 0, 1]
 
 
+@pytest.mark.slow
 def test_a_root_of_its_own_has_its_own_state(project: Project, host: Host, on, identity, tmp_path: Path):
     host.profile("box", f'root = "{tmp_path / "box"}"\n')
     trust = f"--gm-trust={identity()}"
@@ -126,6 +128,7 @@ def test_a_root_of_its_own_has_its_own_state(project: Project, host: Host, on, i
     assert (host.eroot(tmp_path / "box") / "usr/bin/greet").is_file()
 
 
+@pytest.mark.slow
 def test_what_is_recorded_stands_with_the_installed_package(project: Project, host: Host, on, identity):
     assert on("gm-emerge", f"--gm-trust={identity()}", ".", "app-demo/gm-hello", cwd=project.path).status == 0
 
@@ -147,6 +150,7 @@ def test_the_version_of_the_work_tree_is_told(project: Project, host: Host, on, 
     assert (host.eprefix / "usr/share/doc/greet-99999/version").read_text() == "v1.5-dirty\n"
 
 
+@pytest.mark.slow
 def test_other_words_of_emerge_work_beside_it(project: Project, host: Host, on, identity):
     trust = f"--gm-trust={identity()}"
     shown = on("gm-emerge", trust, "-pv", ".", "app-demo/gm-hello", cwd=project.path)
@@ -160,6 +164,7 @@ def test_other_words_of_emerge_work_beside_it(project: Project, host: Host, on, 
     assert not (host.eprefix / "usr/bin/greet").exists()
 
 
+@pytest.mark.slow
 def test_an_unchanged_project_does_not_stop_what_stands_beside_it(project: Project, host: Host, on, identity):
     trust = f"--gm-trust={identity()}"
     assert on("gm-emerge", trust, ".", cwd=project.path).status == 0
@@ -171,6 +176,7 @@ def test_an_unchanged_project_does_not_stop_what_stands_beside_it(project: Proje
     assert (forced.status, built(forced.out)) == (0, 1), forced.err
 
 
+@pytest.mark.slow
 def test_the_plan_of_a_folder_can_be_printed_and_run(project: Project, host: Host, on, identity, tmp_path: Path):
     shown = on("gm-emerge", "--gm-explain=json", f"--gm-trust={identity()}", ".", cwd=project.path)
     (tmp_path / "plan.json").write_text(shown.out)

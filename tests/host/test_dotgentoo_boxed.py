@@ -27,6 +27,7 @@ def test_a_folder_that_was_allowed_is_built_in_a_container(project: Project, hos
     assert [path.name for path in host.vdb.glob("dev-demo/*")] == [], "what building needs stays in the container"
 
 
+@pytest.mark.slow
 def test_who_trusts_a_folder_fully_has_it_built_as_the_profile_says(project: Project, host: Host, on):
     assert on("gentoomuch", "dotgentoo", "trust", project.path).status == 0
     ended = on("gm-emerge", ".", cwd=project.path)

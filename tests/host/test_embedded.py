@@ -134,6 +134,7 @@ def test_a_user_without_a_name_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
         embedded.make(tmp_path / "host")
 
 
+@pytest.mark.slow
 def test_packages_are_built_and_removed_in_a_path_with_a_space(tmp_path: Path):
     host = embedded.make(tmp_path / "my gentoo")
     run = {"env": host.env(), "capture_output": True, "check": True}
@@ -219,6 +220,7 @@ def test_the_story_of_a_build_that_fails_shows_the_end_of_its_log(
     assert "laptop.log" in shown
 
 
+@pytest.mark.slow
 def test_a_quiet_story_says_nothing(host: Host, capsys: pytest.CaptureFixture[str]):
     assert story.tell(host.folder, quiet=True) == 0
     assert capsys.readouterr() == ("", "")

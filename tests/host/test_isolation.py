@@ -77,6 +77,7 @@ def _breaking(host: Host) -> None:
     )
 
 
+@pytest.mark.slow
 def test_locks_of_an_emerge_on_the_host_do_not_stop_a_build(some_kind: str, host: Host, on: Run) -> None:
     host.profile("router", PROFILE)
     host.vdb.mkdir(parents=True, exist_ok=True)
@@ -87,6 +88,7 @@ def test_locks_of_an_emerge_on_the_host_do_not_stop_a_build(some_kind: str, host
     assert ended.status == 0, ended.err
 
 
+@pytest.mark.slow
 def test_buildpkgonly_in_a_container_leaves_only_the_package(some_kind: str, host: Host, on: Run) -> None:
     host.profile("router", PROFILE)
     ended = on("gm-emerge", "--gm-profile=router", f"--gm-isolation={some_kind}", "-B", "libgreet")

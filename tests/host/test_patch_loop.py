@@ -99,6 +99,7 @@ def test_a_patch_is_brought_to_a_new_version_by_a_rebase(app: Host, on):
     assert "Made for: dev-demo/app-2.0::gm-demo\n" in saved
 
 
+@pytest.mark.slow
 def test_a_conflict_is_shown_as_git_shows_it_and_nothing_is_saved_before_it_is_solved(app: Host, on):
     put(app, f"hi/{APP}/hello.patch", PATCH)
     package(
@@ -130,6 +131,7 @@ def test_a_conflict_is_shown_as_git_shows_it_and_nothing_is_saved_before_it_is_s
     assert [one["package"] for one in checked(on)] == [f"{APP}-1.0", f"{APP}-2.0"]
 
 
+@pytest.mark.slow
 def test_odd_sources_come_out_of_portage_as_they_were_edited(host: Host, on):
     files = {
         "one/with a space.c": b"one\r\ntwo\r\nthree\r\n",
@@ -208,6 +210,7 @@ def test_no_build_goes_on_outside_of_a_container_that_was_asked_for(app: Host, o
     assert not (app.eprefix / "var/cache/gentoomuch/trying").exists()
 
 
+@pytest.mark.slow
 def test_a_build_in_a_container_has_no_network_and_is_built_on_again(app: Host, on, some_kind: str):
     tree = prepared(on("gentoomuch", "patch", "prep", "mend", APP, "--profile=plain"))
     makefile = (tree / "Makefile").read_text()

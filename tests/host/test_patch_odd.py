@@ -104,6 +104,7 @@ def numbers():
 LONG = b"".join(b"%d\r\n" % number for number in range(20))
 
 
+@pytest.mark.slow
 @settings(
     max_examples=EXAMPLES,
     deadline=None,

@@ -56,6 +56,7 @@ def commit(tree: Path, old: str, new: str) -> None:
     subprocess.run(["git", "-C", tree, "commit", "-qam", f"Say {new}"], check=True)
 
 
+@pytest.mark.slow
 def test_a_series_of_two_packages_is_tried_saved_and_taken_up_again(app: Host, on):
     first = prepared(on("gentoomuch", "patch", "prep", "both", APP, "--profile=plain"))
     second = prepared(on("gentoomuch", "patch", "prep", "both", "dev-demo/libgreet", "--profile=plain"))

@@ -184,6 +184,7 @@ def test_a_patch_that_is_a_link_out_of_the_configuration_is_one_error(host: Host
     assert ended.err.startswith(f"gentoomuch: {link}: this link leads out of {host.config}")
 
 
+@pytest.mark.slow
 def test_a_binhost_whose_index_tells_no_patches_deceives_nobody(three: Host, on, tmp_path: Path):
     for name in ("without", "with"):
         assert on("gm-emerge", f"--gm-profile={name}", "-q", "-B", LIB).status == 0

@@ -115,6 +115,7 @@ def test_emerge_works_with_one_warning_where_gentoomuch_is_gone_and_its_hooks_ar
     assert (synced.status, synced.out + synced.err) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_sync_writes_masks_again(host: Host, on, gentoomuch):
     host.profile("old", 'cpu = "x86-64"\n')
     host.profile("new", 'cpu = "x86-64-v3"\n')

@@ -50,6 +50,7 @@ def _plain(out: str) -> str:
     return re.sub(r" +Load avg:.*|took [\d.]+ s", "", out)
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_the_run_in_its_last_row_and_gets_it_back(host: Host, on, watched):
     host.profile("a", "")
     words = ("--gm-profile=a", "--quiet-build=y", "--buildpkgonly", "--usepkg=n", "--color=n", "dev-demo/libgreet")

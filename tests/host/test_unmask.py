@@ -45,6 +45,7 @@ def test_a_chain_of_four_kinds_is_built_in_one_command(chain: Host, on):
     }
 
 
+@pytest.mark.slow
 def test_a_second_run_needs_nothing_new(chain: Host, on):
     assert on("gm-emerge", "--gm-profile=free", "-q", "app-demo/top").status == 0
 
@@ -109,6 +110,7 @@ def test_a_mask_for_security_stays_though_another_one_comes_first(host: Host, on
     assert "masked for security" in ended.err
 
 
+@pytest.mark.slow
 def test_what_is_needed_now_beats_what_was_needed_once(host: Host, on):
     package(host, "app-demo/flagged-1.0", iuse="extra more")
     package(host, "app-demo/with-1.0", rdepend="app-demo/flagged[extra,more]")
@@ -151,6 +153,7 @@ def test_prune_empties_the_ledger_when_the_repository_says_so(chain: Host, on):
     assert ledger_of(chain, "free") == []
 
 
+@pytest.mark.slow
 def test_prune_keeps_what_is_needed(chain: Host, on):
     assert on("gm-emerge", "--gm-profile=free", "-q", "app-demo/top").status == 0
 
@@ -158,6 +161,7 @@ def test_prune_keeps_what_is_needed(chain: Host, on):
     assert len(ledger_of(chain, "free")) == 4
 
 
+@pytest.mark.slow
 def test_depclean_sheds_what_it_removed(chain: Host, on):
     assert on("gm-emerge", "--gm-profile=free", "-q", "--oneshot", "app-demo/fresh").status == 0
     assert on("gm-emerge", "--gm-profile=free", "-q", "dev-demo/libgreet").status == 0  # depclean wants a world
@@ -168,6 +172,7 @@ def test_depclean_sheds_what_it_removed(chain: Host, on):
     assert ledger_of(chain, "free") == []
 
 
+@pytest.mark.slow
 def test_why_names_who_asked_and_drop_forgets(chain: Host, on):
     assert on("gm-emerge", "--gm-profile=free", "-q", "app-demo/top").status == 0
 
@@ -180,6 +185,7 @@ def test_why_names_who_asked_and_drop_forgets(chain: Host, on):
     assert on("gentoomuch", "unmask", "why", "fresh", "--profile", "free").status == 64
 
 
+@pytest.mark.slow
 def test_adopt_says_which_lines_of_a_file_are_needed_and_leaves_the_file_alone(chain: Host, on):
     arch = on("portageq", "envvar", "ARCH").out.strip()
     text = f"# required by app-demo/top\n=app-demo/fresh-1.0 ~{arch}\n=dev-demo/libgreet-1.0 ~{arch}\n"
@@ -203,6 +209,7 @@ ODD = {
 """What people write -> what they may call it later."""
 
 
+@pytest.mark.slow
 def test_adopt_takes_whatever_people_write(host: Host, on):
     package(host, "app-demo/three-1.0", keywords=unstable())
     arch = on("portageq", "envvar", "ARCH").out.strip()

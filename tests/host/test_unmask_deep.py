@@ -72,6 +72,7 @@ def test_what_only_backtracking_finds_is_unmasked(deep: Host, on):
     assert told(ended.err) == NEEDED | lib | {("=app-demo/user-1.0", "keywords")}
 
 
+@pytest.mark.slow
 def test_one_question_grants_all_and_resume_needs_nothing_new(deep: Host, on):
     ebuild = deep.repository / "app-demo/odd/odd-1.0.ebuild"
     good = ebuild.read_text()
