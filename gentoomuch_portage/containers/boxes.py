@@ -2,13 +2,16 @@
 
 ``cache/containers/RUN`` is locked as long as its run lives; the kernel drops the lock with the process. Mounts,
 namespaces and processes end with the process as well, so that a folder is all that can be left behind.
+
+A run that is killed while it merges on the host leaves one process more: the one that Portage has forked for that,
+which merges to the end. It has inherited the folder's lock, but not that of ``RUN/alive``, which is the run's alone.
 """
 
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gentoomuch_portage import files, run
@@ -24,6 +27,8 @@ ATOMS = {
 """The packages of Gentoo that have what a kind of container needs."""
 _PROGRAMS = {"nspawn": "systemd-nspawn", "vm": vm.PROGRAM}
 _LEFT_OVER = ("root", "upper", "packages", "packages.work")
+_ALIVE = "alive"
+"""A file that the run itself holds a lock on; what it forks does not inherit it. Source: fcntl_locking(2)."""
 
 
 @contextmanager
@@ -35,10 +40,13 @@ def folder(cache: Path) -> Iterator[Path]:
     """
     with files.fresh_folder(cache / "containers", prefix="run-") as made:
         made.chmod(0o700)  # a setuid program that a build has made is no program for the host's users
-        try:
-            yield made
-        finally:
-            clear(made)
+        with (made / f".{_ALIVE}").open("wb") as alive:
+            fcntl.lockf(alive, fcntl.LOCK_EX)
+            (made / f".{_ALIVE}").rename(made / _ALIVE)  # it is never seen without the lock
+            try:
+                yield made
+            finally:
+                clear(made)
 
 
 def kept(settings: Settings, profile: str, name: str) -> Path:
@@ -97,28 +105,35 @@ def clear(place: Path) -> None:
         run.run(owner, env=programs.environment(), keep=True, accept=())
 
 
-def dead(cache: Path) -> list[Path]:
-    """Folders of boxes whose run is over, without their own end."""
-    found = []
-    for place in sorted((cache / "containers").glob("run-*")):
-        with suppress(OSError):
-            if _unheld(place):
-                found.append(place)
-    return found
+def killed(cache: Path) -> list[Path]:
+    """Folders of runs that are over, without their own end; a process of such a run may still be at work."""
+    return [place for place in sorted((cache / "containers").glob("run-*")) if _over(place)]
 
 
-def _unheld(place: Path) -> bool:
-    number = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+def _over(place: Path) -> bool:
+    alive = place / _ALIVE
+    if not os.path.lexists(alive):  # it is just being made, or was killed then
+        return _free(place, os.O_RDONLY | os.O_DIRECTORY, fcntl.flock)
+    return _free(alive, os.O_RDWR, fcntl.lockf)
+
+
+def _free(path: Path, how: int, lock: Callable[[int, int], object]) -> bool:
+    """Whether nobody has a lock on what is there."""
     try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    except BlockingIOError:
+        number = os.open(path, how | os.O_CLOEXEC)
+    except OSError:
+        return False  # another user's, or gone by now
+    try:
+        lock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
         return False
+    else:
+        return True
     finally:
         os.close(number)
 
 
 def remove(place: Path) -> None:
-    """Remove the folder of a dead box."""
+    """Remove the folder of a killed run."""
     clear(place)
     files.remove_unheld(place)

@@ -24,8 +24,10 @@ from gentoomuch_portage.embedded import Host
 
 KILLS = int(os.environ.get("GM_TEST_KILLS") or 100)
 _SUBREAPER = 36
-_DYING = 5.0
-"""Seconds."""
+_DYING, _EXITING = 5.0, 120.0
+"""Seconds for what is dead to go, and for the kernel to end what is exiting: it writes an overlay's files out first."""
+_PF_EXITING = 0x4
+"""A flag of a process whose program is over for good. Source: linux/sched.h, proc_pid_stat(5)."""
 _EBUILD = """EAPI=8
 DESCRIPTION="No two builds of it are equal"
 LICENSE="GPL-2+"
@@ -76,6 +78,15 @@ def below(number: int) -> list[int]:
         found.append(rest.pop(0))
         rest += sorted(children.get(found[-1], []))
     return found
+
+
+def exiting(number: int) -> bool:
+    """Whether the kernel is taking a process away."""
+    try:
+        told = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return True
+    return bool(int(told[6]) & _PF_EXITING)
 
 
 def name(number: int) -> str:
@@ -160,9 +171,12 @@ def locked(host: Host) -> list[str]:
 
 
 def left(host: Host, before: tuple[set[str], set[str], set[str]]) -> list[str]:
-    """What there is that was not there before; the kernel has some seconds to take away what is dead already."""
-    ends = time.monotonic() + _DYING
-    while (faults := left_now(host, before)) and time.monotonic() < ends:
+    """What there is that was not there before; the kernel has some time to take away what is dead already."""
+    begun = time.monotonic()
+    while faults := left_now(host, before):
+        patience = _EXITING if any(map(exiting, below(os.getpid()))) else _DYING
+        if time.monotonic() > begun + patience:
+            break
         time.sleep(0.1)
     return faults
 
