@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import NoneType, UnionType
 
-from gentoomuch_portage.containers import kernel
+from gentoomuch_portage.containers import kernel, private
 from gentoomuch_portage.containers.mounts import (
     DEVICES,
     SHUT,
@@ -129,6 +129,7 @@ def _overlay(one: Overlay, at: Path) -> None:
     upper.chmod(seen.st_mode & 0o7777)
     with suppress(OSError):  # an owner without a number in the box could not write there anyway
         os.chown(upper, seen.st_uid, seen.st_gid)
+    private.hide(one)
     layers = ((name, _escaped(str(path))) for name, path in (("lower", one.source), ("upper", upper), ("work", work)))
     _mount("overlay", _folder(at), kernel.NODEV, ",".join(f"{name}dir={path}" for name, path in layers) + ",userxattr")
 

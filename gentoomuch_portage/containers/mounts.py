@@ -24,9 +24,12 @@ class Overlay(NamedTuple):
     source: str
     target: str
     upper: str
+    private: Mapping[str, int] | None = None
+    """Folders below which what others may not read is hidden, each with the number of levels that are looked at."""
 
     def __str__(self) -> str:
-        return f"{self.target} from {self.source}, copy on write in {self.upper}"
+        hidden = ", without what is private" if self.private else ""
+        return f"{self.target} from {self.source}, copy on write in {self.upper}{hidden}"
 
 
 class Tmpfs(NamedTuple):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from gentoomuch_portage.containers import repositories
+from gentoomuch_portage.containers import private, repositories
 from gentoomuch_portage.containers.kinds import TOLD
 from gentoomuch_portage.containers.layout import copied, covers, mounted
 from gentoomuch_portage.containers.mounts import Bind, Box, Dev, Mount, Overlay, Proc, Tmpfs
@@ -70,11 +70,13 @@ def _system(places: Places, run: Path, uppers: Path) -> Iterator[Mount]:
     for own in (places.eprefix, places.settings.state, places.settings.cache):
         if own.is_dir() and not any(own.is_relative_to(folder) for folder in folders):
             folders.append(own)
+    looked = private.depths(places.eprefix, places.settings)
     for folder in folders:
-        yield from copied(folder, uppers, apart)
+        yield from (private.without(one, looked) for one in copied(folder, uppers, apart))
     for point in sorted(apart - {run.parent, uppers}):
         if any(point.is_relative_to(folder) for folder in folders) and point.is_dir():
-            yield from copied(point, uppers, {one for one in apart if one != point})
+            laid = copied(point, uppers, {one for one in apart if one != point})
+            yield from (private.without(one, looked) for one in laid)
 
 
 def _kept(uppers: Path, run: Path) -> tuple[Path, ...]:

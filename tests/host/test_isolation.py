@@ -180,6 +180,22 @@ def test_a_fresh_root_keeps_packages_and_forgets_the_rest(some_kind: str, host: 
     assert len(_packages(host)) == 2
 
 
+def test_what_nobody_else_may_read_is_not_read_in_a_box(some_kind: str, host: Host, on: Run) -> None:
+    host.profile("router", PROFILE)
+    key = host.eprefix / "var/lib/gentoomuch/binhost/gnupg/private-keys-v1.d/a.key"
+    for secret in (key, host.eprefix / "etc/ssh/host_key", host.eprefix / "var/lib/database/table"):
+        secret.parent.mkdir(parents=True)
+        secret.write_text("of the host")
+        secret.chmod(0o600)
+        secret.parent.chmod(0o700)
+    shown = f"find {host.eprefix}/etc {host.eprefix}/var/lib -type f -exec cat {{}} +; cat /etc/shadow"
+    ended = on("gentoomuch", "freshroot", "router", "--isolation", some_kind, "--", "sh", "-c", shown)
+    assert "of the host" not in ended.out
+    assert "GENTOO_MIRRORS" in ended.out or "CFLAGS" in ended.out, "what everybody may read is read"
+    assert not [line for line in ended.out.splitlines() if line.startswith("root:$")], "a password of the host"
+    assert key.read_text() == "of the host"
+
+
 @pytest.mark.slow
 def test_a_fresh_root_with_a_name_is_found_again(some_kind: str, host: Host, on: Run) -> None:
     host.profile("router", PROFILE)
