@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gentoomuch_portage import console, files
-from gentoomuch_portage.containers import boxes, staging
+from gentoomuch_portage.containers import boxes, logs, staging
 from gentoomuch_portage.containers.boxing import boxed, furnish
 from gentoomuch_portage.containers.layout import upper_of
 from gentoomuch_portage.containers.mounts import Mount
@@ -103,7 +103,9 @@ def _run(
 ) -> int:
     found = boxed(plan, places, place, words=words, fetching=fetching, uppers=uppers)
     furnish(place, found)
-    return boxes.start(kind, found.box).status
+    status = boxes.start(kind, found.box).status
+    logs.hand_over(places.logdir)
+    return status
 
 
 def _installed(upper: Path | None) -> list[tuple[str, int]]:
