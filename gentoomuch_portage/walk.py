@@ -6,6 +6,7 @@ Each step hands the next one a finished thing, and nothing goes back.
 import os
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -81,11 +82,21 @@ def _with(request: Request, settings: Settings, name: str, plugins: Iterable[tup
     files.own_folder(folder)
     events = Events(Path(request.said["json"]).absolute() if "json" in request.said else None)
     try:
-        return _carry_out(plan, taking_part, settings, Watch(plan, settings, taking_part, events))
+        with _in_root(plan):
+            return _carry_out(plan, taking_part, settings, Watch(plan, settings, taking_part, events))
     finally:
         _tell_of_altered(plan, settings)
         for lock in locks:
             os.close(lock)
+
+
+def _in_root(plan: Plan) -> AbstractContextManager[None]:
+    """Keep a root of the profile's own from being removed or exported meanwhile."""
+    if plan.root == "/" or not front.changes(plan.words):
+        return nullcontext()
+    from gentoomuch_portage.containers import tenants
+
+    return tenants.at_work(Path(plan.root))
 
 
 def _with_mounts(plan: Plan, settings: Settings) -> Plan:

@@ -3,12 +3,11 @@
 import argparse
 from pathlib import Path
 
-from gentoomuch_portage import console, files, profiles
+from gentoomuch_portage import console, profiles
 from gentoomuch_portage.cli import Command
 from gentoomuch_portage.cli.columns import columns
 from gentoomuch_portage.cli.errors import BadUsage
 from gentoomuch_portage.cli.parser import Parser, chosen, group, listing, named
-from gentoomuch_portage.errors import Busy
 from gentoomuch_portage.settings import Settings
 
 
@@ -34,7 +33,7 @@ def _add_rm(parser: Parser) -> None:
 
 
 def _rm(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.containers import boxes
+    from gentoomuch_portage.containers import boxes, tenants
     from gentoomuch_portage.roots import removing
     from gentoomuch_portage.roots.errors import NoRoot, NotAgreed, RootIsHost
 
@@ -50,9 +49,7 @@ def _rm(settings: Settings, args: argparse.Namespace) -> int:
     removing.unmounted(folder)
     if not (args.yes or console.agreed(f"remove {folder} and all that is in it?")):
         raise NotAgreed(str(folder))
-    with files.owned(folder) as ours:
-        if not ours:
-            raise Busy(f"somebody works in {folder}", remedy="wait for them")
+    with tenants.alone(folder):
         removing.clear(folder)
     if not args.quiet:
         console.tell(f"removed {folder}")
@@ -68,17 +65,28 @@ def _add_export(parser: Parser) -> None:
 
 
 def _export(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.portage_adapter import front, runtime
-    from gentoomuch_portage.portage_adapter.arrangement import arrangement
-    from gentoomuch_portage.roots import exporting
+    from gentoomuch_portage.containers import tenants
     from gentoomuch_portage.roots.errors import NoRoot, RootIsHost
-    from gentoomuch_portage.view import looked_at
 
     profile = profiles.read(settings, chosen(settings, args))
     if not profile.foreign:
         raise RootIsHost(profile.name, str(profile.file))
     if not profile.root.is_dir():
         raise NoRoot(profile.root, profile.name)
+    with tenants.alone(profile.root):
+        written = _exported(settings, args, profile)
+    if not args.quiet:
+        for file in written:
+            console.tell(f"{file}  {file.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+def _exported(settings: Settings, args: argparse.Namespace, profile: profiles.Profile) -> tuple[Path, ...]:
+    from gentoomuch_portage.portage_adapter import front, runtime
+    from gentoomuch_portage.portage_adapter.arrangement import arrangement
+    from gentoomuch_portage.roots import exporting
+    from gentoomuch_portage.view import looked_at
+
     with looked_at(settings, profile.name) as view:
         configroot = Path(view.plan.configroot)
         try:
@@ -96,11 +104,7 @@ def _export(settings: Settings, args: argparse.Namespace) -> int:
         arrangement=arranged,
         thin=bool(args.packages),
     )
-    written = exporting.export(what, args.format, args.output.absolute())
-    if not args.quiet:
-        for file in written:
-            console.tell(f"{file}  {file.stat().st_size / 1e6:.1f} MB")
-    return 0
+    return exporting.export(what, args.format, args.output.absolute())
 
 
 COMMAND = group(

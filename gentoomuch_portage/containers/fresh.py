@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gentoomuch_portage import files
-from gentoomuch_portage.containers import boxes, building
+from gentoomuch_portage.containers import boxes, building, tenants
 from gentoomuch_portage.containers.boxing import Boxed, boxed, furnish
 from gentoomuch_portage.containers.mounts import Bind, Tmpfs
 from gentoomuch_portage.containers.places import Places, resolving
@@ -38,13 +38,14 @@ def enter(
         The command's exit status, and how many packages were kept.
 
     Raises:
-        Busy: somebody works in the fresh root of that name.
+        Busy: somebody works in the fresh root of that name; or the root is being removed or exported.
         GmError: a container cannot be made.
     """
     places = Places.of(plan, settings)
     for folder in (places.pkgdir, places.distdir, places.tmpdir, settings.state / plan.profile, settings.cache):
         files.ensure(folder)
     with ExitStack() as held:
+        held.enter_context(tenants.at_work(Path(plan.root)))
         place = held.enter_context(boxes.folder(settings.cache))
         uppers = place / "upper"
         if keep:

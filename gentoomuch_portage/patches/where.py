@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gentoomuch_portage import console, files
-from gentoomuch_portage.containers import boxes, probes
+from gentoomuch_portage.containers import boxes, probes, tenants
 from gentoomuch_portage.containers.mounts import Bind, Box
 from gentoomuch_portage.containers.places import Places
 from gentoomuch_portage.containers.view import view
@@ -39,11 +39,12 @@ def build(plan: Plan, settings: Settings, inside: str, argv: Sequence[str], env:
         env: what it needs besides ours; PORTAGE_TMPDIR is all that it may write for good.
 
     Raises:
+        Busy: the root is being removed or exported.
         MissingProgram: it, or what makes the container, is not on PATH.
     """
     if inside == "none":
         return run(argv, env={**os.environ, **env}, keep=True, accept=(), atom="sys-apps/portage")
-    with boxes.folder(settings.cache) as folder:
+    with tenants.at_work(Path(plan.root)), boxes.folder(settings.cache) as folder:
         return boxes.start(inside, _box(plan, settings, folder, argv, env), keep=True)
 
 

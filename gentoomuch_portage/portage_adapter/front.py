@@ -12,6 +12,9 @@ from typing import NoReturn
 
 from gentoomuch_portage.errors import GmError
 
+_REMOVING = frozenset({"depclean", "unmerge", "prune", "rage-clean"})
+"""Actions of emerge that remove packages."""
+
 
 class _Interrupted(KeyboardInterrupt):
     """A signal, as a KeyboardInterrupt so that asyncio shows no traceback."""
@@ -61,7 +64,15 @@ def removes(words: Iterable[str]) -> bool:
     from _emerge.main import parse_opts
 
     asked, options, _ = parse_opts(list(words), silent=True)
-    return asked in {"depclean", "unmerge", "prune", "rage-clean"} and "--pretend" not in options
+    return asked in _REMOVING and "--pretend" not in options
+
+
+def changes(words: Iterable[str]) -> bool:
+    """Whether emerge takes a command line for one that may change what is installed."""
+    from _emerge.main import parse_opts
+
+    asked, options, _ = parse_opts(list(words), silent=True)
+    return (asked or "") in {"", "clean", "config", *_REMOVING} and "--pretend" not in options
 
 
 def load() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gentoomuch_portage import files
-from gentoomuch_portage.errors import Busy
+from gentoomuch_portage.containers import tenants
 from gentoomuch_portage.portage_adapter.arrangement import Arrangement
 from gentoomuch_portage.roots import layout, steps
 from gentoomuch_portage.roots.errors import BootstrapFailed, RootTaken
@@ -74,11 +74,10 @@ def fill(
     Raises:
         BootstrapFailed: emerge failed; what it merged stays.
         Busy: somebody else works in the root.
+        NoPrivilege: it cannot be made or entered.
     """
     files.ensure(root)
-    with files.owned(root) as ours:
-        if not ours:
-            raise Busy(f"somebody else works in {root}", remedy="wait for them")
+    with tenants.first(root):
         _fill(root, top, plan, emerge, arrangement, again, begin)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import BIN, Run
 
+from gentoomuch_portage.containers import tenants
 from gentoomuch_portage.embedded import Host
 from gentoomuch_portage.embedded.host import write
 
@@ -84,3 +85,15 @@ def test_a_package_that_is_not_in_the_root_cannot_be_exported(on: Run, root: Pat
     assert ended.status == 64
     assert "app-demo/nothing" in ended.err
     assert not (root.parent / "x.tar").exists()
+
+
+@pytest.mark.parametrize("words", [("rm", "router", "--yes"), ("export", "router", "-o")])
+def test_a_root_that_somebody_works_in_is_left_alone(on: Run, root: Path, words: tuple[str, ...]) -> None:
+    out = [str(root.parent / "router.tar")] if words[-1] == "-o" else []
+
+    with tenants.at_work(root):
+        ended = on("gentoomuch", "root", *words, *out)
+
+    assert ended.status == 75
+    assert f"{root} is in use by" in ended.err
+    assert [one.name for one in root.parent.iterdir()] == ["router"]
