@@ -1,13 +1,10 @@
 """What the host's own configuration says, in plain data: for who writes a profile that equals it."""
 
-import contextlib
-import io
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from gentoomuch_portage.portage_adapter import binhosts
-from gentoomuch_portage.portage_adapter.complaints import bad
+from gentoomuch_portage.portage_adapter import binhosts, whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,15 +31,7 @@ def read(configroot: Path) -> HostConfig:
     Raises:
         BadFile: Portage cannot read it.
     """
-    import portage
-    from portage.exception import PortageException
-
-    heard = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(heard):
-            found = portage.config(config_root=str(configroot), target_root="/", env={})
-    except (PortageException, ValueError, OSError) as error:
-        raise bad(configroot, f"{heard.getvalue()}{error}") from error
+    found, _ = whole.read(configroot)
     return HostConfig(
         cflags=found.get("CFLAGS", ""),
         chost=found.get("CHOST", ""),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gentoomuch_portage.errors import BadFile
+from gentoomuch_portage.portage_adapter import whole
 from gentoomuch_portage.portage_adapter.complaints import bad
 
 
@@ -123,15 +124,7 @@ def load(configroot: Path) -> Loaded:
     Raises:
         BadFile: Portage cannot read it.
     """
-    import portage
-    from portage.exception import PortageException
-
-    heard = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(heard):
-            found = portage.config(config_root=str(configroot), target_root="/", env={})
-    except (PortageException, ValueError, OSError) as error:
-        raise bad(configroot, f"{heard.getvalue()}{error}") from error
+    found, heard = whole.read(configroot)
     names = (
         "PORTAGE_TMPDIR", "PKGDIR", "DISTDIR", "CHOST", "ACCEPT_CHOSTS", "ELIBC", "ARCH", "CC", "CFLAGS", "USE_EXPAND",
         "PORTAGE_LOGDIR",
@@ -144,7 +137,7 @@ def load(configroot: Path) -> Loaded:
         values={name: found.get(name, "") for name in names},
         read=tuple(read),
         profile=Path(profile).resolve() if profile and found.profiles else None,
-        complaints=heard.getvalue(),
+        complaints=heard,
     )
 
 

@@ -1,10 +1,8 @@
 """Where a root keeps what was selected for it, and what of a configuration belongs to the machine alone."""
 
-import contextlib
-import io
 from pathlib import Path
 
-from gentoomuch_portage.portage_adapter.complaints import bad
+from gentoomuch_portage.portage_adapter import whole
 
 PLACES = (
     "DISTDIR", "PKGDIR", "PORTAGE_TMPDIR", "PORTAGE_LOGDIR", "PORT_LOGDIR", "EMERGE_LOG_DIR", "PORTAGE_USERNAME",
@@ -27,13 +25,5 @@ def places(configroot: Path) -> dict[str, str]:
     Raises:
         BadFile: Portage cannot read it.
     """
-    import portage
-    from portage.exception import PortageException
-
-    heard = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(heard):
-            found = portage.config(config_root=str(configroot), target_root="/", env={})
-    except (PortageException, ValueError, OSError) as error:
-        raise bad(configroot, f"{heard.getvalue()}{error}") from error
+    found, _ = whole.read(configroot)
     return {name: str(found[name]) for name in PLACES if found.get(name)}

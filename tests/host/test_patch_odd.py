@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, note, settings
 from hypothesis import strategies as st
 from patching import EBUILD
+from worktrees import File, shown, write
 
 from gentoomuch_portage import embedded
 from gentoomuch_portage.embedded import Host
@@ -24,8 +25,6 @@ from gentoomuch_portage.embedded import Host
 EXAMPLES = int(os.environ.get("GM_TEST_EXAMPLES", "2"))
 """Besides the two that stand here. Shrinking waits for Portage at every step: only where somebody asked for more."""
 PHASES = (Phase.explicit, Phase.generate) + ((Phase.shrink,) if "GM_TEST_EXAMPLES" in os.environ else ())
-File = tuple[bytes, bool]
-"""Content, and whether it is executable."""
 NAMES = (
     "a.c", "src/b.c", "src/deep/c d.txt", "e f/g h.c", "src/ä.txt", "-odd", "it's \"q\".c", "$HOME [x]*.txt", "run.sh",
     ".gitattributes", "e f/.hidden",
@@ -190,23 +189,3 @@ def built(on: Callable, host: Host, ebuild: Path) -> dict[str, File]:
 def tree_of(files: Mapping[str, File], parts: list[str]) -> dict[str, File]:
     """The same files in each part of a tree."""
     return {part + name: file for part in parts for name, file in files.items()}
-
-
-def write(folder: Path, files: Mapping[str, File]) -> None:
-    """Make a folder hold these files, and nothing else but its .git."""
-    for one in folder.iterdir():
-        if one.name != ".git":
-            shutil.rmtree(one) if one.is_dir() else one.unlink()
-    for name, (content, run) in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        path.chmod(0o755 if run else 0o644)
-
-
-def shown(folder: Path) -> dict[str, File]:
-    return {
-        str(one.relative_to(folder)): (one.read_bytes(), bool(one.stat().st_mode & 0o100))
-        for one in folder.rglob("*")
-        if one.is_file() and ".git" not in one.relative_to(folder).parts[:1]
-    }

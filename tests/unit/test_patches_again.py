@@ -1,7 +1,6 @@
 """What is done in a work tree, saved and applied again by patch(1), gives the same tree."""
 
 import os
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -9,13 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from worktrees import File, shown, write
 
 from gentoomuch_portage.patches import save
 from gentoomuch_portage.patches.git import begin, git, ignored
 from gentoomuch_portage.patches.unlike import UnsayablePatch
 from gentoomuch_portage.patches.workbench import Bench
 
-File = tuple[bytes, bool]
 """Content, and whether it is executable."""
 NAMES = ("a.c", "src/b.c", "src/deep/c d.txt", "e f/g h.c", "src/ä.txt", ".gitignore", ".gitattributes", "x.sh", "-odd")
 LINES = (
@@ -44,27 +43,6 @@ def tree_of(files: dict[str, File]) -> dict[str, File]:
         for name, (content, run) in files.items()
         if name != ".gitignore"
     } | ({".gitignore": (b"*.c\nx.sh\n", False)} if ".gitignore" in files else {})
-
-
-def write(folder: Path, files: dict[str, File]) -> None:
-    """Make a folder hold these files, and nothing else but its .git."""
-    folder.mkdir(exist_ok=True)
-    for one in folder.iterdir():
-        if one.name != ".git":
-            shutil.rmtree(one) if one.is_dir() else one.unlink()
-    for name, (content, run) in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        path.chmod(0o755 if run else 0o644)
-
-
-def shown(folder: Path) -> dict[str, File]:
-    return {
-        str(one.relative_to(folder)): (one.read_bytes(), bool(one.stat().st_mode & 0o100))
-        for one in folder.rglob("*")
-        if one.is_file() and ".git" not in one.relative_to(folder).parts[:1]
-    }
 
 
 def bench(folder: Path) -> Bench:
