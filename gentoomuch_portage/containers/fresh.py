@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gentoomuch_portage import files
-from gentoomuch_portage.containers import boxes, building, tenants
+from gentoomuch_portage.containers import boxes, building, logs, tenants
 from gentoomuch_portage.containers.boxing import Boxed, boxed, furnish
 from gentoomuch_portage.containers.mounts import Bind, Tmpfs
 from gentoomuch_portage.containers.places import Places, resolving
@@ -56,6 +56,7 @@ def enter(
         furnish(place, found)
         found = _furnished(found, place, argv, network=network, eprefix=places.eprefix)
         status = boxes.start(kind, found.box).status
+        logs.hand_over(places.logdir)
         return status, len(building.take_over(plan, place))
 
 
