@@ -15,7 +15,6 @@ from gentoomuch_portage.patches.git import begin, git, ignored
 from gentoomuch_portage.patches.unlike import UnsayablePatch
 from gentoomuch_portage.patches.workbench import Bench
 
-"""Content, and whether it is executable."""
 NAMES = ("a.c", "src/b.c", "src/deep/c d.txt", "e f/g h.c", "src/ä.txt", ".gitignore", ".gitattributes", "x.sh", "-odd")
 LINES = (
     b"one",
