@@ -59,6 +59,11 @@ def lay(recipe: Recipe, cache: Path) -> Laid:
     raise RuntimeError(f"{cache / 'configroots'} is emptied as fast as it is filled")
 
 
+def is_one(root: Path) -> bool:
+    """Whether a PORTAGE_CONFIGROOT is one of ours, as a run for a profile has it."""
+    return root.parent.name == "configroots"
+
+
 def _found(remembered: Path, cache: Path) -> Laid | None:
     """The configroot of a recipe whose inputs and whose result are as they were."""
     try:

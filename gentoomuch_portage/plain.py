@@ -1,30 +1,32 @@
-"""Plain emerge, protected too: a set whose only purpose is that Portage imports its class before it resolves.
+"""What plain emerge has of us by a section of sets.conf: Portage imports its class before it resolves.
 
-``etc/portage/sets.conf/gentoomuch.conf`` names ``Filter``. From then on plain emerge refuses binary packages that
-this machine's CPU cannot run, and records in those that it builds what they need. A run of gm-emerge
-for a profile has both already. Where gentoomuch is gone, Portage warns of the missing class and goes on.
+``etc/portage/sets.conf/gentoomuch.conf`` and ``gentoomuch-unmask.conf`` name ``Sets``, in one section, so that there
+is one warning where gentoomuch is gone. With ``filter`` plain emerge refuses binary packages that this machine's CPU
+cannot run, and records in those that it builds what they need; with ``unmask`` it keeps what was unmasked for a
+profile and is installed. A run of gm-emerge for a profile has both already.
 """
 
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
+from pathlib import Path
 
-from gentoomuch_portage import needs, offers, requirement
+from gentoomuch_portage import configroot, ledger, needs, offers, profiles, requirement
 from gentoomuch_portage.abis import Abi
+from gentoomuch_portage.ledger import Entry
 from gentoomuch_portage.portage_adapter import binpkgs, front, sifting, userpatches
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
-from gentoomuch_portage.portage_adapter.emptyset import EmptySet
+from gentoomuch_portage.portage_adapter.hooksets import HookSets
 from gentoomuch_portage.settings import Settings
 
 
-class Filter(EmptySet):
-    """Refuses binary packages that this CPU cannot run."""
+class Sets(HookSets):
+    """The hooks ``filter`` and ``unmask``."""
 
-    description = "gentoomuch's filter of binary packages (no packages in it)"
     _as_long_as_emerge_runs = ExitStack()
 
     @classmethod
-    def begin(cls, options: Mapping[str, str], values: Mapping[str, str]) -> None:
+    def filter(cls, options: Mapping[str, str], values: Mapping[str, str]) -> None:
         """Switch the filter on, unless it is.
 
         Args:
@@ -33,7 +35,7 @@ class Filter(EmptySet):
         """
         if sifting.active():
             return
-        ours = Settings.of(os.environ, eprefix=front.eprefix())
+        ours = _settings()
         told = options.get("cpu", "")
         cpu = f"-march={told}" if told and not told.startswith("-m") else told or values["CFLAGS"]
         flags = " ".join(requirement.machine_flags(cpu))
@@ -48,3 +50,20 @@ class Filter(EmptySet):
         held.enter_context(userpatches.named())
         held.enter_context(binpkgs.recorded(needs.recording(ours.cache)))
         held.enter_context(sifting.sifted(reject, f"CPU features; this machine has {flags or 'no -march'}"))
+
+    @classmethod
+    def unmasked(cls, options: Mapping[str, str], values: Mapping[str, str]) -> tuple[Entry, ...]:
+        """The entries of all ledgers, or of that of ``profile``."""
+        ours = _settings()
+        name = options.get("profile", "")
+        chosen = (profiles.read(ours, name).name,) if name else profiles.names(ours)
+        return tuple(entry for one in chosen for entry in ledger.read(ours.state, one))
+
+    @classmethod
+    def composed(cls, values: Mapping[str, str]) -> bool:
+        """Whether it is a configroot of ours, which has its own ledger and policy."""
+        return configroot.is_one(Path(values["PORTAGE_CONFIGROOT"]))
+
+
+def _settings() -> Settings:
+    return Settings.of(os.environ, eprefix=front.eprefix())

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,29 @@ def package(
     ebuild.parent.mkdir(parents=True, exist_ok=True)
     ebuild.write_text(EBUILD.format(name=name, keywords=keywords, iuse=iuse, rdepend=rdepend, license=license))
     return ebuild
+
+
+def installed(host: Host, cpv: str, *, use: str = "") -> None:
+    """Let /var/db/pkg and world say that a package of the host's repository is installed, without building it."""
+    category, pf = cpv.split("/")
+    name = pf.rsplit("-", 1)[0]
+    folder = host.vdb / cpv
+    folder.mkdir(parents=True)
+    ebuild = (host.repository / category / name / f"{pf}.ebuild").read_text()
+    told = dict(re.findall(r'^(EAPI|SLOT|KEYWORDS|LICENSE|IUSE)="?(.*?)"?$', ebuild, re.M))
+    told |= {"CATEGORY": category, "PF": pf, "USE": use, "COUNTER": "1", "CONTENTS": "", "repository": "gm-demo"}
+    for key, value in told.items():
+        (folder / key).write_text(f"{value}\n" if value else "")
+    (folder / f"{pf}.ebuild").write_text(ebuild)
+    world = host.eprefix / "var/lib/portage/world"
+    world.write_text(f"{world.read_text() if world.exists() else ''}{category}/{name}\n")
+
+
+def unmasked(host: Host, profile: str, *entries: dict[str, str]) -> None:
+    """Write the ledger of a profile."""
+    file = host.eprefix / f"var/lib/gentoomuch/{profile}/unmask.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps([{"value": "", "required_by": [], "since": "2026-11-21", **one} for one in entries]))
 
 
 def unstable() -> str:

@@ -12,6 +12,8 @@ from gentoomuch_portage.cli.columns import columns
 from gentoomuch_portage.cli.parser import Parser, group, listing
 from gentoomuch_portage.settings import Settings
 
+_NAMES = "filter, unmask, record, bashrc, refresh, snapshot or emaint"
+
 
 def _ls(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.hooks import switching, where
@@ -38,7 +40,7 @@ def _add_enable(parser: Parser) -> None:
 
 def _add_named(parser: Parser) -> None:
     listing(parser)
-    parser.add_argument("names", nargs="+", metavar="HOOK", help="filter, record, bashrc, refresh, snapshot or emaint")
+    parser.add_argument("names", nargs="+", metavar="HOOK", help=_NAMES)
 
 
 def _enable(settings: Settings, args: argparse.Namespace) -> int:
@@ -67,7 +69,7 @@ def _told(args: argparse.Namespace, done: dict[str, tuple[Path, ...]], what: str
 
 
 def _add_text(parser: Parser) -> None:
-    parser.add_argument("name", metavar="HOOK", help="filter, record, bashrc, refresh, snapshot or emaint")
+    parser.add_argument("name", metavar="HOOK", help=_NAMES)
     parser.add_argument("--profile", metavar="NAME", help="the profile that this machine is")
 
 

@@ -44,6 +44,11 @@ ALL = (
         (("filter.conf", lambda at: at.etc / "sets.conf/gentoomuch.conf", False),),
     ),
     Hook(
+        "unmask",
+        "keep what was unmasked for a profile and is installed: no downgrade, no warning; @gm-unmasked lists it",
+        (("unmask.conf", lambda at: at.etc / "sets.conf/gentoomuch-unmask.conf", False),),
+    ),
+    Hook(
         "record",
         "record needs, profile and patches in what emerge and ebuild build, nothing of ours in the process",
         (("record.bash", lambda at: at.eprefix / "usr/local/lib/install-qa-check.d/90gentoomuch", False),),

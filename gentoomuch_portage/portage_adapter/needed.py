@@ -23,28 +23,28 @@ def why_not(env: Mapping[str, str], entries: Iterable[Entry], *, installed_only:
         trees = portage.create_trees(
             config_root=env["PORTAGE_CONFIGROOT"], target_root=env.get("ROOT"), env={**os.environ}
         )
-        return [_why_not(trees, entry, installed_only=installed_only) for entry in entries]
+        return [why_not_in(trees, entry, installed_only=installed_only) for entry in entries]
 
 
-def _why_not(trees: Any, entry: Entry, *, installed_only: bool) -> str:
-    """An entry serves a package that is installed in any of the roots of a run."""
+def why_not_in(trees: Any, entry: Entry, *, installed_only: bool = False) -> str:
+    """The same of one entry; it serves a package that is installed in any of the roots of a run."""
     from portage.dep import Atom
 
     atom = Atom(entry.atom, allow_wildcard=True, allow_repo=True, allow_build_id=True)
-    installed = [cpv for root in trees.values() for cpv in _installed(root["vartree"].dbapi, atom)]
-    if not installed:
+    found = [cpv for root in trees.values() for cpv in installed(root["vartree"].dbapi, atom)]
+    if not found:
         return "it is not installed"
     if installed_only:
         return ""
     tree = trees[trees._target_eroot]
-    found = _offered(tree["porttree"].dbapi, atom, installed)
-    if not found:
+    offered = _offered(tree["porttree"].dbapi, atom, found)
+    if not offered:
         return "no repository has it any more"
     settings = tree["vartree"].settings
-    return _reason(entry, found, tree["porttree"].dbapi, settings)
+    return _reason(entry, offered, tree["porttree"].dbapi, settings)
 
 
-def _installed(vardb: Any, atom: Any) -> list[Any]:
+def installed(vardb: Any, atom: Any) -> list[Any]:
     """What an atom means of what is installed; one like ``*/*::guru``, too, which Portage's own match does not take."""
     from portage.dep import match_from_list
 

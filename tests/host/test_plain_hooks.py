@@ -32,12 +32,12 @@ def gentoomuch(on):
 
 def test_disable_undoes_exactly_what_enable_did(host: Host, gentoomuch):
     before = tree(host)
-    gentoomuch("enable", "filter", "record", "bashrc", "refresh", "snapshot")
+    gentoomuch("enable", "filter", "unmask", "record", "bashrc", "refresh", "snapshot")
     enabled = {one["name"] for one in json.loads(gentoomuch("ls", "--json").out) if one["state"] == "enabled"}
 
-    gentoomuch("disable", "snapshot", "refresh", "bashrc", "record", "filter")
+    gentoomuch("disable", "snapshot", "refresh", "bashrc", "record", "unmask", "filter")
 
-    assert enabled == {"filter", "record", "bashrc", "refresh", "snapshot"}
+    assert enabled == {"filter", "unmask", "record", "bashrc", "refresh", "snapshot"}
     assert tree(host) == before
 
 
@@ -99,15 +99,29 @@ def test_ebuild_alone_records_as_well_with_nothing_of_ours_in_its_process(host: 
     assert gentoomuch("query", "profile", f"{PKG}-1.0").out == "here\n"
 
 
-def test_emerge_works_with_one_warning_where_gentoomuch_is_gone_and_its_hooks_are_not(host: Host, on, gentoomuch):
-    gentoomuch("enable", "filter", "record", "bashrc", "refresh", "snapshot")
+@pytest.mark.parametrize(
+    "hooks",
+    [
+        ("filter", "unmask", "record", "bashrc", "refresh", "snapshot"),
+        pytest.param(("unmask", "record", "refresh", "snapshot"), marks=pytest.mark.slow),
+        pytest.param(("filter", "bashrc"), marks=pytest.mark.slow),
+        pytest.param(("record",), marks=pytest.mark.slow),
+    ],
+    ids="-".join,
+)
+def test_emerge_works_with_one_warning_where_gentoomuch_is_gone_and_its_hooks_are_not(
+    host: Host, on, gentoomuch, hooks: tuple[str, ...]
+):
+    gentoomuch("enable", *hooks)
     for file in (host.etc, host.eprefix / "usr/local"):
         for path in (one for one in file.rglob("*gentoomuch*") if one.is_file()):
             _gone(path)
-    _gone(host.etc / "bashrc")
+    if (host.etc / "bashrc").exists():
+        _gone(host.etc / "bashrc")
 
     ended = on("emerge", "-q1", PKG)
-    synced = on("sh", "-c", f'"{host.etc}/postsync.d/gentoomuch"; "{host.etc}/repo.postsync.d/gentoomuch" gm-demo x y')
+    after = ";".join(f"test ! -e {one} || {one} gm-demo x y" for one in host.etc.glob("*postsync.d/gentoomuch"))
+    synced = on("sh", "-c", after or ":")
 
     said = [line for line in (ended.out + ended.err).splitlines() if "gentoomuch" in line]
     assert ended.status == 0

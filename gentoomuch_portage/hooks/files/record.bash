@@ -2,6 +2,6 @@
 if [[ -x @GENTOOMUCH@ ]]; then
 	GM_CACHE="${T}/gentoomuch" @GENTOOMUCH@ --quiet hooks record "${PORTAGE_BUILDDIR}" @PROFILE@ ||
 		ewarn "gentoomuch could not record what this package needs"
-elif [[ ! -e ${PORTAGE_CONFIGROOT%/}/etc/portage/sets.conf/gentoomuch.conf ]]; then
+elif ! cat "${PORTAGE_CONFIGROOT%/}"/etc/portage/sets.conf/gentoomuch*.conf &>/dev/null; then
 	ewarn "gentoomuch is gone: nothing is recorded; remove ${BASH_SOURCE[0]}"
 fi

@@ -5,7 +5,7 @@ gentoomuch=@GENTOOMUCH@
 [ -z "${GM_SYNCING:-}" ] || exit 0
 if [ -x "$gentoomuch" ]; then
 	"$gentoomuch" --quiet sync --only-snapshot "$1" @OPTION_PROFILE@ || echo "gentoomuch: no snapshot of $1 was made" >&2
-elif [ ! -e "${PORTAGE_CONFIGROOT%/}/etc/portage/sets.conf/gentoomuch.conf" ]; then
+elif ! cat "${PORTAGE_CONFIGROOT%/}"/etc/portage/sets.conf/gentoomuch*.conf >/dev/null 2>&1; then
 	echo "gentoomuch is gone: remove $0" >&2
 fi
 exit 0
