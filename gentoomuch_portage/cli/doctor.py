@@ -2,12 +2,14 @@
 
 import argparse
 import os
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from gentoomuch_portage import console
 from gentoomuch_portage.cli import Command
 from gentoomuch_portage.cli.parser import Parser, listing
+from gentoomuch_portage.errors import GmError
 from gentoomuch_portage.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ def _work(settings: Settings, args: argparse.Namespace) -> int:
         for gone in checkup.clean(settings):
             if not args.quiet:
                 console.tell(f"removed {gone}")
-    found = list(checkup.facts(settings, Request.of((), os.environ).without))
+    found = [*checkup.facts(settings, Request.of((), os.environ).without), *_plain(settings)]
     if args.json:
         console.say_json([asdict(one) for one in found])
     else:
@@ -35,6 +37,22 @@ def _work(settings: Settings, args: argparse.Namespace) -> int:
             if one.state == "bad" or not args.quiet:
                 console.say(_line(one))
     return int(any(one.state == "bad" for one in found))
+
+
+def _plain(settings: Settings) -> Iterator["checkup.Fact"]:
+    """What plain emerge does not know."""
+    from gentoomuch_portage.checkup import Fact
+    from gentoomuch_portage.hooks import maintenance
+
+    try:
+        atoms = list(dict.fromkeys(one.atom for one in maintenance.unknown(settings)))
+    except GmError as error:
+        yield Fact("plain emerge", "bad", error.message, error.remedy)
+        return
+    if atoms:
+        more = f" and {len(atoms) - 1} more" if atoms[1:] else ""
+        told = f"it would mask or rebuild {atoms[0]}{more}, which profiles have unmasked"
+        yield Fact("plain emerge", "note", told, "gentoomuch hooks enable unmask")
 
 
 def _line(fact: "checkup.Fact") -> str:

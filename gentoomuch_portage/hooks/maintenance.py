@@ -3,9 +3,10 @@
 import os
 from collections.abc import Iterator
 
-from gentoomuch_portage import files, masks, profiles, shedding
+from gentoomuch_portage import files, ledger, masks, profiles, shedding
 from gentoomuch_portage.errors import GmError
 from gentoomuch_portage.hooks import switching, where
+from gentoomuch_portage.ledger import Entry
 from gentoomuch_portage.portage_adapter import front
 from gentoomuch_portage.settings import Settings
 from gentoomuch_portage.view import looked_at
@@ -34,7 +35,7 @@ def refresh(settings: Settings, names: tuple[str, ...]) -> Iterator[str]:
 
 
 def check() -> tuple[bool, list[str] | None]:
-    """emaint's check: hooks that are not as they were written, and masks that are old."""
+    """emaint's check: hooks that are not as written, masks that are old, and what plain emerge would downgrade."""
     settings = _settings()
     try:
         told = [
@@ -46,6 +47,10 @@ def check() -> tuple[bool, list[str] | None]:
             name = masks.profile_of(file)
             if name in profiles.names(settings) and masks.text(settings, name) != file.read_text(encoding="utf-8"):
                 told.append(f"{file} is old: emaint --fix gentoomuch")
+        told += [
+            f"plain emerge does not know that {one.line} was unmasked ({one.kind}): gentoomuch hooks enable unmask"
+            for one in unknown(settings)
+        ]
     except GmError as error:
         told = [error.message]
     return not told, told or None
@@ -58,6 +63,20 @@ def fix() -> tuple[bool, list[str] | None]:
         return True, list(refresh(settings, profiles.names(settings))) or None
     except GmError as error:
         return False, [f"{error.message} ({error.remedy})" if error.remedy else error.message]
+
+
+def unknown(settings: Settings) -> list[Entry]:
+    """What was unmasked for any profile and is installed here, and plain emerge would mask or build anew.
+
+    Empty where the hook ``unmask`` is enabled.
+    """
+    entries = [entry for name in profiles.names(settings) for entry in ledger.read(settings.state, name)]
+    states = {one.hook.name: one.state for one in switching.standing(settings, where.here(settings))}
+    if not entries or states["unmask"] == "enabled":
+        return []
+    from gentoomuch_portage.portage_adapter import kept
+
+    return kept.unknown(str(settings.host.parents[1]), entries)
 
 
 def _settings() -> Settings:
