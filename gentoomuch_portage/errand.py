@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from gentoomuch_portage import console, manager
+from gentoomuch_portage.containers.hearing import PIPE
 from gentoomuch_portage.plan import Plan
 from gentoomuch_portage.portage_adapter import front, locking, shutting
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
+from gentoomuch_portage.relay import Teller
 from gentoomuch_portage.settings import Settings
 
 
@@ -35,7 +37,7 @@ def main(told: Path, words: Iterable[str] = ()) -> int:
             return reason
 
         with around, locking.overlaid():
-            asked = {"plan": plan, "settings": settings, "reject": reject, "watch": None}
+            asked = {"plan": plan, "settings": settings, "reject": reject, "watch": Teller.into(told.with_name(PIPE))}
             end.status = int(manager.first(taking_part, "gm_run_emerge", **asked))
     return end.status
 

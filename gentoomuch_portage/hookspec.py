@@ -58,8 +58,8 @@ def gm_run_emerge(plan: "Plan", settings: "Settings", reject: "Reject", watch: "
 
     Args:
         reject: says why a binary package must not be used, or None; ``gm_reject_binpkg`` of all plugins.
-        watch: is told what emerge does, and tells all plugins; ``follow`` lets a wrapper hear it as well. None in a
-            container, from where nothing is told.
+        watch: is told what emerge does, and tells all plugins; ``follow`` lets a wrapper hear it as well. In a
+            container it only passes on what emerge does, to be told outside.
     """
 
 

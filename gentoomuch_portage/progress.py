@@ -53,6 +53,7 @@ class Progress:
     def _begin(self, event: Mapping[str, Any]) -> None:
         merges = event["merges"]
         self.quiet = event["quiet"] or not merges
+        self._begun, self._phases, self._done = {}, {}, {}
         if not self.quiet:
             self._jobs = event["jobs"]
             self._kinds = {_key(one): (self._named(one["cpv"]), one["source"]) for one in merges}

@@ -81,14 +81,18 @@ class Watch:
             GmError: a plugin is against it.
         """
         self._ask("gm_after_resolve", merges=merges, goal=goal)
+        self.planned(merges, goal, jobs, quiet)
+
+    def planned(self, merges: tuple[Merge, ...], goal: str, jobs: int, quiet: bool) -> None:
+        """What emerge is about to do, here or in a container; nobody is asked."""
         self._tell(
             "resolved", goal=goal, jobs=jobs, quiet=quiet, process=os.getpid(), words=self._plan.words,
-            merges=[self._seen(one)._asdict() for one in merges], refused=self._refused, unmasked=self._unmasked,
+            merges=[one._asdict() for one in merges], refused=self._refused, unmasked=self._unmasked,
         )  # fmt: skip
 
     def entered(self, merge: Merge, phase: str) -> str | None:
         """A phase of a package begins; why it must not, or None."""
-        self._tell("entered", cpv=merge.cpv, root=merge.root, phase=phase)
+        self.began(merge, phase)
         try:
             if phase in _ASKED:
                 self._ask(_ASKED[phase], merge=merge)
@@ -96,10 +100,14 @@ class Watch:
             return error.message
         return None
 
+    def began(self, merge: Merge, phase: str) -> None:
+        """A phase of a package begins, here or in a container; nobody is asked."""
+        self._tell("entered", cpv=merge.cpv, root=merge.root, phase=phase)
+
     def left(self, merge: Merge, phase: str, status: int, seconds: float) -> None:
         """A phase of a package ended."""
         if phase == _TASK:
-            self._built[merge.key] = seconds
+            self._built[merge.key] = self._built.get(merge.key, 0) + seconds
         else:
             phases = self._phases.setdefault(merge.key, {})
             phases[phase] = round(phases.get(phase, 0) + seconds, 3)

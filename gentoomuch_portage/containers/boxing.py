@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gentoomuch_portage.containers import foreign, maps
+from gentoomuch_portage.containers.hearing import PIPE, pipe
 from gentoomuch_portage.containers.mounts import Bind, Box, Mount, Overlay
 from gentoomuch_portage.containers.places import Places
 from gentoomuch_portage.containers.programs import words as words_of
@@ -66,7 +67,8 @@ def boxed(
         box = view(places, run, root=root, fetching=fetching, uppers=uppers)
         inner = replace(inner, env={**env, "PORTAGE_TMPDIR": str(places.tmpdir)})
         argv = (*words_of("errand", alone=False), PLAN)
-    mounts = tuple(_limited(one, plan, run) for one in (*box.mounts, *_ours(run)))
+    ours = _ours(run) if fetching else (*_ours(run), Bind(str(run / PIPE), f"{OURS}/{PIPE}", writable=True))
+    mounts = tuple(_limited(one, plan, run) for one in (*box.mounts, *ours))
     env = {**box.env, "GM_SHUT": SHUT, **maps.builder(several=maps.several())}
     made = replace(box, env=env, mounts=mounts, argv=argv, processes=int(plan.processes), disk=size(plan.disk))
     made = replace(made, kernel=plan.kernel, scratch=inner.env["PORTAGE_TMPDIR"])
@@ -81,6 +83,7 @@ def furnish(run: Path, found: Boxed) -> None:
     script = f'#!/bin/sh\nPYTHONPATH={shlex.quote(lib)} exec {command} "$@"\n'
     (run / "sandbox").write_text(script, encoding="utf-8")
     (run / "sandbox").chmod(0o755)
+    pipe(run)
 
 
 def _trees(plan: Plan) -> tuple[str, ...]:

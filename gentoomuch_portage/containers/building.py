@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -10,13 +11,16 @@ from typing import NamedTuple
 from gentoomuch_portage import console, files
 from gentoomuch_portage.containers import boxes, logs, staging
 from gentoomuch_portage.containers.boxing import boxed, furnish
+from gentoomuch_portage.containers.hearing import heard
 from gentoomuch_portage.containers.layout import upper_of
 from gentoomuch_portage.containers.mounts import Mount
 from gentoomuch_portage.containers.named import by_id
 from gentoomuch_portage.containers.places import Places
 from gentoomuch_portage.plan import Plan
 from gentoomuch_portage.portage_adapter import front, taking
+from gentoomuch_portage.relay import LINE, Hearer
 from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.watch import Watch
 
 _BUILDS_NOTHING = frozenset(
     {"--pretend", "--fetchonly", "--fetch-all-uri", "--usepkgonly", "--getbinpkgonly", "--resume"}
@@ -42,11 +46,12 @@ def builds(words: Sequence[str]) -> bool:
     return not action and bool(targets) and not _BUILDS_NOTHING & options
 
 
-def build(plan: Plan, settings: Settings, kind: str, place: Path) -> Built:
+def build(plan: Plan, settings: Settings, kind: str, place: Path, watch: Watch | None = None) -> Built:
     """Fetch and build in boxes of a kind.
 
     Args:
         place: the boxes' own folder; what is to be merged lies there.
+        watch: is told what happens in the box that builds.
 
     Raises:
         GmError: a container cannot be made.
@@ -63,11 +68,14 @@ def build(plan: Plan, settings: Settings, kind: str, place: Path) -> Built:
         return upper_of(boxed(plan, places, place, uppers=uppers).box.mounts, vdb)
 
     with by_id(plan, settings, vdb, changed) as uppers:
-        merged = _run(plan, places, kind, place, _ASKED_ALREADY, uppers=uppers)
+        with _told(plan, place, watch) as hearer:
+            merged = _run(plan, places, kind, place, _ASKED_ALREADY, uppers=uppers)
         taken = take_over(plan, place)
         if taken:
             console.tell(f"gentoomuch: {len(taken)} finished {_packages(taken)} in {places.pkgdir}")
         if merged or plan.root != "/" or "--buildpkgonly" in front.asked(plan.words)[1]:
+            if hearer is not None:
+                hearer.end(merged=not merged or plan.root != "/")
             return Built(merged, None)
         numbered = {(one.cpv, one.built): one.build_id for one in taken}
         new = [(cpv, numbered.get((cpv, number), number)) for cpv, number in _installed(changed(uppers))]
@@ -106,6 +114,16 @@ def _run(
     status = boxes.start(kind, found.box).status
     logs.hand_over(places.logdir)
     return status
+
+
+@contextmanager
+def _told(plan: Plan, place: Path, watch: Watch | None) -> Iterator[Hearer | None]:
+    if watch is None:
+        yield None
+        return
+    hearer = Hearer(watch, plan.root)
+    with heard(place, hearer.hear, LINE):
+        yield hearer
 
 
 def _installed(upper: Path | None) -> list[tuple[str, int]]:

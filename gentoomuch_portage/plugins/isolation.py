@@ -25,7 +25,7 @@ def gm_run_emerge(plan: Plan, settings: Settings, reject: Reject, watch: Watch |
         return None
     sweeping.sweep(settings, plan)
     with boxes.folder(settings.cache) as place:
-        built = building.build(plan, settings, kind, place)
+        built = building.build(plan, settings, kind, place, watch)
         if built.status:
             litter.remove(place)
         if built.merge is None:

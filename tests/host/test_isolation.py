@@ -51,6 +51,7 @@ def test_what_is_built_in_a_container_is_merged_on_the_host(kind: str, host: Hos
         ("dev-demo/libgreet-1.0", "container"),
         ("app-demo/gm-hello-1.0", "container"),
     ]
+    assert all({"compile", "merge"} <= one["phases"].keys() for one in run.packages), "what was told from inside"
 
 
 def test_a_build_that_fails_changes_nothing_on_the_host(some_kind: str, host: Host, on: Run) -> None:
@@ -62,6 +63,8 @@ def test_a_build_that_fails_changes_nothing_on_the_host(some_kind: str, host: Ho
     assert ended.status == 1
     assert digest(host.eprefix, without=usual) == before
     assert _packages(host) == ["dev-demo/libgreet/libgreet-1.0-1.gpkg.tar"], "what was finished is kept"
+    [run] = history.runs(host.eprefix / "var/lib/gentoomuch", "router")
+    assert [(one["cpv"], one["status"]) for one in run.packages] == [("app-demo/breaking-1", 1)]
     [log] = (host.eprefix / "var/log").glob("app-demo:breaking-1:*.log")
     assert "broken" in log.read_text()
 
