@@ -22,10 +22,10 @@ BUILDS = 5
 """So many of the latest builds are told."""
 
 
-class UnknownPackage(UsageError):
+class KnownNowhere(UsageError):
     """No ebuild, installed package or binary package has a name."""
 
-    code = "unknown-package"
+    code = "known-nowhere"
 
     def __init__(self, asked: str, profile: str, why: str = "") -> None:
         told = f"profile {profile} knows no package {asked!r}{f': {why}' if why else ''}"
@@ -60,7 +60,7 @@ def of(asked: str, view: View, settings: Settings) -> Decisions:
         asked: ``pkg``, ``cat/pkg`` or ``cat/pkg-1.0``.
 
     Raises:
-        UnknownPackage: there is none.
+        KnownNowhere: there is none.
     """
     env = {"ROOT": view.plan.root, "SYSROOT": "/", **view.plan.env, "PORTAGE_CONFIGROOT": view.plan.configroot}
     name = view.profile.name
@@ -71,10 +71,10 @@ def of(asked: str, view: View, settings: Settings) -> Decisions:
         known = {one.cpv for one in offered} | {one.cpv for one in here}
         stored = _stored(asked, known, view, settings)
     except LookupError as error:
-        raise UnknownPackage(asked, name, str(error)) from error
+        raise KnownNowhere(asked, name, str(error)) from error
     every = known | {one.offer.binpkg.cpv for one in stored}
     if not every:
-        raise UnknownPackage(asked, name)
+        raise KnownNowhere(asked, name)
     package = query.package_of(min(every))
     kept = [one for one in history.packages(settings.state, [name]) if query.package_of(one["cpv"]) == package]
     return Decisions(

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from gentoomuch_portage import files
 from gentoomuch_portage.binpkgs.pools import Pools, proxy_of_environment
 from gentoomuch_portage.binserve import gpg, index, trust
-from gentoomuch_portage.binserve.errors import BadKey, BadPackage, BinhostsCollide, BinhostSilent, KeyKnown
+from gentoomuch_portage.binserve.errors import BadKey, BinhostsCollide, BinhostSilent, KeyKnown, PackageRefused
 from gentoomuch_portage.binserve.policy import Policy, policies
 from gentoomuch_portage.errors import BadFile
 from gentoomuch_portage.portage_adapter import signing
@@ -74,7 +74,7 @@ def met(pools: Pools, policy: Policy, key: bytes) -> Met:
     """Fetch the index and its smallest package, and verify both.
 
     Raises:
-        IndexRefused, BadPackage: they are not what the key signed.
+        IndexRefused, PackageRefused: they are not what the key signed.
         BinhostSilent: it does not answer.
     """
     with tempfile.TemporaryDirectory(prefix="gm-client-") as made:
@@ -101,17 +101,17 @@ def _verify(pools: Pools, policy: Policy, entry: Mapping[str, str], folder: Path
     url, size = f"{policy.url}/{entry['PATH']}", int(entry["SIZE"])
     found = index.get(pools, url, most=size + 1)
     if found.status != 200:
-        raise BadPackage(url, f"its binhost answers {found.status}")
+        raise PackageRefused(url, f"its binhost answers {found.status}")
     name = next((one for one in _HASHES if one in entry), "")
     if len(found.body) != size or not name or hashlib.new(name.lower(), found.body).hexdigest() != entry[name].lower():
-        raise BadPackage(url, "it is not the file that its index tells of")
+        raise PackageRefused(url, "it is not the file that its index tells of")
     file = folder / "package.gpkg.tar"
     file.write_bytes(found.body)
     file.chmod(0o644)
     try:
         signing.verify(file, {"BINPKG_GPG_VERIFY_GPG_HOME": str(folder / "home")})
     except signing.Unfit as error:
-        raise BadPackage(url, str(error)) from error
+        raise PackageRefused(url, str(error)) from error
 
 
 def pinned(settings: Settings, found: Met, told: Mapping[str, object]) -> bool:

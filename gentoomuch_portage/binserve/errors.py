@@ -57,10 +57,10 @@ class IndexRefused(RunError):
         self.where, self.why = where, why
 
 
-class BadPackage(RunError):
+class PackageRefused(RunError):
     """A package of a binhost is not the one that its index tells of, or not signed by its key."""
 
-    code = "bad-package"
+    code = "package-refused"
 
     def __init__(self, where: str, why: str) -> None:
         super().__init__(f"{where} is refused: {why}", remedy="ask whoever runs that binhost: gentoomuch binhost sign")

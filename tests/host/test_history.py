@@ -130,7 +130,7 @@ def test_why_of_a_package_that_nobody_has_is_one_error(on, host: Host):
     ended = on("gentoomuch", "why", "dev-demo/nothing", "--profile", "a")
 
     assert (ended.status, ended.out) == (64, "")
-    assert "[unknown-package]" in ended.err
+    assert "[known-nowhere]" in ended.err
 
 
 def test_a_run_that_fails_is_recorded_with_what_failed_and_told_event_by_event(host: Host, on, tmp_path: Path):

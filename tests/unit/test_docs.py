@@ -74,6 +74,13 @@ def test_every_page_stands_in_the_index():
     )
 
 
+def test_a_code_means_one_error():
+    codes = re.findall(r"^\| `([a-z0-9-]+)` \|", (DOCS / "errors.md").read_text(), re.M)
+
+    assert len(codes) > 100
+    assert sorted(code for code in set(codes) if codes.count(code) > 1) == []
+
+
 def test_what_is_made_out_of_the_code_does_not_lag():
     ended = subprocess.run([sys.executable, TOP / "tools/make-docs", "--check"], capture_output=True, text=True)
 
