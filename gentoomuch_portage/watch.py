@@ -36,7 +36,7 @@ class Watch:
         self._unmasked: list[dict[str, Any]] = []
         self._built: dict[tuple[str, str], float] = {}
         self._phases: dict[tuple[str, str], dict[str, float]] = {}
-        self._contained: frozenset[str] = frozenset()
+        self._contained: Mapping[str, str] = {}
         self._followers: list[Follower] = []
         self._failed: set[str] = set()
 
@@ -44,8 +44,8 @@ class Watch:
         """Let somebody hear all that happens from now on."""
         self._followers.append(follower)
 
-    def contained(self, made: frozenset[str]) -> None:
-        """Tell which binary packages were built in a container of this run, and are merged from there."""
+    def contained(self, made: Mapping[str, str]) -> None:
+        """Tell which binary packages were built in a container of this run, and where each is kept."""
         self._contained = made
 
     def begin(self) -> None:
@@ -123,7 +123,8 @@ class Watch:
         self._hear("gm_after_package", merge=self._seen(merge), done=done)
 
     def _seen(self, merge: Merge) -> Merge:
-        return merge._replace(source="container") if merge.name in self._contained else merge
+        kept = self._contained.get(merge.name)
+        return merge if kept is None else merge._replace(source="container", where=kept)
 
     def tick(self) -> None:
         """A second has passed."""

@@ -2,10 +2,11 @@
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from gentoomuch_portage import console, files
@@ -36,8 +37,8 @@ class Built(NamedTuple):
     """Emerge's exit status."""
     merge: Plan | None
     """What is left to do on the host; None where nothing is."""
-    made: frozenset[str] = frozenset()
-    """The packages that were built in the box, ``cat/pkg-1.0-2``."""
+    made: Mapping[str, str] = MappingProxyType({})
+    """The packages that were built in the box, ``cat/pkg-1.0-2``, and where each lies now."""
 
 
 def builds(words: Sequence[str]) -> bool:
@@ -79,7 +80,9 @@ def build(plan: Plan, settings: Settings, kind: str, place: Path, watch: Watch |
             return Built(merged, None)
         numbered = {(one.cpv, one.built): one.build_id for one in taken}
         new = [(cpv, numbered.get((cpv, number), number)) for cpv, number in _installed(changed(uppers))]
-    made = frozenset(f"{one.cpv}-{one.build_id}" for one in taken)
+    made = {
+        f"{one.cpv}-{one.build_id}": str(file) for one in taken for file in _files(places.pkgdir, one.cpv, one.build_id)
+    }
     return Built(0, _merging(plan, place / "merge", places.pkgdir, new) if new else None, made)
 
 

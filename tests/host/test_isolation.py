@@ -52,6 +52,7 @@ def test_what_is_built_in_a_container_is_merged_on_the_host(kind: str, host: Hos
         ("app-demo/gm-hello-1.0", "container"),
     ]
     assert all({"compile", "merge"} <= one["phases"].keys() for one in run.packages), "what was told from inside"
+    assert all(Path(one["where"]).is_file() for one in run.packages)
 
 
 def test_a_build_that_fails_changes_nothing_on_the_host(some_kind: str, host: Host, on: Run) -> None:
