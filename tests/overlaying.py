@@ -14,7 +14,7 @@ OURS = ("app-portage", "dev-python", "eclass", "metadata", "profiles")
 ECLASSES = ("distutils-r1", "git-r3", "pypi", "python-r1", "systemd")
 DEPENDENCIES = {
     "app-arch/unzip": ("6.0", ""),
-    "dev-lang/python": ("3.11.9 3.12.9 3.13.9 3.14.2", "threads xml ssl"),
+    "dev-lang/python": ("3.11.9 3.12.9 3.13.9 3.14.2 3.15.0", "threads xml ssl"),
     "dev-python/aiohttp": ("3.14.4", ""),
     "dev-python/backports-zstd": ("1.7.0", ""),
     "dev-python/defusedxml": ("0.7.1", ""),
@@ -89,7 +89,8 @@ def _stub(repository: Path, package: str, version: str, iuse: str) -> None:
     folder = repository / package
     folder.mkdir(parents=True, exist_ok=True)
     slot = version.rpartition(".")[0] if package == "dev-lang/python" else "0"
-    targets = "PYTHON_COMPAT=( python3_{11..14} )\ninherit python-r1\n\n" if python else ""
+    last = 13 if name == "backports-zstd" else 15
+    targets = f"PYTHON_COMPAT=( python3_{{12..{last}}} )\ninherit python-r1\n\n" if python else ""
     (folder / f"{name}-{version}.ebuild").write_text(_STUB.format(python=targets, slot=slot, iuse=iuse))
 
 
@@ -98,6 +99,12 @@ def lay_overlay(into: Path) -> Path:
     for name in OURS:
         shutil.copytree(TOP / name, into / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     return into
+
+
+def lend(repositories: list[Path], python: str) -> None:
+    """Let ebuilds have a Python that ::gentoo no longer has, where the host is an older Debian."""
+    for ebuild in (path for repository in repositories for path in repository.glob("*/*/*.ebuild")):
+        ebuild.write_text(ebuild.read_text().replace("python3_{12..", f"python3_{{{python}.."))
 
 
 def configure(etc: Path, gentoo: Path, overlay: Path) -> None:

@@ -4,7 +4,7 @@
 EAPI=8
 
 DISTUTILS_USE_PEP517=setuptools
-PYTHON_COMPAT=( python3_{11..14} )
+PYTHON_COMPAT=( python3_{12..15} )
 PYTHON_REQ_USE="threads(+),xml(+)"
 inherit distutils-r1 systemd
 
@@ -41,7 +41,7 @@ RDEPEND="
 	>=dev-python/urllib3-2.2[${PYTHON_USEDEP}]
 	$(python_gen_cond_dep '
 		>=dev-python/backports-zstd-1.0[${PYTHON_USEDEP}]
-	' python3_{11..13})
+	' python3_{12..13})
 	audit? ( ${AUDIT} )
 	export? ( ${EXPORT} )
 	fleet? ( ${FLEET} )

@@ -4,7 +4,7 @@
 EAPI=8
 
 DISTUTILS_USE_PEP517=poetry
-PYTHON_COMPAT=( python3_{11..14} )
+PYTHON_COMPAT=( python3_{12..15} )
 inherit distutils-r1 pypi
 
 DESCRIPTION="CycloneDX bills of materials"
@@ -23,5 +23,5 @@ RDEPEND="
 	>=dev-python/sortedcontainers-2.4.0[${PYTHON_USEDEP}]
 	$(python_gen_cond_dep '
 		>=dev-python/typing-extensions-4.6[${PYTHON_USEDEP}]
-	' python3_{11..12})
+	' python3_12)
 "

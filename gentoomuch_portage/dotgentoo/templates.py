@@ -34,7 +34,7 @@ LICENSES = {
 }
 """SPDX -> licenses/ of ::gentoo. Source: metadata/license-mapping.conf there, for those that are common."""
 _PYTHON = """DISTUTILS_USE_PEP517={backend}
-PYTHON_COMPAT=( python3_{{11..14}} )
+PYTHON_COMPAT=( python3_{{12..14}} )
 inherit distutils-r1 dotgentoo
 """
 _INHERIT = {

@@ -1,6 +1,7 @@
 """Gentoo's own linter over every ebuild that ships with the project, and over this repository as an overlay."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -59,6 +60,17 @@ def test_pkgcheck_finds_what_is_wrong_in_the_overlay(overlay: Path, pkgcheck):
     said = pkgcheck("--config", "../etc/portage", "scan", "--repo", "gentoomuch", cwd=overlay)
 
     assert "nonexistent package: >=dev-python/plugy-1.5" in said
+
+
+def test_every_ebuild_is_for_the_same_pythons():
+    ebuilds = [
+        path for top in ("app-portage", "dev-python", ".gentoo") for path in (overlaying.TOP / top).rglob("*.ebuild")
+    ]
+
+    assert len(ebuilds) > 5
+    assert {re.findall(r"^PYTHON_COMPAT=.*", path.read_text(), re.M)[0] for path in ebuilds} == {
+        "PYTHON_COMPAT=( python3_{12..15} )"
+    }
 
 
 def test_the_flags_of_the_ebuild_bring_what_the_extras_of_setup_py_bring():
