@@ -3,7 +3,7 @@
 import os
 from dataclasses import replace
 
-from gentoomuch_portage import configroot
+from gentoomuch_portage import configroot, crossing
 from gentoomuch_portage.plan import Plan
 from gentoomuch_portage.recipe import Recipe
 from gentoomuch_portage.settings import Settings
@@ -33,4 +33,4 @@ def lay(plan: Plan, settings: Settings) -> tuple[Plan, list[int]]:
         abi=laid.facts["abi"],
         build_abi=beside.facts["abi"] if beside else "",
     )
-    return done, locks
+    return crossing.sysrooted(done), locks

@@ -13,7 +13,7 @@ from typing import Any
 
 from pluggy import PluginManager
 
-from gentoomuch_portage import __version__, afterword, configroot, console, files, manager, profiles
+from gentoomuch_portage import __version__, afterword, configroot, console, crossing, files, manager, profiles
 from gentoomuch_portage.dotgentoo.words import folders
 from gentoomuch_portage.errors import ProfileBeaten
 from gentoomuch_portage.events import Events
@@ -137,6 +137,8 @@ def _carry_out(plan: Plan, taking_part: PluginManager, settings: Settings, watch
             if status == 0 or not manager.first(taking_part, "gm_again", plan=plan, settings=settings, status=status):
                 break
         afterword.tell(plan.words, plan)
+        if status and plan.root != "/" and (error := crossing.lacks(plan)):
+            console.refuse(error)  # emerge said only that something failed, and its status stands
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else 1
         raise

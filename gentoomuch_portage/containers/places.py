@@ -19,6 +19,8 @@ _SESSION = (
     "AZURE_", "KUBE", "DOCKER_", "GM_", "OLDPWD", "HOME", "PYTHONPATH", "TMPDIR", "LS_COLORS", "MAIL",
 )  # fmt: skip
 """Beginnings of variables that belong to the user's session."""
+_TOLD = frozenset({"ROOT", "SYSROOT"})
+"""What the plan says, and is in force as long as it is carried out."""
 _SECRET = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "API_KEY")
 
 
@@ -58,7 +60,7 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environ.items()
-        if not name.startswith(_SESSION) and not any(word in name.upper() for word in _SECRET)
+        if name not in _TOLD and not name.startswith(_SESSION) and not any(word in name.upper() for word in _SECRET)
     }
 
 

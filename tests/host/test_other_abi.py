@@ -29,3 +29,17 @@ def test_another_chost_that_the_configuration_accepts_is_taken(host: Host, fill,
     host.write("make.conf", f'{(host.etc / "make.conf").read_text()}\nACCEPT_CHOSTS="{chost} .*-ours"\n')
 
     assert chosen(emerge("-pK", PKG)[1]) == ["binary 1"]
+
+
+def test_what_is_linked_with_lies_in_a_root_of_another_chost_and_on_the_host_for_one_of_the_same(host: Host, on):
+    root, name = host.folder / "roots/other", embedded.host.arch()[1].replace("-linux-", "-other-")
+    host.profile("other", f'root = "{root}"\nlayers = ["other"]\n', {"other/make.conf": f'CHOST="{name}"\n'})
+    host.profile("same", f'root = "{root}"\n')
+    explained = ("--gm-explain=json", "libgreet")
+
+    told = [
+        json.loads(on("gm-emerge", f"--gm-profile={profile}", *explained, **env).out)["env"]["SYSROOT"]
+        for profile, env in (("other", {}), ("same", {}), ("other", {"SYSROOT": "/"}))
+    ]
+
+    assert told == [str(root), "/", "/"]

@@ -110,6 +110,7 @@ def test_a_session_and_its_secrets_stay_outside() -> None:
         "MY_PASSWORD": "p",
         "HOME": "/h",
         "GM_PROFILE": "r",
+        "SYSROOT": "/s",
     }
     assert places.environment(told) == {"USE": "x", "LANG": "C"}
 

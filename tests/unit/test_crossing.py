@@ -1,0 +1,50 @@
+"""Roots for another machine that are filled from this one."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from gentoomuch_portage import crossing
+from gentoomuch_portage.plan import Plan
+from gentoomuch_portage.portage_adapter import query
+
+ARM, HERE = "aarch64-unknown-linux-gnu", "x86_64-pc-linux-gnu"
+
+
+def _plan(root: Path | str, chost: str = ARM, **more: str) -> Plan:
+    return Plan(profile="p", base="none", root=str(root), abi=f"{chost} glibc", build_abi=f"{HERE} glibc", **more)
+
+
+@pytest.mark.parametrize(("root", "chost", "target"), [("/arm", ARM, ARM), ("/router", HERE, ""), ("/", ARM, "")])
+def test_a_plan_crosses_where_its_root_is_for_another_chost(root: str, chost: str, target: str) -> None:
+    assert crossing.target(_plan(root, chost)) == target
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What Portage makes of the configroot of a plan."""
+    values = {"CC": ""}
+    monkeypatch.setattr(query, "load", lambda _configroot: SimpleNamespace(values=values))
+    return values
+
+
+def test_a_compiler_that_is_not_here_is_told_with_what_brings_it(asked: dict[str, str]) -> None:
+    error = crossing.lacks(_plan("/arm", "mips64-other-linux-gnu"))
+    assert error is not None
+    assert "mips64-other-linux-gnu-gcc is not on PATH" in error.message
+    assert error.remedy == "crossdev --stable --target mips64-other-linux-gnu"
+
+
+def test_a_compiler_that_is_here_is_no_matter(asked: dict[str, str]) -> None:
+    asked["CC"] = "sh --target=arm"
+    assert crossing.lacks(_plan("/arm")) is None
+
+
+def test_a_root_that_builds_for_itself_needs_no_compiler_of_the_hosts(asked: dict[str, str], tmp_path: Path) -> None:
+    for name in ("python3", "emerge"):
+        (tmp_path / "usr/bin").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "usr/bin" / name).touch()
+    chost = "mips64-other-linux-gnu"
+    assert crossing.lacks(_plan(tmp_path, chost, isolation="unshare")) is None
+    assert crossing.lacks(_plan(tmp_path, chost, isolation="none")) is not None
