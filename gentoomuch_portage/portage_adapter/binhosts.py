@@ -1,14 +1,15 @@
 """The binhosts that Portage knows: asked for their indexes by us, one timeout for each, downloads continued."""
 
 import functools
-import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gentoomuch_portage.portage_adapter.binpkgs import Place, place_of
+from gentoomuch_portage.portage_adapter.binpkgs import Place
+from gentoomuch_portage.portage_adapter.remotely import Bring, remotely
+from gentoomuch_portage.portage_adapter.steps import Refused
 from gentoomuch_portage.portage_adapter.swap import swapped
 
 
@@ -34,19 +35,12 @@ def known(host: Path) -> Known:
     return Known({name: one.sync_uri for name, one in repos.items()}, Path(home))
 
 
-Bring = Callable[[str, Path], str | None]
-"""``bring(url, place)``: bring the index there up to date. None: Portage is to ask itself. Empty: it is there now.
-Anything else: why nothing is taken from that binhost."""
-Withheld = dict[Any, Any]
-"""Portage's key of an instance -> its entry in the index."""
 Failed = Callable[[Place, str, str], None]
 """``failed(place, cpv, why)``: a package of a binhost could not be had, or was refused."""
 
 
 @contextmanager
-def asked(
-    cache: Path, bring: Bring, failed: Failed, dead: Callable[[str], bool], refused: Callable[[Place], str]
-) -> Iterator[None]:
+def asked(cache: Path, bring: Bring, failed: Failed, dead: Callable[[str], bool], refused: Refused) -> Iterator[None]:
     """As long as the block runs, ask for the indexes of binhosts ourselves, and hear of packages that fail.
 
     Args:
@@ -56,75 +50,14 @@ def asked(
     """
     from _emerge.Binpkg import Binpkg
     from _emerge.BinpkgFetcher import _BinpkgFetcherProcess
-    from portage.dbapi import bintree
 
-    tree = bintree.binarytree
     with ExitStack() as held:
-        withheld: Withheld = {}
-        one = _populating(tree._populate_remote_repo, bintree, cache, bring)
-        held.enter_context(swapped(tree, "_populate_remote_repo", _withholding(one, withheld, refused)))
-        held.enter_context(swapped(tree, "_populate_remote", _giving_back(tree._populate_remote, withheld)))
+        held.enter_context(remotely(cache, bring, refused))
         held.enter_context(swapped(_BinpkgFetcherProcess, "_start", _continuing(_BinpkgFetcherProcess._start, dead)))
         places: dict[str, Place] = {}
         for name, wrap in (("_fetcher_exit", _fetched), ("_verifier_exit", _verified), ("_unpack_metadata", _unpacked)):
             held.enter_context(swapped(Binpkg, name, wrap(getattr(Binpkg, name), places, failed)))
         yield
-
-
-def _populating(plain: Callable[..., None], bintree: Any, cache: Path, bring: Bring) -> Callable[..., None]:
-    @functools.wraps(plain)
-    def populated(self: Any, repo: Any, getbinpkg_refresh: bool, *args: Any, **named: Any) -> None:
-        url = repo.sync_uri
-        own = cache / hashlib.sha256(url.encode()).hexdigest()[:16]
-        with swapped(bintree, "CACHE_PATH", str(own)):
-            why = bring(url, _place(own, url)) if getbinpkg_refresh else None
-            if why:
-                return
-            plain(self, repo, getbinpkg_refresh and why is None, *args, **named)
-
-    return populated
-
-
-def _withholding(
-    plain: Callable[..., None], withheld: Withheld, refused: Callable[[Place], str]
-) -> Callable[..., None]:
-    """Of equal packages Portage knows that of the first binhost alone; a refused one must not stand before the next."""
-
-    @functools.wraps(plain)
-    def populated(self: Any, *args: Any, **named: Any) -> None:
-        before = set(self._remotepkgs)
-        plain(self, *args, **named)
-        for key in [key for key in self._remotepkgs if key not in before]:
-            entry = self._remotepkgs[key]
-            if refused(place_of(entry)):
-                self.dbapi.cpv_remove(entry["CPV"])
-                withheld.setdefault(key, self._remotepkgs.pop(key))
-
-    return populated
-
-
-def _giving_back(plain: Callable[..., None], withheld: Withheld) -> Callable[..., None]:
-    """What no other binhost has is on offer after all, so that the resolver can tell why it is not taken."""
-
-    @functools.wraps(plain)
-    def populated(self: Any, *args: Any, **named: Any) -> None:
-        withheld.clear()
-        plain(self, *args, **named)
-        for key, entry in withheld.items():
-            if key not in self._remotepkgs and not self.dbapi.cpv_exists(entry["CPV"]):
-                self._remotepkgs[key] = entry
-                self.dbapi.cpv_inject(entry["CPV"])
-        withheld.clear()
-
-    return populated
-
-
-def _place(own: Path, url: str) -> Path:
-    """Where Portage looks for the index. Source: pkgindex_file in binarytree._populate_remote_repo."""
-    from urllib.parse import urlparse
-
-    parts = urlparse(url)
-    return own / "binhost" / (parts.hostname or "") / parts.path.lstrip("/") / "Packages"
 
 
 def _continuing(plain: Callable[..., None], dead: Callable[[str], bool]) -> Callable[..., None]:

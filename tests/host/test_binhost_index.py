@@ -1,5 +1,6 @@
 """``gentoomuch binhost index`` and the index by name, with real Portage."""
 
+import hashlib
 import json
 import os
 import re
@@ -146,6 +147,58 @@ def test_both_views_answer_alike_whatever_is_asked(stocked: Host, on):
     ended = on(sys.executable, VIEWS, stocked.pkgdir, "1", ROUNDS)
 
     assert f"{ROUNDS} rounds, 2 names: equal" in ended.out, ended.out + ended.err
+
+
+def test_both_views_answer_alike_with_the_packages_of_three_binhosts(stocked: Host, on):
+    on("gentoomuch", "binhost", "index")
+    conf = ""
+    for number in range(3):
+        conf += f"[b{number}]\nsync-uri = http://127.0.0.1:9/b{number}\npriority = {number}\n"
+        place = cached(stocked.folder / "cache", f"http://127.0.0.1:9/b{number}")
+        place.parent.mkdir(parents=True)
+        place.write_text(an_index(number))
+    (stocked.etc / "binrepos.conf").write_text(conf)
+
+    ended = on(sys.executable, VIEWS, stocked.pkgdir, "1", ROUNDS, stocked.folder / "cache")
+
+    assert f"{ROUNDS} rounds, 8 names: equal" in ended.out, ended.out + ended.err
+
+
+def cached(cache: Path, url: str) -> Path:
+    """Where the index of a binhost lies."""
+    return (
+        cache
+        / hashlib.sha256(url.encode()).hexdigest()[:16]
+        / "binhost"
+        / url.partition("//")[2].replace(":9", "")
+        / "Packages"
+    )
+
+
+def an_index(number: int) -> str:
+    """An index with packages that others have as well, with names that begin alike, and with some of its own."""
+    names = (
+        PKG,
+        "dev-demo/libgreet-more",
+        "dev-demo/libgreet-1xx",
+        "dev-demo/libgreet+",
+        "aa-demo/thing",
+        f"z/own{number}",
+    )
+    cpvs = [f"{name}-{version}" for name in names for version in ("0.9", "1.0", "2.0_p1-r3")]
+    entries = [
+        f"BUILD_ID: {build}\nBUILD_TIME: 16{build}\nCPV: {cpv}\nEAPI: 8\nIUSE: a b\n{long(cpv)}"
+        f"MD5: {number:032x}\nPATH: {cpv}-{build}.gpkg.tar\nSIZE: {50 + build}\nSLOT: {build % 2}\n"
+        f"USE: {'a b'[number % 2 :]}\nMTIME: 1600000000\nREPO: gm-demo\n\n"
+        for cpv in sorted(cpvs)
+        for build in (number, 7)
+    ]
+    return f"CHOST: x\nPACKAGES: {len(entries)}\nTIMESTAMP: 17000000{number}0\nVERSION: 0\n\n{''.join(entries)}"
+
+
+def long(cpv: str) -> str:
+    """A line that goes on and on, of some packages."""
+    return f"LICENSE: {'x ' * 9000}\n" if "more" in cpv else ""
 
 
 @pytest.mark.parametrize("words", WORDS if "GM_TEST_ROUNDS" in os.environ else WORDS[:2])

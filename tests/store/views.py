@@ -1,54 +1,102 @@
-"""``python views.py PKGDIR SEED ROUNDS``: two views of a folder of packages, by name and as a whole.
+"""``python views.py PKGDIR SEED ROUNDS [CACHE]``: two views of binary packages, by name and as a whole.
 
 Run on a host. Each round makes both views anew and asks, changes and pickles them in a random order; the first answer
-that differs ends it with status 1.
+that differs ends it with status 1. With a cache of indexes of the binhosts that the host knows, these are in the views
+too: each time some of their packages count as refused, and some indexes can only be read as a whole.
 """
 
 import pickle
 import random
 import sys
-from contextlib import nullcontext
+import zlib
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
+from gentoomuch_portage.pkgindex.ordered import ordered
+from gentoomuch_portage.portage_adapter import remotely
+from gentoomuch_portage.portage_adapter.binpkgs import Place
 from gentoomuch_portage.portage_adapter.injecting import injecting
-from gentoomuch_portage.portage_adapter.ondemand import Names, ondemand
+from gentoomuch_portage.portage_adapter.ondemand import ondemand
 from gentoomuch_portage.portage_adapter.pkgdir import pkgdir
+from gentoomuch_portage.portage_adapter.swap import swapped
+from gentoomuch_portage.portage_adapter.views import Names
 
 
-def main(folder: Path, seed: int, rounds: int) -> int:
+def main(folder: Path, seed: int, rounds: int, cache: Path | None) -> int:
     """Ask; the exit status."""
     dice = random.Random(seed)
-    base = pkgdir(folder).tree
-    base.populate()
+    base = fresh(folder, cache, by_name=False, luck=0)
     known = sorted({cpv.cp for cpv in base.dbapi.cpv_all()})
     names = [*known, "dev-demo/nothing", "no-such/thing", "../etc", "*/*"]
+    filled = 0
     for number in range(rounds):
-        plain, filling = fresh(folder, by_name=False), fresh(folder, by_name=True)
-        assert isinstance(filling.dbapi.cpdict, Names)
+        luck = dice.randrange(1 << 30)
+        plain, filling = (fresh(folder, cache, by_name=one, luck=luck) for one in (False, True))
+        assert isinstance(filling.dbapi.cpdict, Names) or cache
+        filled += isinstance(filling.dbapi.cpdict, Names) and not filling.dbapi.cpdict.shelf.complete
         for step in range(dice.randint(1, 12)):
             question, name = dice.choice(QUESTIONS), dice.choice(names)
             one, other = question(plain, name), question(filling, name)
             if one != other:
-                print(f"round {number}, step {step}: {question.__name__} {name}:\n{one}\n{other}")
+                print(f"round {number}, luck {luck}, step {step}: {question.__name__} {name}:\n{parted(one, other)}")
                 return 1
+    assert filled > rounds / 4, "hardly a view was filled by name"
     print(f"{rounds} rounds, {len(known)} names: equal")
     return 0
 
 
-def fresh(folder: Path, *, by_name: bool) -> Any:
+def parted(one: Any, other: Any) -> str:
+    """Where two answers differ first."""
+    while isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)) and len(one) == len(other):
+        one, other = next(pair for pair in zip(one, other, strict=True) if pair[0] != pair[1])
+    return f"{one}\n{other}"
+
+
+def fresh(folder: Path, cache: Path | None, *, by_name: bool, luck: int) -> Any:
+    """A tree.
+
+    Args:
+        luck: decides what was refused, and which indexes are read as a whole in any case.
+    """
     tree = pkgdir(folder).tree
-    with ondemand() if by_name else nullcontext():
-        tree.populate()
+
+    def refused(place: Place) -> str:
+        return "no" if zlib.crc32(f"{luck}{place.url}".encode()) % 4 == 0 and luck % 3 else ""
+
+    def seen(place: Path, *args: Any, accepted: bool) -> Any:
+        whole = zlib.crc32(f"{luck}{place}".encode()) % 4 == 0
+        return None if whole or not by_name else ordered(place, *args, accepted=accepted)
+
+    with ExitStack() as around:
+        if by_name and (not cache or luck % 5):
+            around.enter_context(ondemand())
+        if cache:
+            around.enter_context(swapped(remotely, "ordered", seen))
+            around.enter_context(remotely.remotely(cache, lambda url, place: "", refused))
+        excluded = {"getbinpkg_exclude": [f"{EXCLUDED}*"]} if luck % 7 == 1 else {}
+        tree.populate(getbinpkgs=bool(cache), getbinpkg_refresh=True, **excluded)
     return tree
+
+
+EXCLUDED = "dev-demo/lib"
 
 
 def told(tree: Any, cpvs: Any) -> list[Any]:
     """Instances with all that the resolver may ask of them."""
     keys = sorted(tree.dbapi._aux_cache_keys)
-    paths = [tree.getname(cpv) for cpv in cpvs]
+    paths = [[tree.getname(cpv), tree.isremote(cpv), remote(tree, cpv)] for cpv in cpvs]
     found = [(str(cpv), cpv.build_id, cpv.slot, cpv.repo, cpv.mtime, tree.dbapi.aux_get(cpv, keys)) for cpv in cpvs]
     return [found, paths, [sorted(map(repr, tree.dbapi.cpvdict[tree.dbapi._instance_key(cpv)])) for cpv in cpvs]]
+
+
+def remote(tree: Any, cpv: Any) -> Any:
+    """What the index of its binhost says of an instance."""
+    if not tree._remotepkgs:
+        return None
+    entry = tree._remotepkgs.get(tree.dbapi._instance_key(cpv))
+    location = tree.get_local_repo_location(cpv) if entry else None
+    return entry and (sorted(entry.items()), location, tree.get_pkgindex_uri(cpv), tree.dbapi.getfetchsizes(cpv))
 
 
 def cp_list(tree: Any, name: str) -> Any:
@@ -87,6 +135,8 @@ def emptied(tree: Any, name: str) -> Any:
 def without(tree: Any, cpvs: Any) -> Any:
     for cpv in cpvs:
         tree.dbapi.cpv_remove(cpv)
+        if tree._remotepkgs is not None:
+            tree._remotepkgs.pop(tree.dbapi._instance_key(cpv), None)
         tree._pkg_paths.pop(tree.dbapi._instance_key(cpv), None)
     return tree.dbapi.cp_all()
 
@@ -138,4 +188,4 @@ QUESTIONS = (
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]) if sys.argv[4:] else None))
