@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gentoomuch_portage import console, manager
+from gentoomuch_portage.containers import proc
 from gentoomuch_portage.containers.hearing import PIPE
 from gentoomuch_portage.plan import Plan
 from gentoomuch_portage.portage_adapter import front, locking, shutting
@@ -27,7 +28,7 @@ def main(told: Path, words: Iterable[str] = ()) -> int:
         plan = replace(plan, words=(*plan.words, *words))
         settings = Settings.of(os.environ, eprefix=front.eprefix())
         _close_off(Path(plan.env["PORTAGE_TMPDIR"]))
-        plan, around = _shut(plan)
+        plan, around = _shut(_numbered(plan))
         without = frozenset(filter(None, plan.without.split(",")))
         taking_part = manager.make_manager(settings.cache, without=without, strict=settings.strict)
 
@@ -53,13 +54,21 @@ def _close_off(folder: Path) -> None:
             folder.chmod(0o710)
 
 
+def _numbered(plan: Plan) -> Plan:
+    """Without Portage's pid-sandbox where no phase can have it: there they see the processes of the box."""
+    return plan if proc.another() else _with(plan, "-pid-sandbox")
+
+
 def _shut(plan: Plan) -> tuple[Plan, AbstractContextManager[None]]:
     """Where the box has no sys-apps/sandbox, what stands in for it, whatever the host's FEATURES say of that one."""
     program = os.environ.get("GM_SHUT", "")
     if not program or not shutting.missing():
         return plan, nullcontext()
-    env = {**plan.env, "FEATURES": f"{plan.env.get('FEATURES', '')} sandbox usersandbox".strip()}
-    return replace(plan, env=env), shutting.shut(program)
+    return _with(plan, "sandbox usersandbox"), shutting.shut(program)
+
+
+def _with(plan: Plan, features: str) -> Plan:
+    return replace(plan, env={**plan.env, "FEATURES": f"{plan.env.get('FEATURES', '')} {features}".strip()})
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Portage starts the phases that build through it. All that a phase may write is i
 for everybody; the rest of the box is read-only for it, kept so by the kernel.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -25,10 +26,18 @@ def main(command: str, environ: Mapping[str, str]) -> NoReturn:
         kernel.mount(path, path, "", kernel.BIND | kernel.REC)
     for point in mounted():
         if str(point) not in writable:  # whatever is mounted below one of them was not meant
-            kernel.restrict(str(point), kernel.RDONLY, below=False)
+            _close(str(point))
     os.chdir(os.getcwd())  # or it would still be where it was before  # noqa: PTH109
     kernel.drop_capabilities([name for name in kernel.KEPT if name not in {"SYS_ADMIN", "NET_ADMIN"}])
     os.execve("/bin/bash", ["bash", "-c", command], dict(environ))
+
+
+def _close(point: str) -> None:
+    try:
+        kernel.restrict(point, kernel.RDONLY, below=False)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOENT}:  # a later mount hides it, as the /proc of a pid-sandbox
+            raise
 
 
 def _own(environ: Mapping[str, str]) -> Iterator[str]:

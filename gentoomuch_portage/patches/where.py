@@ -57,4 +57,5 @@ def _box(plan: Plan, settings: Settings, folder: Path, argv: Sequence[str], env:
     built = Bind(env["PORTAGE_TMPDIR"], env["PORTAGE_TMPDIR"], writable=True)
     mounts = sorted((*made.mounts, built), key=lambda one: Path(one.target).parts)
     made = replace(made, processes=int(plan.processes), disk=size(plan.disk))
-    return replace(made, mounts=tuple(mounts), argv=tuple(argv), env={**made.env, **env})
+    features = f"{env.get('FEATURES', '')} -pid-sandbox".strip()  # most kinds of boxes let it have no /proc
+    return replace(made, mounts=tuple(mounts), argv=tuple(argv), env={**made.env, **env, "FEATURES": features})

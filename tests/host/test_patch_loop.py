@@ -215,7 +215,8 @@ def test_a_build_in_a_container_has_no_network_and_is_built_on_again(app: Host, 
     tree = prepared(on("gentoomuch", "patch", "prep", "mend", APP, "--profile=plain"))
     makefile = (tree / "Makefile").read_text()
     (tree / "Makefile").write_text("$(shell cat /proc/net/dev > seen)\n" + makefile)
-    app.profile("plain", f'isolation = "{some_kind}"\n')
+    by_default = {"sandboxed/make.conf": 'FEATURES="pid-sandbox"\n'}
+    app.profile("plain", f'isolation = "{some_kind}"\nlayers = ["sandboxed"]\n', by_default)
 
     first = on("gentoomuch", "patch", "try", "mend", "--profile=plain")
     (tree / "main.c").write_text(MAIN.replace("plain", "broken").replace("puts", "nonsense("))
