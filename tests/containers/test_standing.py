@@ -18,6 +18,8 @@ from sdist import Unobtainable, portage_sdist
 from gentoomuch_portage.embedded import Host
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a machine in a folder is made by root")
+_FEATURES = "sandbox usersandbox userpriv userfetch ipc-sandbox mount-sandbox network-sandbox pid-sandbox merge-sync"
+"""As every Gentoo has them, where the host of these tests has none."""
 _MAKE = r"""set -e
 mount -t tmpfs tmpfs "$1"
 mkdir "$1/up" "$1/work"
@@ -73,7 +75,8 @@ def machine(host: Host, on: Run, sources: Path, tmp_path: Path) -> Iterator[Mach
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as held:
         assert held.stdout is not None
         assert held.stdout.readline() == "made\n"
-        host.profile("machine", f'cpu = "x86-64-v2"\nroot = "{root}"\nisolation = "unshare"\n')
+        told = f'cpu = "x86-64-v2"\nroot = "{root}"\nisolation = "unshare"\nlayers = ["gentoo"]\n'
+        host.profile("machine", told, {"gentoo/make.conf": f'FEATURES="{_FEATURES}"\n'})
         into = ("nsenter", f"--mount=/proc/{held.pid}/ns/mnt", "--wd=/")
 
         def run(program: str, *words: str) -> Ended:
