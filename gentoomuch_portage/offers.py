@@ -16,7 +16,7 @@ from gentoomuch_portage.binpkgs.reader import Reader
 from gentoomuch_portage.binpkgs.source import BadBinpkg
 from gentoomuch_portage.plan import Plan
 from gentoomuch_portage.portage_adapter import userpatches
-from gentoomuch_portage.portage_adapter.binpkgs import RECORDED, Binpkg
+from gentoomuch_portage.portage_adapter.binpkgs import RECORDED, Binpkg, bare
 from gentoomuch_portage.requirement import LIBCS, Requirement, Verdict
 from gentoomuch_portage.settings import Settings
 
@@ -135,14 +135,15 @@ def told_by(found: Mapping[str, str], use: Iterable[str], cache: Path) -> Requir
 
 def _of_declared(url: str, cpu: str, libc: frozenset[str], use: Iterable[str], cache: Path) -> Requirement:
     """What the packages of a binhost need that ``gentoomuch.toml`` tells of."""
+    named = bare(url)
     if cpu == "native":
-        return _unknown(f'native says nothing about the packages of {url}; name its cpu in [binhost."{url}"]')
+        return _unknown(f'native says nothing about the packages of {named}; name its cpu in [binhost."{named}"]')
     level = knowledge.built_for(cpu, cache)
     if not level.known:
-        return _unknown(f'no known compiler knows the cpu {cpu!r}, which [binhost."{url}"] names')
+        return _unknown(f'no known compiler knows the cpu {cpu!r}, which [binhost."{named}"] names')
     flags = isa.features_of_flags(use)
     by = {**level.by, "USE": flags} if level.by else {}
-    told = f"{cpu}, declared for {url}"
+    told = f"{cpu}, declared for {named}"
     return replace(level, features=level.features | flags, abi=level.abi | libc, by=by, told=told)
 
 

@@ -127,7 +127,7 @@ def _carry_out(plan: Plan, taking_part: PluginManager, settings: Settings, watch
     def reject(binpkg: Binpkg) -> str | None:
         reason: str | None = manager.first(taking_part, "gm_reject_binpkg", binpkg=binpkg, plan=plan, settings=settings)
         if reason:
-            watch.refused(binpkg.name, str(binpkg.path or binpkg.url), reason)
+            watch.refused(binpkg.name, binpkg.where, reason)
         return reason
 
     try:

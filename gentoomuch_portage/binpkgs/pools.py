@@ -4,9 +4,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from gentoomuch_portage.errors import MachineError
+from gentoomuch_portage.portage_adapter.binpkgs import bare
 
 if TYPE_CHECKING:
     import urllib3
@@ -23,7 +24,7 @@ class Unread(MachineError):
     code = "binpkg-unread"
 
     def __init__(self, url: str, why: str, *, dead: bool = False) -> None:
-        super().__init__(f"{url} cannot be looked into: {why}")
+        super().__init__(f"{bare(url)} cannot be looked into: {why}")
         self.why, self.dead = why, dead
 
 
@@ -97,10 +98,14 @@ def in_words(error: Exception) -> str:
     return f"its binhost breaks off ({type(error).__name__})"
 
 
-def bare(url: str) -> str:
-    """A URL without name and password."""
+def login(url: str) -> dict[str, str]:
+    """The header that tells name and password of a URL; none where it has neither."""
+    from urllib3.util import make_headers
+
     parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    if not parts.username:
+        return {}
+    return make_headers(basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}")
 
 
 def proxy_of_environment(url: str) -> str:

@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
-from gentoomuch_portage.binpkgs.pools import Pools, Unread, bare, in_words, origin
+from gentoomuch_portage.binpkgs.pools import Pools, Unread, in_words, login, origin
 from gentoomuch_portage.binpkgs.source import Source
+from gentoomuch_portage.portage_adapter.binpkgs import bare
 
 if TYPE_CHECKING:
     import urllib3
@@ -104,12 +105,7 @@ class _File:
 
     def _login(self, url: str) -> dict[str, str]:
         """Name and password that stand in the URL; only a redirect within one origin keeps them."""
-        from urllib3.util import make_headers
-
-        parts = urlsplit(self._told)
-        if not parts.username or origin(url) != origin(self._told):
-            return {}
-        return make_headers(basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}")
+        return login(self._told) if origin(url) == origin(self._told) else {}
 
     def close(self) -> None:
         """Let go of an answer that was not read to its end."""
@@ -169,4 +165,4 @@ class _File:
             raise self._unread(in_words(error), dead=isinstance(error, lost)) from error
 
     def _unread(self, why: str, *, dead: bool = False) -> Unread:
-        return Unread(bare(self._told), why, dead=dead)
+        return Unread(self._told, why, dead=dead)

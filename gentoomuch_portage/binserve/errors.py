@@ -1,8 +1,9 @@
-"""What can go wrong between a binhost and its clients."""
+"""What can go wrong between a binhost and its clients, told without the passwords of URLs."""
 
 from pathlib import Path
 
 from gentoomuch_portage.errors import ConfigError, MachineError, RunError, UsageError
+from gentoomuch_portage.portage_adapter.binpkgs import bare
 
 
 class NoBinhost(UsageError):
@@ -43,7 +44,7 @@ class BadKey(RunError):
     code = "bad-key"
 
     def __init__(self, where: str, why: str, remedy: str = "") -> None:
-        super().__init__(f"the key of {where} is refused: {why}", remedy=remedy)
+        super().__init__(f"the key of {bare(where)} is refused: {why}", remedy=remedy)
         self.where, self.why = where, why
 
 
@@ -53,7 +54,7 @@ class IndexRefused(RunError):
     code = "index-refused"
 
     def __init__(self, where: str, why: str) -> None:
-        super().__init__(f"the index of {where} is refused: {why}", remedy="ask whoever runs that binhost")
+        super().__init__(f"the index of {bare(where)} is refused: {why}", remedy="ask whoever runs that binhost")
         self.where, self.why = where, why
 
 
@@ -63,7 +64,8 @@ class PackageRefused(RunError):
     code = "package-refused"
 
     def __init__(self, where: str, why: str) -> None:
-        super().__init__(f"{where} is refused: {why}", remedy="ask whoever runs that binhost: gentoomuch binhost sign")
+        told = f"{bare(where)} is refused: {why}"
+        super().__init__(told, remedy="ask whoever runs that binhost: gentoomuch binhost sign")
         self.where, self.why = where, why
 
 
@@ -73,7 +75,8 @@ class BinhostSilent(MachineError):
     code = "binhost-silent"
 
     def __init__(self, where: str, why: str) -> None:
-        super().__init__(f"{where} does not answer as a binhost: {why}", remedy=f"curl -I {where}/Packages")
+        told = f"{bare(where)} does not answer as a binhost: {why}"
+        super().__init__(told, remedy=f"curl -I {bare(where)}/Packages")
         self.where, self.why = where, why
 
 
@@ -84,7 +87,8 @@ class BinhostsCollide(ConfigError):
 
     def __init__(self, first: str, second: str) -> None:
         super().__init__(
-            f"Portage keeps the indexes of {first} and {second} in one file: they differ in port or scheme alone",
+            f"Portage keeps the indexes of {bare(first)} and {bare(second)} in one file: "
+            "they differ in port or scheme alone",
             remedy="serve one of them under another path; gm-emerge with a profile keeps them apart",
         )
 
@@ -96,8 +100,8 @@ class KeyKnown(ConfigError):
 
     def __init__(self, url: str, known: str, told: str) -> None:
         super().__init__(
-            f"{url} is known by the key {known}, and now shows {told}",
-            remedy=f'where that is right, remove its table [binhost."{url}"] from gentoomuch.toml and ask again',
+            f"{bare(url)} is known by the key {known}, and now shows {told}",
+            remedy=f'where that is right, remove its table [binhost."{bare(url)}"] from gentoomuch.toml and ask again',
         )
 
 
@@ -108,6 +112,6 @@ class NotConfirmed(UsageError):
 
     def __init__(self, url: str, fingerprint: str) -> None:
         super().__init__(
-            f"nobody confirmed that the key of {url} is {fingerprint}",
+            f"nobody confirmed that the key of {bare(url)} is {fingerprint}",
             remedy=f"compare it with gentoomuch binhost key there, then --fingerprint {fingerprint}",
         )

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gentoomuch_portage import files
-from gentoomuch_portage.binpkgs.pools import Patience, Pools, bare, in_words
+from gentoomuch_portage.binpkgs.pools import Patience, Pools, in_words, login
 from gentoomuch_portage.binserve import gpg
 from gentoomuch_portage.binserve.errors import BinhostSilent, IndexRefused
 from gentoomuch_portage.binserve.policy import Policy
+from gentoomuch_portage.portage_adapter.binpkgs import bare
 
 _MOST = 1 << 30
 """Bytes of an index; one of a million packages has 700 MiB."""
@@ -32,28 +33,28 @@ class Got(NamedTuple):
 
 
 def get(pools: Pools, url: str, *, etag: str = "", most: int = _MOST) -> Got:
-    """Fetch a small file whole.
+    """Fetch a small file whole, with the name and the password that stand in its URL.
 
     Raises:
         BinhostSilent: the binhost does not answer, or not to the end.
     """
     import urllib3
 
-    headers = {"User-Agent": "gentoomuch-portage", "Accept-Encoding": "identity"}
+    headers = {"User-Agent": "gentoomuch-portage", "Accept-Encoding": "identity", **login(url)}
     if etag:
         headers["If-None-Match"] = etag
     ends = time.monotonic() + max(60.0, 6 * pools.patience.total)
     try:
-        answer = pools.ask(url, headers)
+        answer = pools.ask(bare(url), headers)
         body = bytearray()
         while more := answer.read1(1 << 18):
             body += more
             if len(body) > most or time.monotonic() > ends:
                 answer.close()
-                raise BinhostSilent(bare(url), f"it sends more than {most} bytes, or takes too long")
+                raise BinhostSilent(url, f"it sends more than {most} bytes, or takes too long")
         answer.release_conn()
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        raise BinhostSilent(bare(url), in_words(error)) from error
+        raise BinhostSilent(url, in_words(error)) from error
     return Got(answer.status, bytes(body), answer.headers.get("ETag", ""))
 
 

@@ -8,6 +8,7 @@ from gentoomuch_portage import console, files
 from gentoomuch_portage.cli import Command
 from gentoomuch_portage.cli.errors import BadUsage
 from gentoomuch_portage.cli.parser import Parser, listing
+from gentoomuch_portage.portage_adapter.binpkgs import bare
 from gentoomuch_portage.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def _client(settings: Settings, args: argparse.Namespace) -> int:
         raise BadUsage("gentoomuch binhost client", f"{args.fingerprint!r} is no fingerprint: 40 hexadecimal digits")
     with client.asked(args.timeout or 10) as pools:
         key, text = client.key_of(pools, url, fingerprint, args.key)
-        question = f"the key of {url} is\n    {gpg.spaced(key)}\nIs that what binhost key says there?"
+        question = f"the key of {bare(url)} is\n    {gpg.spaced(key)}\nIs that what binhost key says there?"
         if not fingerprint and not console.agreed(question):
             raise NotConfirmed(url, key)
         policy = Policy(
@@ -83,7 +84,7 @@ def _tell(args: argparse.Namespace, found: "Met", *, fresh: bool) -> None:
     if args.json:
         policy = found.policy
         told = {
-            "url": policy.url,
+            "url": bare(policy.url),
             "key": policy.key,
             "packages": found.packages,
             "verified": found.tested,
@@ -92,7 +93,7 @@ def _tell(args: argparse.Namespace, found: "Met", *, fresh: bool) -> None:
         console.say_json(told)
     elif not args.quiet:
         tested = f"{found.tested} was fetched and verified" if found.tested else "none of them could be verified"
-        console.tell(f"{found.policy.url} has {found.packages} packages, signed by {found.policy.key}; {tested}")
+        console.tell(f"{bare(found.policy.url)} has {found.packages} packages, signed by {found.policy.key}; {tested}")
         console.tell("try: gm-emerge -pg PACKAGE, or remote = true below [binpkg] in a profile")
 
 

@@ -53,7 +53,7 @@ def _mark(row: dict[str, Any], name: str) -> str:
 def _identity(one: Any) -> dict[str, Any]:
     """What names an instance, as every ``--json`` of this command does."""
     offer = one.offer.binpkg
-    return {"cpv": offer.cpv, "build_id": offer.build_id, "where": str(offer.path or offer.url), "flags": one.flags}
+    return {"cpv": offer.cpv, "build_id": offer.build_id, "where": offer.where, "flags": one.flags}
 
 
 def _judged(settings: Settings, name: str, atom: str | None, *, remote: bool, signatures: bool = False) -> list[Any]:

@@ -80,7 +80,7 @@ def _binpkgs(found: Decisions) -> Iterator[str]:
     for one in found.binpkgs:
         verdict = console.bad("not taken") if one.reasons else console.good("may be taken")
         offer = one.offer.binpkg
-        yield f"{offer.name}  {verdict}  {console.faint(str(offer.path or offer.url))}"
+        yield f"{offer.name}  {verdict}  {console.faint(offer.where)}"
         yield from (f"    {code}: {text}" for code, text in one.reasons)
 
 
@@ -98,7 +98,7 @@ def _data(found: Decisions, profile: str) -> dict[str, Any]:
         "binpkgs": [
             {
                 "name": one.offer.binpkg.name,
-                "where": str(one.offer.binpkg.path or one.offer.binpkg.url),
+                "where": one.offer.binpkg.where,
                 "verdict": "reject" if one.reasons else "accept",
                 "reasons": [{"code": code, "reason": text} for code, text in one.reasons],
             }

@@ -10,7 +10,7 @@ from pathlib import Path
 from gentoomuch_portage import console
 from gentoomuch_portage.hookspec import hookimpl
 from gentoomuch_portage.plan import File, Line, Part, Plan
-from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
+from gentoomuch_portage.portage_adapter.binpkgs import Binpkg, bare
 from gentoomuch_portage.profiles import Profile
 from gentoomuch_portage.request import Request
 from gentoomuch_portage.settings import Settings
@@ -76,7 +76,8 @@ def gm_again(plan: Plan, settings: Settings, status: int) -> bool | None:
 
     found = refused.fresh(folder)
     for one in found:
-        console.warn(f"{one['cpv'] or one['url']} is not taken: {one['why']} ({one['url']})")
+        url = bare(one["url"])
+        console.warn(f"{one['cpv'] or url} is not taken: {one['why']} ({url})")
     if found:
         console.tell("gentoomuch:     emerge is run again without it: the next source is taken, or the ebuild")
     return bool(found) or None

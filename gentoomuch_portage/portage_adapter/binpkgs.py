@@ -1,6 +1,7 @@
 """Binary packages as plain data, and what a package that is built records of itself."""
 
 import functools
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,9 +56,19 @@ class Binpkg(NamedTuple):
         return Place(self.url, self.size, self.digests)
 
     @property
+    def where(self) -> str:
+        """Where it lies, or where it can be fetched, as people are told."""
+        return str(self.path or bare(self.url))
+
+    @property
     def name(self) -> str:
         """``cat/pkg-1.0-2``, as Portage writes an instance."""
         return f"{self.cpv}-{self.build_id}" if self.build_id else self.cpv
+
+
+def bare(url: str) -> str:
+    """A URL without name and password, otherwise as it is written."""
+    return re.sub(r"^([^/?#]*//)[^/?#]*@", r"\1", url)
 
 
 Reject = Callable[[Binpkg], str | None]

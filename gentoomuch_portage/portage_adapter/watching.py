@@ -201,7 +201,7 @@ def _plain(pkg: Any) -> Merge:
         root=pkg.root_config.settings["ROOT"],
         source="binpkg" if binary else "ebuild",
         repository=pkg.repo or "",
-        where=str(told.path or told.url) if told else ebuild or "",
+        where=told.where if told else ebuild or "",
         build_id=told.build_id if told else 0,
         use=tuple(sorted(set(pkg.use.enabled) & set(pkg.iuse.all))),
         patches=told.patches if told else str(pkg.root_config.settings.userPatchDigest(pkg)),

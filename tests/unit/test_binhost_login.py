@@ -1,0 +1,62 @@
+"""A binhost that asks for name and password: they stand in its URL, go to it alone, and are told to nobody."""
+
+from pathlib import Path
+
+import pytest
+from placing import binpkg
+from serving import serving
+
+from gentoomuch_portage.binpkgs.pools import Patience, Pools
+from gentoomuch_portage.binserve import errors, index, refused
+from gentoomuch_portage.binserve.policy import Policy
+from gentoomuch_portage.errors import GmError
+from gentoomuch_portage.plan import Plan
+from gentoomuch_portage.plugins import binhost
+from gentoomuch_portage.portage_adapter.binpkgs import Place
+from gentoomuch_portage.settings import Settings
+
+HASTY = Patience(connect=0.5, silence=0.5, total=1.0)
+SECRET = "http://joe:s%23cret@tower/x"
+
+
+def test_name_and_password_of_a_url_are_sent_with_every_request_for_an_index(tmp_path: Path):
+    (tmp_path / "Packages").write_bytes(b"TIMESTAMP: 1\n\nCPV: a/b-1\n")
+    with serving(tmp_path) as server:
+        policy = Policy(server.url.replace("://", "://joe:s%23cret@"), "", 1, True, 10, signed=False)
+        index.brought(policy, tmp_path, tmp_path / "kept", Pools(lambda _url: "", HASTY))
+
+    assert {one.get("authorization") for one in server.headers} == {"Basic am9lOnMjY3JldA=="}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.BadKey(SECRET, "why"),
+        errors.IndexRefused(SECRET, "why"),
+        errors.PackageRefused(SECRET, "why"),
+        errors.BinhostSilent(SECRET, "why"),
+        errors.BinhostsCollide(SECRET, SECRET),
+        errors.KeyKnown(SECRET, "a", "b"),
+        errors.NotConfirmed(SECRET, "a"),
+    ],
+    ids=lambda error: error.code,
+)
+def test_no_error_of_a_binhost_tells_its_password(error: GmError):
+    assert "s%23cret" not in error.message + error.remedy
+    assert "tower/x" in error.message
+
+
+def test_a_package_that_is_offered_is_told_of_without_the_password():
+    offered = binpkg(Place(f"{SECRET}/a/b-1-1.gpkg.tar", 1, ()))
+
+    assert offered.where == "http://tower/x/a/b-1-1.gpkg.tar"
+
+
+def test_what_is_not_taken_is_named_without_the_password(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    settings = Settings.of({"GM_CACHE": str(tmp_path), "GM_CONFIG": str(tmp_path)})
+    refused.dead(tmp_path / "refused/lab", SECRET, "why")
+
+    again = binhost.gm_again(Plan(profile="lab", base="none", root="/"), settings, 1)
+
+    assert again
+    assert "http://tower/x is not taken: why (http://tower/x)" in capsys.readouterr().err
