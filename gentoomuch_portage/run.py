@@ -11,6 +11,9 @@ from typing import IO
 
 from gentoomuch_portage.errors import MissingProgram, ProgramFailed
 
+_PATIENCE = 10.0
+"""Seconds that a program has for its answer to Ctrl-C."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ran:
@@ -76,6 +79,37 @@ def run(
     if accept and ran.status not in accept:
         raise ProgramFailed(argv, ran.status, "\n".join((ran.out + ran.err).splitlines()[-20:]))
     return ran
+
+
+def answered(argv: Sequence[str], env: Mapping[str, str]) -> int:
+    """Run a program that answers Ctrl-C itself, as a terminal tells it of that as well; its status.
+
+    Ours is to wait for it, and to end it where it has not answered in a while, as somebody told us alone.
+
+    Raises:
+        KeyboardInterrupt: once more; the program was killed.
+        MissingProgram: ``argv[0]`` is not on PATH.
+    """
+    try:
+        with subprocess.Popen(list(argv), env=dict(env)) as started:
+            try:
+                return _waited(started)
+            except BaseException:
+                started.kill()
+                raise
+    except FileNotFoundError as error:
+        raise MissingProgram(argv[0]) from error
+
+
+def _waited(started: subprocess.Popen[bytes]) -> int:
+    try:
+        return started.wait()
+    except KeyboardInterrupt:
+        try:
+            return started.wait(timeout=_PATIENCE)
+        except subprocess.TimeoutExpired:
+            started.terminate()
+            return started.wait()
 
 
 def _group_of(user: int) -> int:

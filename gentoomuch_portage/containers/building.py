@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,6 +29,7 @@ _BUILDS_NOTHING = frozenset(
 )
 _SUFFIXES = (".gpkg.tar", ".xpak", ".tbz2")
 _ASKED_ALREADY = ("--ask=n",)
+_INTERRUPTED = 128 + signal.SIGINT
 
 
 class Built(NamedTuple):
@@ -56,6 +58,7 @@ def build(plan: Plan, settings: Settings, kind: str, place: Path, watch: Watch |
 
     Raises:
         GmError: a container cannot be made.
+        KeyboardInterrupt: Ctrl-C ended what ran in it.
     """
     places = Places.of(plan, settings)
     for folder in (places.pkgdir, places.distdir, places.tmpdir, settings.state / plan.profile, settings.cache):
@@ -69,11 +72,14 @@ def build(plan: Plan, settings: Settings, kind: str, place: Path, watch: Watch |
         return upper_of(boxed(plan, places, place, uppers=uppers).box.mounts, vdb)
 
     with by_id(plan, settings, vdb, changed) as uppers:
-        with _told(plan, place, watch) as hearer:
-            merged = _run(plan, places, kind, place, _ASKED_ALREADY, uppers=uppers)
-        taken = take_over(plan, place)
-        if taken:
-            console.tell(f"gentoomuch: {len(taken)} finished {_packages(taken)} in {places.pkgdir}")
+        taken: list[staging.Taken] = []
+        try:
+            with _told(plan, place, watch) as hearer:
+                merged = _run(plan, places, kind, place, _ASKED_ALREADY, uppers=uppers)
+        finally:  # whatever ended the box: what is finished is kept
+            taken += take_over(plan, place)
+            if taken:
+                console.tell(f"gentoomuch: {len(taken)} finished {_packages(taken)} in {places.pkgdir}")
         if merged or plan.root != "/" or "--buildpkgonly" in front.asked(plan.words)[1]:
             if hearer is not None:
                 hearer.end(merged=not merged or plan.root != "/")
@@ -116,6 +122,8 @@ def _run(
     furnish(place, found)
     status = boxes.start(kind, found.box).status
     logs.hand_over(places.logdir)
+    if status == _INTERRUPTED:
+        raise KeyboardInterrupt  # who started us has to see that a signal ended this
     return status
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gentoomuch_portage import files
-from gentoomuch_portage.containers import boxes, building, logs, tenants
+from gentoomuch_portage.containers import boxes, building, logs, staging, tenants
 from gentoomuch_portage.containers.boxing import Boxed, boxed, furnish
 from gentoomuch_portage.containers.mounts import Bind, Tmpfs
 from gentoomuch_portage.containers.places import Places, resolving
@@ -55,9 +55,13 @@ def enter(
         found = boxed(plan, places, place, uppers=uppers)
         furnish(place, found)
         found = _furnished(found, place, argv, network=network, eprefix=places.eprefix)
-        status = boxes.start(kind, found.box).status
+        taken: list[staging.Taken] = []
+        try:
+            status = boxes.start(kind, found.box).status
+        finally:
+            taken += building.take_over(plan, place)
         logs.hand_over(places.logdir)
-        return status, len(building.take_over(plan, place))
+        return status, len(taken)
 
 
 def _furnished(found: Boxed, place: Path, argv: Sequence[str], *, network: bool, eprefix: Path) -> Boxed:

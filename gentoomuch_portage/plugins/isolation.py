@@ -25,9 +25,12 @@ def gm_run_emerge(plan: Plan, settings: Settings, reject: Reject, watch: Watch |
         return None
     sweeping.sweep(settings, plan)
     with boxes.folder(settings.cache) as place:
-        built = building.build(plan, settings, kind, place, watch)
-        if built.status:
-            litter.remove(place)
+        built = building.Built(1, None)
+        try:
+            built = building.build(plan, settings, kind, place, watch)
+        finally:
+            if built.status:
+                litter.remove(place)
         if built.merge is None:
             return built.status
         if watch is not None:

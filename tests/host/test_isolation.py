@@ -1,6 +1,7 @@
 """Builds in containers: real ones, of each kind that works here."""
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -70,15 +71,35 @@ def test_a_build_that_fails_changes_nothing_on_the_host(some_kind: str, host: Ho
     assert "broken" in log.read_text()
 
 
-def _breaking(host: Host) -> None:
+def _breaking(host: Host, compiling: str = 'die "broken"') -> None:
     """A package that needs libgreet and does not compile."""
     ebuild = host.repository / "app-demo/breaking/breaking-1.ebuild"
     ebuild.parent.mkdir()
     arches = " ".join((host.repository / "profiles/arch.list").read_text().split())
     ebuild.write_text(
         f'EAPI=8\nDESCRIPTION="breaks"\nSLOT=0\nLICENSE="GPL-2+"\nKEYWORDS="{arches}"\n'
-        'DEPEND="dev-demo/libgreet"\nS="${WORKDIR}"\nsrc_compile() { die "broken"; }\n'
+        'DEPEND="dev-demo/libgreet"\nS="${WORKDIR}"\n'
+        f"src_compile() {{ {compiling}; }}\n"
     )
+
+
+@pytest.mark.slow
+def test_what_is_finished_is_kept_when_the_user_interrupts_the_next_build(some_kind: str, host: Host, on: Run) -> None:
+    host.profile("router", PROFILE)
+    _breaking(host, "sleep 300")
+    argv = [BIN / "gm-emerge", "--gm-profile=router", f"--gm-isolation={some_kind}", "breaking"]
+    with subprocess.Popen(
+        argv, env=host.env(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    ) as run:
+        assert run.stdout is not None
+        for line in run.stdout:
+            if b"Emerging" in line and b"breaking" in line:
+                break
+        os.killpg(run.pid, signal.SIGINT)  # as a terminal does
+        run.communicate(timeout=60)
+    assert run.returncode == -signal.SIGINT
+    assert _packages(host) == ["dev-demo/libgreet/libgreet-1.0-1.gpkg.tar"]
+    assert not list(host.eprefix.glob("var/tmp*/**/breaking-1")), "nobody comes back to it"
 
 
 @pytest.mark.slow
