@@ -43,7 +43,8 @@ class Policy(NamedTuple):
         ``location`` is told though it is Portage's default: with PORTAGE_BINHOST set, Portage would mix the packages
         of all binhosts into PKGDIR, and verify none of them by what is said here.
         """
-        lines = [f"[{self.name}]", f"sync-uri = {self.url}", f"priority = {self.priority}", "verify-signature = true"]
+        url = self.url.replace("%", "%%")  # what follows one alone would be a variable
+        lines = [f"[{self.name}]", f"sync-uri = {url}", f"priority = {self.priority}", "verify-signature = true"]
         lines.append(f"location = %(EPREFIX)s/var/cache/binhost/{self.name}")
         if fetch and urlsplit(self.url).scheme in {"http", "https"}:
             words = f'wget -t 1 -T {self.timeout} --no-verbose -O "${{DISTDIR}}/${{FILE}}" "${{URI}}"'

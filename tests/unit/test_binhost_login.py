@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from placing import binpkg
+from portage.binrepo.config import BinRepoConfigLoader
 from serving import serving
 
 from gentoomuch_portage.binpkgs.pools import Patience, Pools
@@ -60,3 +61,13 @@ def test_what_is_not_taken_is_named_without_the_password(tmp_path: Path, capsys:
 
     assert again
     assert "http://tower/x is not taken: why (http://tower/x)" in capsys.readouterr().err
+
+
+def test_portage_reads_a_url_with_an_escaped_sign_as_it_was_told(tmp_path: Path):
+    told = "http://joe:s%23cret@tower/x%2By"
+    (tmp_path / "binrepos.conf").write_text(Policy(told, "", 1, True, 10).section())
+
+    folders = dict.fromkeys(("EPREFIX", "EROOT", "PORTAGE_CONFIGROOT", "ROOT"), "")
+    (found,) = BinRepoConfigLoader((str(tmp_path / "binrepos.conf"),), folders).values()
+
+    assert (found.sync_uri, found.location) == (told, f"/var/cache/binhost/{found.name}")
