@@ -1,12 +1,14 @@
 """``python benchmarks/binhost/store.py [PACKAGES ...]``: what the index by name saves, at 1,000, 10,000 and 100,000.
 
-Prints user+sys and memory of ``gm-emerge -p --nodeps -k PKG`` over those of plain ``emerge``, in pairs of one run, and
-what one more package costs until it is in the index, by ours and by Portage alone. Costs are user+sys of the process,
-as everywhere here: nothing of it waits for a disk, and other programs would count in time by the clock, which is
-printed beside it. The exit status is 1 where a limit is broken.
+Prints user+sys and memory of ``gm-emerge -p --nodeps -k PKG`` over those of plain ``emerge``, in pairs of one run, the
+same with ``-gK`` where the packages lie on a binhost (remote.py), and what one more package costs until it is in the
+index, by ours and by Portage alone. Costs are user+sys of the process, as everywhere here: nothing of it waits for a
+disk, and other programs would count in time by the clock, which is printed beside it. The exit status is 1 where a
+limit is broken.
 """
 
 import os
+import re
 import resource
 import shutil
 import statistics
@@ -19,6 +21,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
+import remote
+from binhosting import open_folder
 from repacking import instance
 
 from gentoomuch_portage import embedded
@@ -60,6 +64,8 @@ def main(sizes: list[int]) -> int:
             shutil.rmtree(pkgdir)
     growth = max(memory) / min(memory)
     print(f"memory: {growth:.3f} of the least at the most (limit 1.1)")
+    with open_folder() as folder:
+        bad |= remote.measured(folder, sizes, LIMITS, PAIRS, entries, cost)
     return int(bad or growth > 1.1)
 
 
@@ -103,14 +109,19 @@ def entries(packages: int) -> Iterator[str]:
 def spent(host: Host, pkgdir: Path, *, ours: bool) -> tuple[float, int]:
     """Seconds of user+sys, and KiB of memory at the most."""
     words = [*(["gm-emerge", "--gm-profile=old"] if ours else ["emerge"]), "-p", "--nodeps", "-k", PKG]
-    env = host.env(PKGDIR=str(pkgdir), PYTHONHASHSEED="0")
+    return cost(host, words, PKGDIR=str(pkgdir))
+
+
+def cost(host: Host, words: list[str], **env: str) -> tuple[float, int]:
+    """Seconds of user+sys, and KiB of memory at the most, of a program that finds the one package there is."""
+    env = host.env(**env, PYTHONHASHSEED="0")
     with tempfile.TemporaryFile() as out:
         run = subprocess.Popen([str(BIN / words[0]), *words[1:]], env=env, stdout=out, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(run.pid, 0)
         run.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         said = out.read().decode("utf-8", "replace")
-    if run.returncode or f"binary  N     ] {PKG}-1.0" not in said:
+    if run.returncode or not re.search(rf"^\[binary .*\] {PKG}-1\.0", said, re.M):
         raise SystemExit(f"{' '.join(words)} ended with {run.returncode}:\n{said}")
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss
 
