@@ -12,6 +12,8 @@ from gentoomuch_portage.containers.laid import within
 from gentoomuch_portage.errors import ForeignCpu
 
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
+_SWITCHES = frozenset({"register", "status"})
+"""What is no entry; the first cannot even be read."""
 _HEADER = 20
 """Bytes of an ELF header, up to the machine."""
 _NAMES = {
@@ -62,7 +64,8 @@ def interpreted(header: bytes, table: Path = BINFMT) -> str | None:
     try:
         if (table / "status").read_text(encoding="utf-8").strip() != "enabled":
             return None
-        entries = [path.read_text(encoding="utf-8") for path in sorted(table.iterdir()) if path.is_file()]
+        named = sorted(path for path in table.iterdir() if path.name not in _SWITCHES)
+        entries = [path.read_text(encoding="utf-8") for path in named]
     except OSError:
         return None  # the kernel has none of it, or it is not mounted
     return next((flags for entry in entries if (flags := _flags(entry, header)) is not None), None)

@@ -27,7 +27,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "binfmt_misc"
     folder.mkdir()
     (folder / "status").write_text("enabled\n")
-    (folder / "register").write_text("")
+    (folder / "register").symlink_to("/proc/self/mem")  # cannot be read, as the kernel's own
     monkeypatch.setattr(foreign.interpreted, "__defaults__", (folder,))
     return folder
 
