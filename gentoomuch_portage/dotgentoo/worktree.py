@@ -7,15 +7,17 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import itertools
 import os
 import shutil
 import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from gentoomuch_portage import files
+from gentoomuch_portage.beneath import within
 from gentoomuch_portage.dotgentoo.errors import BadTree
 from gentoomuch_portage.run import Ran, run, where
 
@@ -24,6 +26,8 @@ _FICLONE = 0x40049409
 """Share the blocks of a file, where the file system can. Source: ioctl_ficlone(2)."""
 _GIT = ("git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*")
 """Root may look into a user's repository, and runs nothing that its configuration names: no monitor, no hook."""
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _UNUSED = 7 * 86_400
 """Seconds after which a copy that nobody used is removed."""
 
@@ -49,8 +53,7 @@ def copied(project: Path, cache: Path) -> Tree:
     """
     stands = cache / "trees"
     with files.fresh_folder(stands) as fresh:
-        for name in sorted(set(listed(project))):
-            _copy(project / name, fresh / name)
+        _copy_all(project, fresh)
         readable(fresh)
         digest = digested(fresh)
         place = stands / digest
@@ -71,7 +74,7 @@ def listed(project: Path) -> Iterator[str]:
     """The files of a work tree, by path below it: with git what it does not ignore, without it all.
 
     Raises:
-        BadTree: a name is no UTF-8.
+        BadTree: a name is no UTF-8, or leads out of the tree.
     """
     if not where("git") or _git(project, "rev-parse").status:
         yield from _all(project)
@@ -79,14 +82,28 @@ def listed(project: Path) -> Iterator[str]:
     told = _git(project, "ls-files", "-zco", "--exclude-standard")
     if told.status:
         raise BadTree(project, f"git cannot list it: {told.err.strip()}")
-    for name in told.out.split("\0"):
+    for name in _there(project, [name for name in told.out.split("\0") if name]):
+        path = project / name
+        if path.is_dir() and not path.is_symlink():  # a submodule, or a repository in this one
+            yield from (f"{name.rstrip('/')}/{below}" for below in listed(path))
+        else:
+            yield name
+
+
+def _there(project: Path, names: list[str]) -> list[str]:
+    """The names that are there: git lists what is deleted, or stands below a folder that is a link now, as well.
+
+    Raises:
+        BadTree: as ``listed``.
+    """
+    for name in names:
         if "\ufffd" in name:
             raise BadTree(project, f"the name {name!r} is no UTF-8")
-        path = project / name
-        if name and path.is_dir() and not path.is_symlink():  # a submodule, or a repository in this one
-            yield from (f"{name.rstrip('/')}/{below}" for below in listed(path))
-        elif name and os.path.lexists(path):  # what is deleted and not committed is listed, too
-            yield name
+        if name.startswith("/") or ".." in name.split("/"):  # an index may say what git itself never wrote
+            raise BadTree(project, f"the name {name!r} leads out of it")
+    above = {name: {str(one) for one in PurePosixPath(name).parents} for name in names}
+    links = {folder for folder in set().union(*above.values()) - {"."} if (project / folder).is_symlink()}
+    return [name for name in names if not above[name] & links and os.path.lexists(project / name)]
 
 
 def _all(project: Path) -> Iterator[str]:
@@ -99,30 +116,60 @@ def _all(project: Path) -> Iterator[str]:
                 yield str((above / name).relative_to(project))
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copy a file or a link, its blocks shared where the file system can.
+def _copy_all(project: Path, fresh: Path) -> None:
+    """Copy what is listed, folder by folder; neither is walked through a link, whatever is swapped meanwhile.
 
     Raises:
-        BadTree: it is neither, or cannot be read.
+        BadTree: there is something that is neither a file nor a link, or cannot be read.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    seen = source.lstat()
-    if stat.S_ISLNK(seen.st_mode):
-        target.symlink_to(os.readlink(source))
-        return
+    with _opened(project) as source, _opened(fresh) as target:
+        for above, names in itertools.groupby(sorted(set(listed(project))), lambda name: PurePosixPath(name).parent):
+            meant = project / above
+            try:
+                with within(source, above.parts) as there, within(target, above.parts, make=True) as here:
+                    for name in names:
+                        meant = project / name
+                        _copy(there, here, meant.name)
+            except OSError as error:
+                raise BadTree(meant, (error.strerror or "it cannot be read").lower()) from error
+
+
+@contextlib.contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with os.fdopen(os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as read:
-            if not stat.S_ISREG(os.fstat(read.fileno()).st_mode):
-                raise BadTree(source, "it is neither a file nor a link")
-            with target.open("wb") as write:
-                try:
-                    fcntl.ioctl(write.fileno(), _FICLONE, read.fileno())
-                except OSError:
-                    shutil.copyfileobj(read, write)
-    except OSError as error:
-        raise BadTree(source, (error.strerror or "it cannot be read").lower()) from error
-    target.chmod(0o755 if seen.st_mode & 0o100 else 0o644)
-    os.utime(target, ns=(seen.st_mtime_ns, seen.st_mtime_ns))
+        yield number
+    finally:
+        os.close(number)
+
+
+def _copy(there: int, here: int, name: str) -> None:
+    """Copy a file or a link from one open folder to another, its blocks shared where the file system can.
+
+    Raises:
+        OSError: it is neither, or cannot be read.
+    """
+    seen = os.stat(name, dir_fd=there, follow_symlinks=False)
+    if stat.S_ISLNK(seen.st_mode):
+        os.symlink(os.readlink(name, dir_fd=there), name, dir_fd=here)
+        return
+    _plain(seen)
+    with os.fdopen(os.open(name, _READ, dir_fd=there), "rb") as read:
+        seen = os.fstat(read.fileno())
+        _plain(seen)  # once more, for what was swapped in between
+        with os.fdopen(os.open(name, _WRITE, 0o644, dir_fd=here), "wb") as write:
+            try:
+                fcntl.ioctl(write.fileno(), _FICLONE, read.fileno())
+            except OSError:
+                shutil.copyfileobj(read, write)
+            write.flush()
+            os.fchmod(write.fileno(), 0o755 if seen.st_mode & 0o100 else 0o644)
+            os.utime(write.fileno(), ns=(seen.st_mtime_ns, seen.st_mtime_ns))
+
+
+def _plain(seen: os.stat_result) -> None:
+    if not stat.S_ISREG(seen.st_mode):
+        raise OSError(0, "it is neither a file nor a link")
 
 
 def digested(folder: Path) -> str:

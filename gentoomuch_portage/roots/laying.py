@@ -5,37 +5,19 @@ import os
 import shutil
 import stat
 import tarfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import IO
 
+from gentoomuch_portage.beneath import within
 from gentoomuch_portage.roots.entries import OPAQUE, WHITEOUT, Entry
 
 KEPT = ("user.", "security.capability")
 """Beginnings of the attributes that come along; the others are this machine's affair, as SELinux's labels."""
 DROPPED = ("user.overlay.",)
 """What overlayfs would take for its own."""
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _XATTR = "SCHILY.xattr."
-
-
-@contextmanager
-def within(top: int, path: tuple[str, ...], *, make: bool = False) -> Iterator[int]:
-    """A descriptor of a folder, walked to without following a link."""
-    number = os.dup(top)
-    try:
-        for part in path:
-            if make:
-                with suppress(FileExistsError):
-                    os.mkdir(part, 0o755, dir_fd=number)
-            below = os.open(part, FOLDER, dir_fd=number)
-            os.close(number)
-            number = below
-        yield number
-    finally:
-        os.close(number)
 
 
 def lay(top: int, entry: Entry, content: IO[bytes] | None) -> None:

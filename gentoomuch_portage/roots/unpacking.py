@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import IO
 
 from gentoomuch_portage import console, run
+from gentoomuch_portage.beneath import FOLDER, within
 from gentoomuch_portage.roots import entries
 from gentoomuch_portage.roots.entries import WHITEOUT, Entry
 from gentoomuch_portage.roots.errors import BadArchive
-from gentoomuch_portage.roots.laying import FOLDER, clear, dress, lay, white_out, within
+from gentoomuch_portage.roots.laying import clear, dress, lay, white_out
 from gentoomuch_portage.roots.tape import Packed, Told
 
 _ARCHIVES_FAULT = (0, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gentoomuch_portage.dotgentoo import worktree
 from gentoomuch_portage.dotgentoo.errors import BadTree
 from gentoomuch_portage.dotgentoo.worktree import Tree, copied, digested
 
@@ -58,6 +59,40 @@ def test_a_link_is_copied_as_one_and_not_followed(project: Path, tmp_path: Path)
 
     assert os.readlink(tree.path / "link") == "/etc/passwd"
     assert [oct((tree.path / name).stat().st_mode & 0o777) for name in ("run", "src/a.c")] == ["0o755", "0o644"]
+
+
+def test_a_folder_that_became_a_link_is_copied_as_one_and_nothing_is_written_through_it(project: Path, tmp_path: Path):
+    (project / "src").rename(tmp_path / "shared")
+    (project / "src").symlink_to(tmp_path / "shared")
+    (tmp_path / "shared/a.c").write_text("theirs\n")
+
+    tree = copied(project, tmp_path / "cache")
+
+    assert names(tree) == [".gitignore", "link", "run", "src"]
+    assert (tmp_path / "shared/a.c").read_text() == "theirs\n"
+
+
+def test_a_folder_that_becomes_a_link_while_it_is_copied_is_refused(project: Path, tmp_path: Path, monkeypatch):
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret/a.c").write_text("theirs\n")
+    (project / "src").rename(tmp_path / "gone")
+    (project / "src").symlink_to(tmp_path / "secret")
+    monkeypatch.setattr(worktree, "listed", lambda _project: iter(["src/a.c"]))
+
+    with pytest.raises(BadTree, match="src: not a directory"):
+        copied(project, tmp_path / "cache")
+
+
+def test_a_name_of_the_index_that_leads_out_is_refused_and_nothing_is_written_there(project: Path, tmp_path: Path):
+    (tmp_path / "a.cc").write_text("theirs\n")
+    (tmp_path / "cache/trees").mkdir(parents=True)
+    index = project / ".git/index"
+    index.write_bytes(index.read_bytes().replace(b"src/a.c", b"../a.cc"))
+
+    with pytest.raises(BadTree, match="leads out of it"):
+        copied(project, tmp_path / "cache")
+
+    assert not list((tmp_path / "cache/trees").iterdir())
 
 
 def test_an_unchanged_tree_is_one_copy(project: Path, tmp_path: Path):
