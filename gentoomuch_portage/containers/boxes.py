@@ -26,7 +26,7 @@ ATOMS = {
 }  # fmt: skip
 """The packages of Gentoo that have what a kind of container needs."""
 _PROGRAMS = {"nspawn": "systemd-nspawn", "vm": vm.PROGRAM}
-_LEFT_OVER = ("root", "upper", "packages", "packages.work")
+_LEFT_OVER = ("root", "upper", "packages", "packages.work", "logs")
 _ALIVE = "alive"
 """A file that the run itself holds a lock on; what it forks does not inherit it. Source: fcntl_locking(2)."""
 

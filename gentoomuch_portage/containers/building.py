@@ -18,6 +18,7 @@ from gentoomuch_portage.containers.layout import upper_of
 from gentoomuch_portage.containers.mounts import Mount
 from gentoomuch_portage.containers.named import by_id
 from gentoomuch_portage.containers.places import Places
+from gentoomuch_portage.errors import ProgramFailed
 from gentoomuch_portage.plan import Plan
 from gentoomuch_portage.portage_adapter import front, taking
 from gentoomuch_portage.relay import LINE, Hearer
@@ -97,9 +98,17 @@ def _packages(found: Sequence[object]) -> str:
 
 
 def take_over(plan: Plan, place: Path) -> list[staging.Taken]:
-    """Move finished packages of a box into PKGDIR."""
+    """Move finished packages of a box into PKGDIR, and its logs to those of the host."""
+    _take_out_logs(place)
     env = {"PORTAGE_CONFIGROOT": plan.configroot, **plan.env}
     return staging.take_over(place, lambda: taking.taker(env), console.warn)
+
+
+def _take_out_logs(place: Path) -> None:
+    try:
+        logs.take_out(place)
+    except (OSError, ProgramFailed) as error:
+        console.warn(f"the logs of the container cannot be kept: {error}")
 
 
 def mounts(plan: Plan, settings: Settings) -> tuple[Mount, ...]:
@@ -120,8 +129,10 @@ def _run(
 ) -> int:
     found = boxed(plan, places, place, words=words, fetching=fetching, uppers=uppers)
     furnish(place, found)
-    status = boxes.start(kind, found.box).status
-    logs.hand_over(places.logdir)
+    try:
+        status = boxes.start(kind, found.box).status
+    finally:
+        _take_out_logs(place)
     if status == _INTERRUPTED:
         raise KeyboardInterrupt  # who started us has to see that a signal ended this
     return status

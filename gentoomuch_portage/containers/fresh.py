@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gentoomuch_portage import files
-from gentoomuch_portage.containers import boxes, building, logs, staging, tenants
+from gentoomuch_portage.containers import boxes, building, staging, tenants
 from gentoomuch_portage.containers.boxing import Boxed, boxed, furnish
 from gentoomuch_portage.containers.mounts import Bind, Tmpfs
 from gentoomuch_portage.containers.places import Places, resolving
@@ -60,7 +60,6 @@ def enter(
             status = boxes.start(kind, found.box).status
         finally:
             taken += building.take_over(plan, place)
-        logs.hand_over(places.logdir)
         return status, len(taken)
 
 

@@ -14,13 +14,36 @@ from gentoomuch_portage.containers.layout import covers
 from gentoomuch_portage.containers.mounts import Bind, Box, Dev, Link, Mount, Proc, Tmpfs
 from gentoomuch_portage.containers.places import interpreter
 from gentoomuch_portage.containers.programs import home, words
-from gentoomuch_portage.errors import MissingContainer, MissingKernel, MissingProgram, NoPrivilege
+from gentoomuch_portage.errors import MachineError, MissingContainer, MissingKernel, MissingProgram, NoPrivilege
 
 KINDS = ("bwrap", "unshare", "nspawn", "podman")
 """In the order in which ``auto`` takes them."""
 NAMED = (*KINDS, "vm")
 """All of them: a virtual machine is only taken by those who name it."""
+REFUSED = "docker"
+"""Known, and refused with the reason."""
 _ROOT_ONLY = frozenset({"nspawn", "podman"})
+
+
+class NoDocker(MachineError):
+    """Docker is named as a kind of container, and cannot be one."""
+
+    code = "no-docker"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "docker cannot make a box: its daemon does not see the mounts that we lay for one",
+            remedy="podman, which has no daemon and takes the same images; or auto",
+        )
+
+
+class NoContainer(MachineError):
+    """No kind of container works here."""
+
+    code = "no-container"
+
+    def __init__(self) -> None:
+        super().__init__("no kind of container works here", remedy="gentoomuch doctor says why, and what would help")
 
 
 class Probe(NamedTuple):
@@ -54,6 +77,12 @@ def machine() -> Probe:
     """Whether all is here that a virtual machine needs; none is started, which may take half a minute."""
     error = vm.lacks()
     return Probe("vm", error is None, str(error or ""), error.remedy if error else "")
+
+
+def docker() -> Probe:
+    """Why there is no docker among them."""
+    error = NoDocker()
+    return Probe(REFUSED, False, error.message, error.remedy)
 
 
 def smallest(place: Path, argv: tuple[str, ...] = ("true",)) -> Box:
@@ -121,7 +150,10 @@ def chosen(asked: str, cache: Path) -> str:
 
     Raises:
         MissingContainer: there is no such kind.
+        NoDocker: it is docker.
     """
+    if asked == REFUSED:
+        raise NoDocker
     if asked == "auto":
         return next((one.kind for one in remembered(cache) if one.works), "none")
     if asked not in (*NAMED, "none"):

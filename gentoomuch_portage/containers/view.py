@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from gentoomuch_portage.containers import private, repositories
+from gentoomuch_portage.containers import logs, private, repositories
 from gentoomuch_portage.containers.kinds import TOLD
 from gentoomuch_portage.containers.layout import copied, covers, mounted
 from gentoomuch_portage.containers.mounts import Bind, Box, Dev, Mount, Overlay, Proc, Tmpfs
@@ -44,7 +44,7 @@ def view(
     mounts += repositories.mounts(places.repositories, places.settings.cache, run)
     mounts += _shared(places, run, fetching=fetching)
     if places.logdir is not None:
-        mounts.append(Bind(str(places.logdir), str(places.logdir), writable=True))
+        mounts.append(logs.mount(run, places.logdir))
     if root != Path("/"):
         kept = Bind(str(root), str(root), writable=True)
         mounts.append(kept if uppers is None else Overlay(str(root), str(root), str(uppers / "root")))
