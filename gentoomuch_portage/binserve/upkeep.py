@@ -8,8 +8,9 @@ clients see: builders may change the index several times a second, and whoever r
 import gzip
 import hashlib
 import os
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
 
 from gentoomuch_portage import files
@@ -17,6 +18,9 @@ from gentoomuch_portage.binserve import gpg, tree
 from gentoomuch_portage.binserve.keys import Key
 from gentoomuch_portage.errors import GmError
 
+Settle = Callable[[], Set[str] | None]
+"""Sign the packages that are not signed. None: some are now, and so the index is another one, or about to be. Otherwise
+the paths, below the binhost, of those that could not be signed: an index that is signed does not tell of them."""
 LATEST = "latest"
 _OLD = 60.0
 """Seconds for which what belongs to an earlier index is kept for clients that are about to ask for it."""
@@ -25,15 +29,19 @@ _OLD = 60.0
 class Upkeep:
     """Looks at an index, and prepares what stands for it."""
 
-    def __init__(self, root: Path, folder: Path, key: Key | None, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, root: Path, folder: Path, key: Key | None, tell: Callable[[str], None], settle: Settle | None = None
+    ) -> None:
         """Prepare nothing yet.
 
         Args:
             folder: for what is prepared.
             key: signs the index; None: it is not signed.
             tell: hears what did not work.
+            settle: called with each new index before it is signed; None where packages stay as they are.
         """
         self._root, self._folder, self._key, self._tell = root, files.ensure(folder), key, tell
+        self._settle = settle
         self._seen = ""
         if key is None:
             (folder / LATEST).unlink(missing_ok=True)
@@ -43,30 +51,34 @@ class Upkeep:
         identity = tree.identity(self._root)
         if not identity or identity == self._seen:
             return False
-        self._prepare(identity)
-        self._seen = identity
-        self._tidy(identity)
+        if self._prepare(identity):
+            self._seen = identity
+            self._tidy(identity)
         return True
 
-    def _prepare(self, identity: str) -> None:
-        """Make all that stands for the index, unless it changes meanwhile."""
+    def _prepare(self, identity: str) -> bool:
+        """Make all that stands for the index; False where it changed meanwhile, or has to be looked at again."""
         ready, asc = self._folder / f"{identity}.ready", self._folder / f"{identity}.asc"
         if not ready.exists() or (self._key is not None and not asc.exists()):
             try:
                 if not self._made(identity):
-                    return
+                    return False
             except (OSError, GmError) as error:
                 self._tell(f"the index could not be prepared: {error}")
             files.write(ready, "")
         if asc.exists():
             files.write(self._folder / LATEST, identity, durable=False)
+        return True
 
     def _made(self, identity: str) -> bool:
-        """Write the files; False where the index changed meanwhile. The signature comes last."""
+        """Write the files; False where the index changed meanwhile. The packages are signed first, the index last."""
         place = self._root / "Packages"
         text, seen = place.read_bytes(), place.stat()
-        if tree.identity(self._root) != identity:
+        left = self._settle() if self._settle else frozenset()
+        if left is None or tree.identity(self._root) != identity:
             return False
+        if self._settle:
+            text = signed_alone(text, left)
         files.write(self._folder / f"{identity}.gz", gzip.compress(text, 6, mtime=0))
         if (packed := _zstd(text)) is not None:
             files.write(self._folder / f"{identity}.zst", packed)
@@ -83,6 +95,23 @@ class Upkeep:
         for one in self._folder.iterdir():
             if not one.name.startswith(kept) and time.time() - one.stat().st_ctime > _OLD:
                 one.unlink(missing_ok=True)
+
+
+def signed_alone(text: bytes, unsigned: Set[str]) -> bytes:
+    """An index without the packages that have no signature: those that are named, and all that are no gpkg."""
+    header, *entries = text.split(b"\n\n")
+    kept = [one for one in entries if not _unsigned(one, unsigned)]
+    if len(kept) == len(entries):
+        return text
+    number = sum(1 for one in kept if one.strip())
+    return b"\n\n".join((re.sub(rb"(?m)^PACKAGES: .*$", b"PACKAGES: %d" % number, header), *kept))
+
+
+def _unsigned(entry: bytes, unsigned: Set[str]) -> bool:
+    path = re.search(rb"(?m)^PATH: (.*)$", entry)
+    if path is None:
+        return re.search(rb"(?m)^CPV: ", entry) is not None  # an xpak of long ago
+    return not path[1].endswith(b".gpkg.tar") or os.fsdecode(path[1]) in unsigned
 
 
 def latest(folder: Path) -> str:

@@ -80,7 +80,7 @@ def run(
     serving: Serving,
     *,
     log: Callable[[str], None],
-    upkeep: Callable[[], None],
+    upkeep: Callable[[], object],
 ) -> None:
     """Serve until SIGTERM or SIGINT; returns when the last download has ended.
 

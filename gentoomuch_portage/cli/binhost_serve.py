@@ -3,7 +3,8 @@
 import argparse
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Set
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from gentoomuch_portage.settings import Settings
 
 if TYPE_CHECKING:
     from gentoomuch_portage.binserve.keys import Key
+    from gentoomuch_portage.binserve.shelf import Unsigned
 
 _PORT = 8811
 
@@ -49,10 +51,12 @@ def _serve(settings: Settings, args: argparse.Namespace) -> int:
         raise NoBinhost(root)
     key = None if args.no_sign else keys.key(settings)
     folder = upkeep.folder_of(root, settings.cache)
-    look = upkeep.Upkeep(root, folder, key, console.warn)
-    fresh = shelf.Unsigned(root)
+    settle = None
     if key is not None and not published:
+        fresh = shelf.Unsigned(root)
         _sign_all(fresh(), root, settings, key, quiet=args.quiet)
+        settle = partial(_settled, fresh, root, settings, key)
+    look = upkeep.Upkeep(root, folder, key, console.warn, settle)
     look()
     name = key.name if key else "binhost"
     address, port = _address(args.bind)
@@ -70,14 +74,10 @@ def _serve(settings: Settings, args: argparse.Namespace) -> int:
         root=root, prepared=folder, key=settings.state / "binhost/key.asc", name=name, page=_page(url, name, told)
     )
 
-    def keep() -> None:
-        if look() and key is not None and not published and _sign_all(fresh(), root, settings, key, quiet=True):
-            look()
-
     if key is not None:
         trust.home(settings, [key.every])
     try:
-        workers.run(sockets, site, how, log=_log(args.log), upkeep=keep)
+        workers.run(sockets, site, how, log=_log(args.log), upkeep=look)
     finally:
         if key is not None:
             gpg.quiet(key.home)
@@ -158,6 +158,14 @@ def _sign_all(wanted: list[Path], root: Path, settings: Settings, key: "Key", *,
     if not quiet:
         console.tell(f"{len(done)} packages signed")
     return len(done)
+
+
+def _settled(fresh: "Unsigned", root: Path, settings: Settings, key: "Key") -> Set[str] | None:
+    """Sign what is not; None where something is now. Otherwise the paths of what could not be signed."""
+    wanted = fresh()
+    if _sign_all(wanted, root, settings, key, quiet=True):
+        return None
+    return {os.fspath(one.relative_to(root)) for one in wanted}
 
 
 def _add_sign(parser: Parser) -> None:

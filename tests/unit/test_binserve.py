@@ -14,7 +14,8 @@ from binhosting import open_folder
 from binserving import INDEX, NAME, PACKAGE, Server, binhost, started
 
 from gentoomuch_portage import files
-from gentoomuch_portage.binserve import conditions, tree
+from gentoomuch_portage.binserve import conditions, gpg, tree, upkeep
+from gentoomuch_portage.binserve.keys import Key
 from gentoomuch_portage.binserve.policy import Policy, policies
 from gentoomuch_portage.errors import BadSetting
 from gentoomuch_portage.settings import Settings
@@ -99,6 +100,32 @@ def test_an_index_comes_with_its_signature_however_often_builders_change_it():
     assert (first[0], after[0]) == (INDEX, INDEX.replace(b"TIMESTAMP: 17", b"TIMESTAMP: 18"))
     assert b"BEGIN PGP SIGNATURE" in after[2]
     assert first[2] != after[2]
+
+
+def test_an_index_is_signed_when_its_packages_are_and_tells_of_no_others(tmp_path: Path, monkeypatch):
+    place, prepared = tmp_path / "www/Packages", tmp_path / "prepared"
+    header, signed = b"PACKAGES: 9\nTIMESTAMP: 1\n\n", b"CPV: a/b-1\nPATH: a/b-1.gpkg.tar\nSIZE: 7\n\n"
+    left = b"CPV: a/c-1\nPATH: a/c-1.gpkg.tar\n\nCPV: a/d-1\nPATH: a/d/d-1-1.xpak\n\nCPV: a/e-1\nSIZE: 5\n\n"
+    files.write(place, header + signed.replace(b"7", b"5") + left)
+
+    def settle() -> frozenset[str] | None:
+        if b"SIZE: 7" in place.read_bytes():
+            return frozenset({"a/c-1.gpkg.tar"})
+        files.write(place, header + signed + left)
+        return None
+
+    monkeypatch.setattr(gpg, "signed", lambda home, by, file, target: target.write_bytes(file.read_bytes()))
+    look = upkeep.Upkeep(
+        place.parent, prepared, Key(tmp_path, "F" * 40, tmp_path, tmp_path, tmp_path), pytest.fail, settle
+    )
+
+    assert look()
+    assert not list(prepared.glob("*.asc"))
+    assert look()
+    (shown,) = prepared.glob("*.asc")
+    assert shown.read_bytes() == header.replace(b"9", b"1") + signed
+    assert shown.stem == upkeep.latest(prepared)
+    assert not look()
 
 
 def whole_index(server: Server) -> list[bytes]:
