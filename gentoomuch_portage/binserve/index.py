@@ -6,6 +6,7 @@ wrote it. Here the server's ETag decides, so one that was rolled back, or writte
 
 import gzip
 import json
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -137,7 +138,8 @@ def _against(url: str, text: bytes, key: str, home: Path, pools: Pools) -> str:
 def _dated(url: str, text: bytes) -> bytes:
     """The index as Portage keeps it. Source: DOWNLOAD_TIMESTAMP in binarytree._populate_remote_repo."""
     header, gap, body = text.partition(b"\n\n")
-    if not gap or b"TIMESTAMP:" not in header:
+    told = re.findall(rb"^TIMESTAMP:(.*)$", header, re.M)  # the last one counts; without one Portage asks by itself
+    if not gap or not told or not told[-1].strip().isdigit() or b"\r" in header:
         raise IndexRefused(url, "it has no header with a TIMESTAMP")
     return header + b"\nDOWNLOAD_TIMESTAMP: %d\n\n" % time.time() + body
 

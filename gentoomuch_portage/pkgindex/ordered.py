@@ -173,7 +173,7 @@ def _cpvs(data: mmap.mmap) -> Iterator[str]:
             and the last line of a key counts; _populate_remote_repo, which warns of packages that are no gpkg.
     """
     at, last = data.find(b"\n\n") + 2, b""
-    if at < 3 or data.find(b"\r") >= 0:
+    if at < 3 or data[:1] == b"\n" or data.find(b"\r") >= 0:
         raise BadIndex("Packages", "it has no header, or carriage returns")
     while at < len(data):
         found = _ENTRY.match(data, at)
