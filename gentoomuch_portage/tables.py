@@ -14,7 +14,7 @@ PROFILE: Mapping[str, Any] = {
     "layers": [str],
     "patches": [str],
     "root": str,
-    "isolation": ("none", "auto", "bwrap", "unshare", "nspawn", "podman", "vm"),
+    "isolation": ("none", "auto", "bwrap", "unshare", "nspawn", "podman", "vm", "docker"),
     "emerge": [str],
     "unmask": {kind: (bool, [str]) for kind in ("keywords", "live", "use", "license", "mask")},
     "binpkg": {

@@ -5,7 +5,6 @@ import argparse
 from gentoomuch_portage import console, profiles
 from gentoomuch_portage.cli import Command
 from gentoomuch_portage.cli.parser import Parser, chosen, named
-from gentoomuch_portage.errors import MissingContainer
 from gentoomuch_portage.settings import Settings
 from gentoomuch_portage.tables import PROFILE
 
@@ -17,9 +16,9 @@ def _add(parser: Parser) -> None:
         "--keep", metavar="ROOT", default="", help="keep what was changed under this name, or go on with it"
     )
     parser.add_argument("--network", action="store_true", help="share the host's network")
-    parser.add_argument(
-        "--isolation", metavar="KIND", choices=PROFILE["isolation"], help="the kind of container; auto where left out"
-    )
+    kinds = [one for one in PROFILE["isolation"] if one != "none"]
+    told = "the kind of container; auto where left out"
+    parser.add_argument("--isolation", metavar="KIND", choices=kinds, help=told)
 
 
 def _work(settings: Settings, args: argparse.Namespace) -> int:
@@ -30,7 +29,7 @@ def _work(settings: Settings, args: argparse.Namespace) -> int:
     keep = profiles.valid(args.keep, "root") if args.keep else ""
     kind = probes.chosen(args.isolation or "auto", settings.cache)
     if kind == "none":
-        raise MissingContainer("auto", ())
+        raise probes.NoContainer
     with looked_at(settings, name) as view:
         sweeping.sweep(settings, view.plan)
         if not (args.quiet or args.behind):

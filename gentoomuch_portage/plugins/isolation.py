@@ -43,6 +43,6 @@ def gm_run_emerge(plan: Plan, settings: Settings, reject: Reject, watch: Watch |
 def gm_facts(settings: Settings) -> Iterator[Mapping[str, str]]:
     from gentoomuch_portage.containers import probes
 
-    for one in (*probes.remembered(settings.cache), probes.machine()):
+    for one in (*probes.remembered(settings.cache), probes.machine(), probes.docker()):
         told = {"name": f"container {one.kind}", "state": "good" if one.works else "note"}
         yield {**told, "text": "works" if one.works else one.why, "remedy": one.remedy}
