@@ -100,13 +100,7 @@ def fresh_folder(parent: Path, *, prefix: str = ".new-") -> Iterator[Path]:
         NoPrivilege: the parent cannot be written.
     """
     ensure(parent)
-    try:
-        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-    except OSError as error:
-        told = f"{parent} cannot be written: {error.strerror}"
-        raise NoPrivilege(told, remedy="run it as the owner of that folder") from error
-    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    fcntl.flock(number, fcntl.LOCK_EX)
+    folder, number = _locked_folder(parent, prefix)
     folder.chmod(0o755)
     try:
         yield folder
@@ -114,6 +108,21 @@ def fresh_folder(parent: Path, *, prefix: str = ".new-") -> Iterator[Path]:
         if folder.is_dir():
             shutil.rmtree(folder, ignore_errors=True)
         os.close(number)
+
+
+def _locked_folder(parent: Path, prefix: str) -> tuple[Path, int]:
+    while True:
+        try:
+            folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        except OSError as error:
+            told = f"{parent} cannot be written: {error.strerror}"
+            raise NoPrivilege(told, remedy="run it as the owner of that folder") from error
+        with suppress(FileNotFoundError):  # before it is locked it may be taken for one that a killed run has left
+            number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(number, fcntl.LOCK_EX)
+            if folder.is_dir():
+                return folder, number
+            os.close(number)
 
 
 def hold(folder: Path) -> int | None:

@@ -127,6 +127,22 @@ def test_a_fresh_folder_is_held_while_it_is_made_and_gone_afterwards(tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_fresh_folder_that_somebody_took_for_left_before_it_was_locked_is_made_again(tmp_path: Path, monkeypatch):
+    lock, made = files.fcntl.flock, []
+
+    def swept_meanwhile(number: int, how: int) -> None:
+        if not made:
+            made.extend(tmp_path.iterdir())
+            made[0].rmdir()
+        lock(number, how)
+
+    monkeypatch.setattr(files.fcntl, "flock", swept_meanwhile)
+
+    with files.fresh_folder(tmp_path) as folder:
+        assert folder.is_dir()
+        assert folder not in made
+
+
 def test_a_fresh_folder_that_moved_on_stays(tmp_path: Path):
     with files.fresh_folder(tmp_path) as folder:
         folder.rename(tmp_path / "named")
