@@ -120,6 +120,20 @@ def _group_of(user: int) -> int:
         return user
 
 
+def owner(tree: Path) -> int | None:
+    """Whom to be: the owner of the tree where we are root and he is not; None for who we are."""
+    uid = tree.stat().st_uid
+    return uid if os.geteuid() == 0 and uid != 0 else None
+
+
+def home(user: int) -> str:
+    """The home of a user; the root directory where nobody has that number."""
+    try:
+        return pwd.getpwuid(user).pw_dir
+    except KeyError:
+        return "/"
+
+
 def become(argv: Sequence[str], env: Mapping[str, str]) -> int:
     """Replace this process by a program.
 

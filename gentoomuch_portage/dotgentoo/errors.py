@@ -64,8 +64,8 @@ class BadTree(MachineError):
 
     code = "bad-tree"
 
-    def __init__(self, path: Path, why: str) -> None:
-        super().__init__(f"{path}: {why}", remedy="remove it, or let .gitignore name it")
+    def __init__(self, path: Path, why: str, *, remedy: str = "remove it, or let .gitignore name it") -> None:
+        super().__init__(f"{path}: {why}", remedy=remedy)
 
 
 class BadProject(BadFile):

@@ -18,14 +18,12 @@ from pathlib import Path, PurePosixPath
 
 from gentoomuch_portage import files
 from gentoomuch_portage.beneath import within
+from gentoomuch_portage.dotgentoo import git
 from gentoomuch_portage.dotgentoo.errors import BadTree
-from gentoomuch_portage.run import Ran, run, where
 
 NOT_SOURCES = frozenset({".git", ".hg", ".svn", ".bzr", "_darcs", "CVS", "RCS", "SCCS", ".jj", "_FOSSIL_", ".fslckout"})
 _FICLONE = 0x40049409
 """Share the blocks of a file, where the file system can. Source: ioctl_ficlone(2)."""
-_GIT = ("git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*")
-"""Root may look into a user's repository, and runs nothing that its configuration names: no monitor, no hook."""
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _UNUSED = 7 * 86_400
@@ -40,8 +38,7 @@ class Tree:
     digest: str
     """SHA-256 over path, kind and content of all its files."""
     version: str
-    """As ``git describe --tags --always`` tells it, ``-dirty`` behind it where files are not as committed; empty
-    without git."""
+    """As ``git.version`` tells it."""
 
 
 def copied(project: Path, cache: Path) -> Tree:
@@ -67,22 +64,20 @@ def copied(project: Path, cache: Path) -> Tree:
                 fresh.rename(place)
     os.utime(place)
     _collect(stands)
-    return Tree(place, digest, _version(project))
+    return Tree(place, digest, git.version(project))
 
 
 def listed(project: Path) -> Iterator[str]:
     """The files of a work tree, by path below it: with git what it does not ignore, without it all.
 
     Raises:
-        BadTree: a name is no UTF-8, or leads out of the tree.
+        BadTree: git cannot list it; a name is no UTF-8, or leads out of the tree.
     """
-    if not where("git") or _git(project, "rev-parse").status:
+    names = git.listed(project)
+    if names is None:
         yield from _all(project)
         return
-    told = _git(project, "ls-files", "-zco", "--exclude-standard")
-    if told.status:
-        raise BadTree(project, f"git cannot list it: {told.err.strip()}")
-    for name in _there(project, [name for name in told.out.split("\0") if name]):
+    for name in _there(project, names):
         path = project / name
         if path.is_dir() and not path.is_symlink():  # a submodule, or a repository in this one
             yield from (f"{name.rstrip('/')}/{below}" for below in listed(path))
@@ -185,25 +180,6 @@ def digested(folder: Path) -> str:
             continue
         total.update(b"%s\0%s\0%d\0%s" % (os.fsencode(name), kind, len(content), content))
     return total.hexdigest()
-
-
-def _version(project: Path) -> str:
-    if not where("git"):
-        return ""
-    told = _git(project, "describe", "--tags", "--always")
-    if told.status:
-        return ""
-    # A file as old as the index is compared by its content, for which git would run the filters of the repository.
-    listed = _git(project, "config", "--name-only", "-z", "--get-regexp", r"^filter\.").out
-    without = [word for name in listed.split("\0") if name for word in ("-c", f"{name}=")]
-    changed = _git(project, *without, "diff-index", "--name-only", "--ignore-submodules=all", "HEAD").out
-    return told.out.strip() + ("-dirty" if changed.strip() else "")
-
-
-def _git(project: Path, *words: str) -> Ran:
-    """Run git in a work tree, whatever repository the caller's environment names."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    return run([*_GIT, "-C", str(project), *words], env={**env, "GIT_OPTIONAL_LOCKS": "0"}, keep=True, accept=())
 
 
 def readable(folder: Path) -> None:

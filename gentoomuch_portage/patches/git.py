@@ -4,12 +4,11 @@ Sources are bytes: no line ending is turned, no keyword expanded, no file left o
 """
 
 import os
-import pwd
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from gentoomuch_portage.run import Ran, run
+from gentoomuch_portage.run import Ran, home, owner, run
 
 IDENTITY = ("gentoomuch", "gentoomuch@localhost")
 """Who commits what we commit, and where git knows nobody else."""
@@ -95,24 +94,11 @@ def _put(file: Path, content: bytes, user: int | None) -> None:
             os.chown(one, user, -1)
 
 
-def owner(tree: Path) -> int | None:
-    """Whom to be: the owner of the tree where we are root and he is not; None for who we are."""
-    uid = tree.stat().st_uid
-    return uid if os.geteuid() == 0 and uid != 0 else None
-
-
 def _environment(user: int | None, env: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     kept = {"LC_ALL": "C.UTF-8", **kept, "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
     for role in ("AUTHOR", "COMMITTER"):
         kept |= {f"GIT_{role}_NAME": IDENTITY[0], f"GIT_{role}_EMAIL": IDENTITY[1]}
     if user is not None:
-        kept["HOME"] = _home(user)
+        kept["HOME"] = home(user)
     return {**kept, **env}
-
-
-def _home(user: int) -> str:
-    try:
-        return pwd.getpwuid(user).pw_dir
-    except KeyError:
-        return "/"

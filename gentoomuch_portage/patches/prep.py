@@ -9,12 +9,12 @@ from gentoomuch_portage.errors import RunError, UsageError, listed
 from gentoomuch_portage.patches import header, workbench
 from gentoomuch_portage.patches.applied import applied
 from gentoomuch_portage.patches.check import World, package
-from gentoomuch_portage.patches.git import begin, commit, git, owner
+from gentoomuch_portage.patches.git import begin, commit, git
 from gentoomuch_portage.patches.trying import OPTIONS, words
 from gentoomuch_portage.patches.workbench import Bench, WorkTreeExists
 from gentoomuch_portage.portage_adapter import sources
 from gentoomuch_portage.portage_adapter.ebuilds import Ebuild
-from gentoomuch_portage.run import run
+from gentoomuch_portage.run import owner, run
 from gentoomuch_portage.settings import Settings
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gentoomuch_portage.errors import RunError
-from gentoomuch_portage.patches.git import git, owner
+from gentoomuch_portage.patches.git import git
 from gentoomuch_portage.patches.trying import OPTIONS, words
 from gentoomuch_portage.patches.workbench import Bench
-from gentoomuch_portage.run import run
+from gentoomuch_portage.run import owner, run
 
 _SAME = re.compile(rb"(?m)^diff --git a/(.* .*) b/\1$")
 _MOVED = re.compile(

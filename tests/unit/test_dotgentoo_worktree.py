@@ -1,7 +1,9 @@
 """The copy of a work tree: what is in it, and its digest."""
 
 import os
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -177,6 +179,59 @@ def test_git_runs_nothing_of_the_repository_and_writes_nothing_there(project: Pa
     assert tree.version.endswith("-dirty")
     assert not (tmp_path / "ran").exists()
     assert {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in (project / ".git").rglob("*")} == before
+
+
+@pytest.mark.parametrize("way", ["uploadpack", "vcs", "sshCommand"])
+def test_git_fetches_nothing_that_is_missing(way: str, project: Path, tmp_path: Path):
+    told = f"touch {tmp_path}/ran; false"
+    helper = tmp_path / "bin/git-remote-evil"
+    helper.parent.mkdir()
+    helper.write_text(f"#!/bin/sh\n{told}\n")
+    helper.chmod(0o755)
+    url = {"uploadpack": str(project), "vcs": "x", "sshCommand": "ssh://example.org/x"}[way]
+    more = {"uploadpack": ("remote.origin.uploadpack", told), "vcs": ("remote.origin.vcs", "evil")}
+    for key, value in (
+        ("core.repositoryFormatVersion", "1"),
+        ("extensions.partialClone", "origin"),
+        ("remote.origin.promisor", "true"),
+        ("remote.origin.url", url),
+        more.get(way, ("core.sshCommand", told)),
+    ):
+        git(project, "config", key, value)
+    [head] = (project / ".git/refs/heads").iterdir()
+    head.write_text("1" * 40 + "\n")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{helper.parent}:{os.environ['PATH']}")
+        copied(project, tmp_path / "cache")
+
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_root_asks_git_as_the_owner_of_the_tree(project: Path, tmp_path: Path, monkeypatch):
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as place:  # others reach it, which they do not tmp_path
+        theirs = shutil.copytree(project, Path(place) / "project", symlinks=True)
+        said = theirs.parent / "git"
+        said.write_text(f'#!/bin/sh\nid -u >>{place}/uids\nexec {shutil.which("git")} "$@"\n')
+        said.chmod(0o755)
+        for one in (theirs.parent, theirs, *theirs.rglob("*")):
+            os.chown(one, 4321, -1, follow_symlinks=False)
+        monkeypatch.setenv("PATH", f"{place}:{os.environ['PATH']}")
+
+        tree = copied(theirs, tmp_path / "cache")
+
+        assert set((theirs.parent / "uids").read_text().split()) == {"4321"}
+    assert (names(tree), bool(tree.version)) == ([".gitignore", "link", "run", "src/a.c"], True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to others")
+def test_a_repository_of_somebody_else_is_refused_and_not_passed_over(project: Path, tmp_path: Path):
+    for one in (project / ".git", *(project / ".git").rglob("*")):
+        os.chown(one, 4321, -1)
+
+    with pytest.raises(BadTree, match="dubious ownership"):
+        copied(project, tmp_path / "cache")
 
 
 def test_a_repository_that_the_environment_names_is_another(project: Path, tmp_path: Path, monkeypatch):
