@@ -14,7 +14,7 @@ from pathlib import Path
 from gentoomuch_portage import configroot, ledger, needs, offers, profiles, requirement
 from gentoomuch_portage.abis import Abi
 from gentoomuch_portage.ledger import Entry
-from gentoomuch_portage.portage_adapter import binpkgs, front, sifting, userpatches
+from gentoomuch_portage.portage_adapter import binpkgs, fetched, front, sifting, userpatches
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
 from gentoomuch_portage.portage_adapter.hooksets import HookSets
 from gentoomuch_portage.settings import Settings
@@ -50,6 +50,7 @@ class Sets(HookSets):
         held.enter_context(userpatches.named())
         held.enter_context(binpkgs.recorded(needs.recording(ours.cache)))
         held.enter_context(sifting.sifted(reject, f"CPU features; this machine has {flags or 'no -march'}"))
+        held.enter_context(fetched.judged(reject))
 
     @classmethod
     def unmasked(cls, options: Mapping[str, str], values: Mapping[str, str]) -> tuple[Entry, ...]:

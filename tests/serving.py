@@ -99,6 +99,8 @@ def _answer(ask: BaseHTTPRequestHandler, server: Server) -> None:
     if not path.is_file():
         return _send(ask, 404, b"")
     content = path.read_bytes()
+    if part and server.mode == "shows another":
+        content = path.with_name("shown").read_bytes().ljust(len(content), b"\0")[: len(content)]
     if not part or server.mode == "no range":
         return _send(ask, 200, content)
     start, end = int(part[1]), min(int(part[2]) + 1, len(content))

@@ -1,6 +1,7 @@
 """What binary packages told of themselves, kept: a file for each, so that runs at the same time need no lock.
 
-What a remote package told is kept by its digest for ever; what a local one told, until its file changes.
+What a package that was fetched told is kept by its digest for ever; what its binhost only showed of it, for a while;
+what a local one told, until its file changes.
 """
 
 import hashlib
@@ -27,11 +28,15 @@ class Kept:
         """
         self._folder, self._wanted = folder, frozenset(wanted)
 
-    def get(self, key: str, stamp: str = "") -> dict[str, str] | None:
-        """What is kept under a key; None where that is nothing, or of another stamp."""
+    def get(self, key: str, *stamps: str) -> dict[str, str] | None:
+        """What is kept under a key; None where that is nothing, or of no such stamp."""
         try:
             found = json.loads(self._file(key).read_text(encoding="utf-8"))
-            if found["stamp"] != stamp or found["key"] != key or not self._wanted <= set(found["wanted"]):
+            if (
+                found["stamp"] not in (stamps or ("",))
+                or found["key"] != key
+                or not self._wanted <= set(found["wanted"])
+            ):
                 return None
             return {name: str(value) for name, value in found["found"].items() if name in self._wanted}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -20,6 +20,11 @@ from gentoomuch_portage.portage_adapter.binpkgs import Binpkg, Place
 AT_ONCE = 4
 """Packages that are read from binhosts at the same time. Each may take 40 MiB where it is hostile."""
 
+_BELIEVED = 7 * 24 * 3600
+"""Seconds. What a binhost shows of a package is held to no digest before the package is fetched."""
+_FETCHED = "fetched"
+"""Stamp of what stood in a file that had the digests of its index."""
+
 Told = dict[str, str]
 
 
@@ -36,12 +41,14 @@ class Reader:
     def read(self, binpkg: Binpkg) -> Told:
         """The files of metadata that are wanted; those that the package lacks are left out.
 
+        A package with both a path and a URL was fetched, and has the digests that its index tells.
+
         Raises:
             BadBinpkg: it is no binary package, a damaged or a hostile one.
             Unread: its binhost does not let us look into it.
         """
         if binpkg.path is not None:
-            return self._local(binpkg.path)
+            return self._fetched(binpkg.path, binpkg.place) if binpkg.url else self._local(binpkg.path)
         place = binpkg.place
         match urlsplit(place.url):
             case ("http" | "https", *_):
@@ -55,6 +62,16 @@ class Reader:
         """What a package told before; nothing is read but that."""
         return self._known(binpkg.place) if binpkg.path is None else None
 
+    def _fetched(self, path: Path, place: Place) -> Told:
+        """What a file tells that was fetched; from now on that is what counts of the package on its binhost."""
+        try:
+            found, _ = _of_file(path, self._wanted)
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        if place.digests:
+            self._kept.put(_key(place), found, _FETCHED)
+        return found
+
     def _local(self, path: Path) -> Told:
         try:
             mark = kept.stamp(path.stat(), time.time_ns())
@@ -65,7 +82,7 @@ class Reader:
             if mark and mark == kept.stamp(seen, time.time_ns()):
                 self._kept.put(key, found, mark)
         except OSError as error:
-            raise Unread(str(path), (error.strerror or type(error).__name__).lower()) from error
+            raise _unreadable(path, error) from error
         return found
 
     def _remote(self, place: Place, others: Sequence[Place]) -> Told:
@@ -82,7 +99,7 @@ class Reader:
         """What is kept of a package by its strongest digest. No binhost speaks for the packages of another."""
         if not place.digests:
             return None
-        return self._kept.get(_key(place))
+        return self._kept.get(_key(place), _FETCHED, _shown())
 
     def _next(self, place: Place, others: Sequence[Place]) -> list[Place]:
         """What will be asked for next.
@@ -108,7 +125,7 @@ class Reader:
             if isinstance(found, Unread) and found.dead:
                 self._dead[origin(place.url)] = found
             elif isinstance(found, dict) and place.digests:
-                self._kept.put(_key(place), found)
+                self._kept.put(_key(place), found, _shown())
 
     def _job(self, place: Place) -> Callable[[], Told]:
         def read() -> Told:
@@ -121,6 +138,15 @@ class Reader:
 def _key(place: Place) -> str:
     kind, digest = place.digests[0]
     return f"{kind} {digest} {place.size} {origin(place.url)}"
+
+
+def _shown() -> str:
+    """Stamp of what a binhost shows of a package in these days."""
+    return f"shown {int(time.time() // _BELIEVED)}"
+
+
+def _unreadable(path: Path, error: OSError) -> Unread:
+    return Unread(str(path), (error.strerror or type(error).__name__).lower())
 
 
 def _of_file(path: Path, wanted: Collection[str]) -> tuple[Told, os.stat_result]:

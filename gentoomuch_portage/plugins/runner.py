@@ -44,8 +44,7 @@ def gm_run_emerge(plan: Plan, settings: Settings, reject: Reject, watch: Watch |
         around.enter_context(binpkgs.recorded(partial(_needed, settings.cache), plan.profile))
         heading = f"CPU features or user patches; profile {plan.profile} has {plan.cpu or 'no -march'}"
         around.enter_context(sifting.sifted(reject, heading))
-        if plan.audit == "yes":
-            around.enter_context(fetched.judged(reject))
+        around.enter_context(fetched.judged(reject))
         if watch is not None:
             around.enter_context(watching.watching(watch))
         if granted.possible:

@@ -1,7 +1,7 @@
 """Binary packages that have just been fetched: judged by what they are, before they are merged.
 
-The resolver knows of a package on a binhost what its index and its head tell. Here it lies on disk as a whole, its
-digests are compared, and nothing of it is merged yet.
+The resolver knows of a package on a binhost what its index tells and what the binhost shows of it, which no digest
+covers. Here it lies on disk as a whole, its digests are compared, and nothing of it is merged yet.
 """
 
 import functools

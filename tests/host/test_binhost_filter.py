@@ -56,6 +56,24 @@ def test_the_fourth_is_fetched_merged_and_nothing_else(host: Host, binhost: str,
     assert (host.vdb / PKG).with_name("libgreet-1.0").joinpath("BUILD_ID").read_text().strip() == "7"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["gpkg"])
+def test_a_binhost_that_shows_another_package_than_it_gives_out_is_found_out(host: Host, tmp_path: Path, fill, emerge):
+    www = fill(tmp_path / "www", (V4,))
+    (package,) = (one for one in www.rglob("*/*") if one.is_file())
+    (shown,) = (one for one in fill(tmp_path / "other", (FITS,)).rglob("*/*") if one.is_file())
+    shown.replace(package.with_name("shown"))
+    with serving(www, "shows another") as server:
+        before, _ = emerge("-pG", PKG, PORTAGE_BINHOST=server.url)
+        status, said = emerge("-G", PKG, PORTAGE_BINHOST=server.url)
+        again = emerge("-pg", PKG, PORTAGE_BINHOST=server.url)
+
+    assert (before, status) == (0, 1), said
+    assert re.search(rf"={PKG}-1.0-1 is not merged: needs .*avx512f", said)
+    assert not (host.vdb / "dev-demo").exists()
+    assert chosen(again[1]) == ["ebuild"]
+
+
 def test_a_binhost_that_a_layer_names_is_looked_into_too(host: Host, tmp_path: Path, fill, emerge):
     fill(tmp_path / "www")
     with serving(tmp_path / "www") as server:
