@@ -46,11 +46,8 @@ class Repositories:
     main: str
     """Empty where there is none."""
     known: dict[str, Path]
-
-    @property
-    def masks(self) -> list[Path]:
-        """Their package.mask files."""
-        return [place / "profiles/package.mask" for place in self.known.values()]
+    masks: tuple[Path, ...] = ()
+    """The package.mask files of repositories and of layers."""
 
 
 def projects(words: Iterable[str]) -> list[Project]:
@@ -79,12 +76,14 @@ def repositories(settings: Settings, profile: Profile) -> Repositories:
     """
     known = query.repositories(settings.host.parents[1]) if profile.base == "host" else {}
     main = next(iter(known), "")
-    for name in profile.layers:
+    layers = [layer_folder(settings, profile, name) for name in profile.layers]
+    for layer in layers:
         said = configparser.ConfigParser(strict=False, interpolation=None)
-        said.read(query.file_list(layer_folder(settings, profile, name) / "repos.conf"), encoding="utf-8")
+        said.read(query.file_list(layer / "repos.conf"), encoding="utf-8")
         main = said.defaults().get("main-repo", main)
         known |= {one: Path(said[one].get("location", "/")) for one in said.sections()}
-    return Repositories(main, known)
+    masked = [place / "profiles" for place in known.values()] + layers
+    return Repositories(main, known, tuple(file for one in masked for file in query.file_list(one / "package.mask")))
 
 
 def security(folder: Folder, settings: Settings, there: Repositories) -> tuple[str, ...]:

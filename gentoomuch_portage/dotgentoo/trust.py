@@ -103,17 +103,23 @@ def summary(folder: Folder, identity: str) -> list[str]:
 
 
 def lifted(folder: Folder, places: Iterable[Path]) -> tuple[str, ...]:
-    """The atoms of package.unmask that would lift a mask which is there for security.
+    """The atoms by which a folder would lift a mask that is there for security.
+
+    They stand in its package.unmask, or with a ``-`` in its package.mask, where Portage lets a user remove masks of
+    repositories and profiles, too. Source: portage's MaskManager.
 
     Args:
-        places: package.mask files of repositories and of the host.
+        places: package.mask files of repositories, of the host and of layers.
     """
     masked = {key for place in places for key in _for_security(place)}
-    return tuple(
-        entry.atom
-        for entry in folder.entries["unmask"]
-        if any(fnmatch.fnmatchcase(key, query.atom_key(entry.atom)) for key in masked)
-    )
+    said = [entry.atom for entry in folder.entries["unmask"]]
+    said += [entry.atom[1:] for entry in folder.entries["mask"] if entry.atom.startswith("-")]
+    return tuple(atom for atom in dict.fromkeys(said) if any(_meets(key, query.atom_key(atom)) for key in masked))
+
+
+def _meets(one: str, other: str) -> bool:
+    """Whether two names, or patterns of names, are about the same packages."""
+    return fnmatch.fnmatchcase(one, other) or fnmatch.fnmatchcase(other, one)
 
 
 def _for_security(file: Path) -> set[str]:

@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 from dotgentoos import written
 
-from gentoomuch_portage.dotgentoo import trust
+from gentoomuch_portage.dotgentoo import parts, trust
 from gentoomuch_portage.dotgentoo.errors import Untrusted
 from gentoomuch_portage.dotgentoo.folder import read
 from gentoomuch_portage.errors import BadFile
+from gentoomuch_portage.profiles import Profile
+from gentoomuch_portage.settings import Settings
 
 ENTRY = '{"date": "2026-01-01", "id": "a", "path": "/p", "security": ["x/y"]}\n'
 MASKS = """# Copyright
@@ -97,3 +99,30 @@ def test_a_security_mask_is_known_by_its_comment(atom: str, lifts: bool, tmp_pat
     folder = read(written(tmp_path, {"package.unmask": f"{atom}\n"}))
 
     assert trust.lifted(folder, [masks, tmp_path / "none"]) == ((atom,) if lifts else ())
+
+
+@pytest.mark.parametrize(
+    ("line", "lifts"),
+    [("-dev-libs/bad", True), ("->=dev-libs/bad-1", True), ("-*/*", True), ("-dev-libs/gone", False), ("a/b", False)],
+)
+def test_a_security_mask_that_package_mask_takes_away_is_lifted(line: str, lifts: bool, tmp_path: Path):
+    masks = tmp_path / "package.mask"
+    masks.write_text(MASKS)
+    folder = read(written(tmp_path, {"package.mask": f"{line}\n", "package.unmask": "dev-libs/gone\n"}))
+
+    assert trust.lifted(folder, [masks]) == ((line.removeprefix("-"),) if lifts else ())
+
+
+def test_masks_of_a_directory_and_of_a_layer_count(tmp_path: Path):
+    profile = Profile(name="lab", file=tmp_path / "lab.toml", layers=("safe",), base="none", unmask={}, binpkg={})
+    (tmp_path / "repository/profiles/package.mask").mkdir(parents=True)
+    (tmp_path / "repository/profiles/package.mask/one").write_text(MASKS)
+    (tmp_path / "layers/safe").mkdir(parents=True)
+    (tmp_path / "layers/safe/repos.conf").write_text(f"[sci]\nlocation = {tmp_path}/repository\n")
+    (tmp_path / "layers/safe/package.mask").write_text("# CVE-2026-2\ndev-libs/mine\ndev-games/*\n")
+    settings = Settings(tmp_path, tmp_path / "state", tmp_path / "cache", tmp_path / "etc/portage")
+    folder = read(written(tmp_path / "p", {"package.unmask": "dev-games/x\ndev-libs/bad\ndev-libs/mine\n"}))
+
+    asked = parts.security(folder, settings, parts.repositories(settings, profile))
+
+    assert asked == ("dev-games/x", "dev-libs/bad", "dev-libs/mine")
