@@ -20,8 +20,6 @@ KINDS = ("bwrap", "unshare", "nspawn", "podman")
 """In the order in which ``auto`` takes them."""
 NAMED = (*KINDS, "vm")
 """All of them: a virtual machine is only taken by those who name it."""
-REFUSED = "docker"
-"""Known, and refused with the reason."""
 _ROOT_ONLY = frozenset({"nspawn", "podman"})
 
 
@@ -29,6 +27,7 @@ class NoDocker(MachineError):
     """Docker is named as a kind of container, and cannot be one."""
 
     code = "no-docker"
+    kind = "docker"
 
     def __init__(self) -> None:
         super().__init__(
@@ -79,10 +78,9 @@ def machine() -> Probe:
     return Probe("vm", error is None, str(error or ""), error.remedy if error else "")
 
 
-def docker() -> Probe:
-    """Why there is no docker among them."""
-    error = NoDocker()
-    return Probe(REFUSED, False, error.message, error.remedy)
+def docker() -> NoDocker | None:
+    """Why docker is not among them, for those who have it."""
+    return NoDocker() if run.where(NoDocker.kind) else None
 
 
 def smallest(place: Path, argv: tuple[str, ...] = ("true",)) -> Box:
@@ -152,7 +150,7 @@ def chosen(asked: str, cache: Path) -> str:
         MissingContainer: there is no such kind.
         NoDocker: it is docker.
     """
-    if asked == REFUSED:
+    if asked == NoDocker.kind:
         raise NoDocker
     if asked == "auto":
         return next((one.kind for one in remembered(cache) if one.works), "none")

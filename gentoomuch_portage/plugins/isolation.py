@@ -41,8 +41,13 @@ def gm_run_emerge(plan: Plan, settings: Settings, reject: Reject, watch: Watch |
 
 @hookimpl
 def gm_facts(settings: Settings) -> Iterator[Mapping[str, str]]:
-    from gentoomuch_portage.containers import probes
+    from gentoomuch_portage.containers import probes, seccomp
 
-    for one in (*probes.remembered(settings.cache), probes.machine(), probes.docker()):
+    for one in (*probes.remembered(settings.cache), probes.machine()):
         told = {"name": f"container {one.kind}", "state": "good" if one.works else "note"}
         yield {**told, "text": "works" if one.works else one.why, "remedy": one.remedy}
+    if error := probes.docker():
+        yield {"name": error.kind, "state": "note", "text": error.message, "remedy": error.remedy}
+    if seccomp.found() is None:
+        text = "without libseccomp containers refuse few system calls"
+        yield {"name": "container calls", "state": "note", "text": text, "remedy": "emerge sys-libs/libseccomp"}
