@@ -1,6 +1,8 @@
 """The packages of a folder and their signatures: which have none, and giving them one."""
 
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from gentoomuch_portage.binpkgs.source import BadBinpkg, Source
@@ -13,8 +15,9 @@ _SIGNATURE = ".sig"
 
 
 def packages(root: Path) -> Iterator[Path]:
-    """The gpkgs of a binhost, sorted; an xpak cannot be signed."""
-    yield from sorted(one for one in root.rglob(f"*{SUFFIX}") if one.is_file() and not one.is_symlink())
+    """The gpkgs of a binhost, sorted; an xpak cannot be signed. What goes meanwhile is left out."""
+    found = (Path(folder, name) for folder, _, names in os.walk(root) for name in names if name.endswith(SUFFIX))
+    yield from sorted(one for one in found if one.is_file() and not one.is_symlink())
 
 
 class Unsigned:
@@ -28,35 +31,37 @@ class Unsigned:
         """Look at what is new."""
         found = []
         for file in packages(self._root):
-            seen = file.stat()
-            mark = (str(file), seen.st_mtime_ns, seen.st_ino)
-            if mark in self._signed:
-                continue
-            if unsigned(file):
-                found.append(file)
-            else:
-                self._signed.add(mark)
+            with suppress(FileNotFoundError):  # cleaned away, or built anew
+                seen = file.stat()
+                mark = (str(file), seen.st_mtime_ns, seen.st_ino)
+                if mark in self._signed:
+                    continue
+                if unsigned(file):
+                    found.append(file)
+                else:
+                    self._signed.add(mark)
         return found
 
 
 def unsigned(file: Path) -> bool:
-    """Whether a gpkg has no signature at all; False for what is none.
+    """Whether a gpkg has no signature at all; False for what is none, or is gone.
 
     Where one member is signed, Portage takes all to be (Source: gpkg._verify_binpkg).
     """
-    with file.open("rb") as opened:
+    with suppress(FileNotFoundError), file.open("rb") as opened:
 
         def at(offset: int, length: int) -> bytes:
             opened.seek(offset)
             return opened.read(length)
 
-        source = Source(str(file), file.stat().st_size, at)
+        source = Source(str(file), os.fstat(opened.fileno()).st_size, at)
         try:
             return not any(
                 name.endswith(_SIGNATURE) for name, _ in members(Section(source, 0, source.size), source.bad)
             )
         except BadBinpkg:
             return False
+    return False
 
 
 def variables(key: Key) -> dict[str, str]:

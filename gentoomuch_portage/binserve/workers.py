@@ -20,7 +20,7 @@ from pathlib import Path
 from gentoomuch_portage import console
 from gentoomuch_portage.binserve.errors import CannotListen
 from gentoomuch_portage.binserve.web import Binhost, Site
-from gentoomuch_portage.errors import ConfigError, NoPrivilege
+from gentoomuch_portage.errors import ConfigError, GmError, NoPrivilege
 
 _STOP = (signal.SIGTERM, signal.SIGINT)
 _PAUSE = 0.5
@@ -86,7 +86,7 @@ def run(
 
     Args:
         log: told of each request, in the workers.
-        upkeep: called twice a second, in this process.
+        upkeep: called twice a second, in this process; what it fails with is told, and it is called again.
 
     Raises:
         NoPrivilege: the workers cannot become that user.
@@ -112,21 +112,34 @@ def run(
 
     for own in sockets:
         start(own)
+    told_of = ""
     try:
         while True:
-            upkeep()
+            told_of = _looked(upkeep, told_of)
             told = signal.sigtimedwait({*_STOP, signal.SIGCHLD}, _PAUSE)
             if told is not None and told.si_signo in _STOP:
                 return
             for number in _ended():
-                time.sleep(_STUMBLE)
-                start(running.pop(number))
+                if own_of := running.pop(number, None):
+                    time.sleep(_STUMBLE)
+                    start(own_of)
     finally:
         _stop(running, sockets)
 
 
+def _looked(upkeep: Callable[[], object], told_of: str) -> str:
+    """Keep house once; what went wrong, told unless it is what was told the last time."""
+    try:
+        upkeep()
+    except (OSError, GmError) as error:
+        if str(error) != told_of:
+            console.warn(f"what is new in the binhost could not be looked at: {error}")
+        return str(error)
+    return ""
+
+
 def _ended() -> list[int]:
-    """The workers that have ended."""
+    """The children that have ended; as pid 1 of a container it is given those of others, too."""
     found = []
     with contextlib.suppress(ChildProcessError):
         while number := os.waitpid(-1, os.WNOHANG)[0]:

@@ -1,0 +1,72 @@
+"""Small things that a server outlives: packages that go while it looks, a full disk, children that are not its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gentoomuch_portage.binserve import shelf
+
+pytest.importorskip("aiohttp")
+SERVER = """
+import os, signal
+from gentoomuch_portage.binserve import workers
+
+def work(*_):
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    signal.pause()
+
+looks = []
+def upkeep():
+    looks.append(1)
+    if len(looks) == 1 and os.fork() == 0:
+        os._exit(0)  # an orphan that pid 1 of a container is given
+    if len(looks) in (2, 3):
+        raise OSError(28, "No space left on device")
+    if len(looks) == 5:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+workers._work, workers._PAUSE, workers._STUMBLE = work, 0.02, 0
+serving = workers.Serving(address="127.0.0.1", port=0, workers=1)
+workers.run(workers.listening(serving), None, serving, log=print, upkeep=upkeep)
+print("ended after", len(looks))
+"""
+
+
+def test_a_package_that_goes_while_the_server_looks_is_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    gone = tmp_path / "gone.gpkg.tar"
+    monkeypatch.setattr(shelf, "packages", lambda _root: iter([gone]))
+
+    assert shelf.Unsigned(tmp_path)() == []
+    assert not shelf.unsigned(gone)
+
+
+def test_a_folder_that_goes_while_the_server_looks_has_no_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b.gpkg.tar").touch()
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr("os.scandir", going(tmp_path / "a"))
+        found = list(shelf.packages(tmp_path))
+
+    assert found == [tmp_path / "b.gpkg.tar"]
+    assert not (tmp_path / "a").exists()
+
+
+def going(folder: Path):
+    """``os.scandir``, before which a folder goes."""
+    from os import scandir
+
+    def scanned(path):
+        if Path(path) == folder and folder.is_dir():
+            folder.rmdir()
+        return scandir(path)
+
+    return scanned
+
+
+def test_a_server_outlives_a_full_disk_and_a_child_that_is_not_its_own():
+    ended = subprocess.run([sys.executable, "-c", SERVER], capture_output=True, text=True, timeout=30, check=False)
+
+    assert (ended.returncode, ended.stdout) == (0, "ended after 5\n"), ended.stderr
+    assert ended.stderr.count("No space left on device") == 1
