@@ -64,7 +64,7 @@ def _from_host(settings: Settings, args: argparse.Namespace, profile: profiles.P
 
     asked = tuple(args.set or ("@system",))
     top = Path(f"{profile.root}{front.eprefix()}")
-    hosting.refuse(profile.root, top)
+    hosting.refuse(profile.root)
     with looked_at(settings, profile.name) as view:
         configroot = Path(view.plan.configroot)
         plan = hosting.planned(asked, query.repositories(configroot).values())

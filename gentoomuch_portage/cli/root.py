@@ -34,8 +34,8 @@ def _add_rm(parser: Parser) -> None:
 
 def _rm(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.containers import boxes, tenants
-    from gentoomuch_portage.roots import removing
-    from gentoomuch_portage.roots.errors import NoRoot, NotAgreed, RootIsHost
+    from gentoomuch_portage.roots import removing, steps
+    from gentoomuch_portage.roots.errors import NoRoot, NotAgreed, NotARoot, RootIsHost
 
     profile = profiles.read(settings, args.name)
     if args.fresh:
@@ -46,6 +46,8 @@ def _rm(settings: Settings, args: argparse.Namespace) -> int:
         folder = profile.root
     if folder.is_symlink() or not folder.is_dir():
         raise NoRoot(folder, profile.name)
+    if not args.fresh and any(folder.iterdir()) and not steps.is_root(folder):
+        raise NotARoot(folder)
     removing.unmounted(folder)
     if not (args.yes or console.agreed(f"remove {folder} and all that is in it?")):
         raise NotAgreed(str(folder))

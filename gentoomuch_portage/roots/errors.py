@@ -38,6 +38,19 @@ class NoRoot(RunError):
         self.root = root
 
 
+class NotARoot(RunError):
+    """A folder that a profile names as its root holds something, and nothing of Portage's."""
+
+    code = "not-a-root"
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(
+            f"{root} is no root: no package is recorded in it, and no bootstrap has begun there",
+            remedy=f"look at it, then remove what is in it yourself: ls -l {root}",
+        )
+        self.root = root
+
+
 class MountedRoot(RunError):
     """A root that is to be removed holds a mount: what is mounted there belongs to somebody else."""
 

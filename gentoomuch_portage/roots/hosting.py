@@ -23,18 +23,15 @@ class Step(NamedTuple):
     words: tuple[str, ...]
 
 
-def refuse(root: Path, top: Path) -> None:
+def refuse(root: Path) -> None:
     """Refuse to fill what is no root of Portage's.
-
-    Args:
-        top: the root, with the prefix where there is one.
 
     Raises:
         RootTaken: it holds something else, or is no folder.
     """
     if root.exists() and not root.is_dir():
         raise RootTaken(root, "is no folder", remedy=f"look at it, then remove it: ls -ld {root}")
-    if not root.is_dir() or steps.begun(root) or (top / "var/db/pkg").is_dir():
+    if not root.is_dir() or steps.is_root(root):
         return
     if any(one.name != "lost+found" for one in root.iterdir()):
         raise RootTaken(root, "holds something that is no root of Portage's", remedy="name another root")

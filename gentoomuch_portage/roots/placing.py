@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gentoomuch_portage import files
+from gentoomuch_portage.roots import steps
 from gentoomuch_portage.roots.errors import RootTaken
 from gentoomuch_portage.roots.removing import clear
 
@@ -47,7 +48,9 @@ def refuse(root: Path) -> None:
     if root.is_symlink() or (root.exists() and not root.is_dir()):
         raise RootTaken(root, "is no folder", remedy=f"look at it, then remove it: ls -ld {root}")
     if root.is_dir() and any(root.iterdir()):
-        raise RootTaken(root, "holds something already", remedy="gentoomuch root rm NAME, or name another root")
+        another = "name another root in the profile"
+        remedy = f"gentoomuch root rm NAME, or {another}" if steps.is_root(root) else another
+        raise RootTaken(root, "holds something already", remedy=remedy)
 
 
 def _remove_dead(left: Path) -> None:

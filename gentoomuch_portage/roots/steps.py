@@ -1,10 +1,14 @@
-"""Which steps of a bootstrap are done: a file in the root itself, as long as it is not finished."""
+"""Whether a folder is a root, and which steps of its bootstrap are done.
+
+Those stand in a file in the root itself, as long as it is not finished.
+"""
 
 import json
 from pathlib import Path
 
 from gentoomuch_portage import files
 from gentoomuch_portage.containers.standing import UNFINISHED
+from gentoomuch_portage.portage_adapter import front
 
 
 def done(root: Path) -> tuple[str, ...]:
@@ -19,6 +23,12 @@ def done(root: Path) -> tuple[str, ...]:
 def begun(root: Path) -> bool:
     """Whether a bootstrap was begun and not finished."""
     return (root / UNFINISHED).exists()
+
+
+def is_root(root: Path) -> bool:
+    """Whether a folder is a root, begun or done: whatever else is in it, it is not somebody's data alone."""
+    tops = {root, Path(f"{root}{front.eprefix()}")}
+    return begun(root) or any((top / "var/db/pkg").is_dir() for top in tops)
 
 
 def note(root: Path, steps: tuple[str, ...]) -> None:

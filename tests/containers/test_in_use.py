@@ -45,6 +45,7 @@ def test_emerge_holds_the_root_that_it_works_in(host: Host, on: Run, root: Path,
 
 def test_a_root_stays_as_long_as_somebody_is_in_a_fresh_one_of_it(host: Host, on: Run, root: Path) -> None:
     write(host.eroot(root) / "etc/motd", "hello")
+    (host.eroot(root) / "var/db/pkg").mkdir(parents=True)
     words = ["freshroot", "router", "--isolation", some(), "--keep", "lab", "--", "sh", "-c", "echo there; read line"]
     removing = [("root", "rm", "router", "--yes"), ("root", "rm", "router", "--fresh", "lab", "--yes")]
     export = ("root", "export", "router", "-o", root.parent / "router.tar")

@@ -19,6 +19,7 @@ def root(host: Host, tmp_path: Path) -> Path:
     """The root of the profile ``router``, with something in it."""
     host.profile("router", f'root = "{tmp_path / "roots/router"}"\n')
     write(host.eroot(tmp_path / "roots/router") / "etc/motd", "hello")
+    (host.eroot(tmp_path / "roots/router") / "var/db/pkg").mkdir(parents=True)
     return tmp_path / "roots/router"
 
 

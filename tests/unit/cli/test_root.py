@@ -1,0 +1,54 @@
+"""Which folders ``root rm`` removes."""
+
+from pathlib import Path
+
+import pytest
+
+from gentoomuch_portage.cli.door import enter
+from gentoomuch_portage.portage_adapter import front
+from gentoomuch_portage.roots import placing
+from gentoomuch_portage.roots.errors import RootTaken
+
+
+@pytest.fixture
+def root(monkeypatch, settings, write, tmp_path: Path) -> Path:
+    """The root of the profile ``lab``: a folder with somebody's data."""
+    for name in ("config", "state", "cache"):
+        monkeypatch.setenv(f"GM_{name.upper()}", str(getattr(settings, name)))
+    monkeypatch.setenv("PORTAGE_CONFIGROOT", str(settings.host.parent.parent))
+    root = tmp_path / "data"
+    (root / "home").mkdir(parents=True)
+    (root / "home/thesis").write_text("years")
+    write("profiles/lab.toml", f'root = "{root}"\n')
+    return root
+
+
+def test_a_folder_that_is_no_root_is_not_removed_and_not_proposed(root: Path, capsys):
+    status = enter(["root", "rm", "lab", "--yes"])
+
+    assert (status, "[not-a-root]" in capsys.readouterr().err) == (70, True)
+    assert (root / "home/thesis").read_text() == "years"
+    with pytest.raises(RootTaken) as refused:
+        placing.refuse(root)
+    assert "rm" not in refused.value.remedy
+
+
+@pytest.mark.parametrize("mark", [f"{front.eprefix()}/var/db/pkg/app-misc", "/var/db/pkg", "/.gentoomuch-bootstrap"])
+def test_a_root_is_removed_with_all_that_is_in_it(mark: str, root: Path):
+    Path(f"{root}{mark}").mkdir(parents=True)
+
+    with pytest.raises(RootTaken) as refused:
+        placing.refuse(root)
+    status = enter(["root", "rm", "lab", "--yes", "--quiet"])
+
+    assert refused.value.remedy.startswith("gentoomuch root rm ")
+    assert status == 0
+    assert not root.exists()
+
+
+def test_a_folder_without_anything_is_removed(root: Path):
+    (root / "home/thesis").unlink()
+    (root / "home").rmdir()
+
+    assert enter(["root", "rm", "lab", "--yes", "--quiet"]) == 0
+    assert not root.exists()
