@@ -8,8 +8,9 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -89,6 +90,13 @@ class Teller:
                 left = left[os.write(self._number, left) :]
 
 
+Act = Callable[[], object]
+
+
+def _nothing() -> None:
+    """What is not understood asks for."""
+
+
 class Hearer:
     """Outside: passes on to a watch what a box tells.
 
@@ -109,10 +117,10 @@ class Hearer:
     def hear(self, line: bytes) -> None:
         """Take a line in; one that is not in order is passed over."""
         try:
-            told = json.loads(line)
-            self._take(told["event"], told)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            act = self._understood(json.loads(line))
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
             return
+        act()
 
     def end(self, *, merged: bool) -> None:
         """Tell how packages ended.
@@ -124,32 +132,32 @@ class Hearer:
             if status or merged:
                 self._watch.done(self._merges[key], status, {})
 
-    def _take(self, event: str, told: Mapping[str, Any]) -> None:
-        if event == "tick":
-            self._watch.tick()
-        elif event == "resolved":
-            self._resolved(told)
-        elif self._more:
-            self._more -= 1
-            self._package(event, (str(told["key"][0]), str(told["key"][1])), told)
+    def _understood(self, told: Mapping[str, Any]) -> Act:
+        """What a line asks for; nothing is done yet."""
+        if told["event"] == "tick":
+            return self._watch.tick
+        if told["event"] == "resolved" and not self._merges and told["goal"] in GOALS:  # a box tells that once
+            merges = {(str(one["root"]), str(one["cpv"])): self._merge(one) for one in told["merges"]}
+            return partial(self._plan, merges, told["goal"], int(told["jobs"]), told["quiet"] is True)
+        if self._more:
+            return self._of_package(told["event"], (str(told["key"][0]), str(told["key"][1])), told)
+        return _nothing
 
-    def _package(self, event: str, key: tuple[str, str], told: Mapping[str, Any]) -> None:
-        merge = self._merges[key]
+    def _of_package(self, event: str, key: tuple[str, str], told: Mapping[str, Any]) -> Act:
+        merge, phase = self._merges[key], str(told.get("phase"))
+        self._more -= 1
         if event == "done":
-            self._ended[key] = int(told["status"])
-        elif told["phase"] in _PHASES and event == "entered":
-            self._watch.began(merge, told["phase"])
-        elif told["phase"] in _PHASES and event == "left":
+            return partial(self._ended.__setitem__, key, int(told["status"]))
+        if event == "entered" and phase in _PHASES:
+            return partial(self._watch.began, merge, phase)
+        if event == "left" and phase in _PHASES:
             seconds = min(max(0.0, float(told["seconds"])), _DAY)
-            self._watch.left(merge, told["phase"], int(told["status"]), seconds)
+            return partial(self._watch.left, merge, phase, int(told["status"]), seconds)
+        return _nothing
 
-    def _resolved(self, told: Mapping[str, Any]) -> None:
-        """The list, which a box tells once."""
-        if not self._merges and told["goal"] in GOALS:
-            self._merges = {(str(one["root"]), str(one["cpv"])): self._merge(one) for one in told["merges"]}
-            self._more = _MOST * len(self._merges)
-            jobs = max(1, min(int(told["jobs"]), len(self._merges)))
-            self._watch.planned(tuple(self._merges.values()), told["goal"], jobs, told["quiet"] is True)
+    def _plan(self, merges: dict[tuple[str, str], Merge], goal: str, jobs: int, quiet: bool) -> None:
+        self._merges, self._more = merges, _MOST * len(merges)
+        self._watch.planned(tuple(merges.values()), goal, max(1, min(jobs, len(merges))), quiet)
 
     def _merge(self, told: Mapping[str, Any]) -> Merge:
         text = {name: _like(_PLAIN, told[name]) for name in ("slot", "root", "repository", "where", "patches")}

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from gentoomuch_portage import console, files
-from gentoomuch_portage.containers import boxes, logs, staging
+from gentoomuch_portage.containers import boxes, logs, merged, staging
 from gentoomuch_portage.containers.boxing import boxed, furnish
 from gentoomuch_portage.containers.hearing import heard
 from gentoomuch_portage.containers.layout import upper_of
@@ -76,17 +76,17 @@ def build(plan: Plan, settings: Settings, kind: str, place: Path, watch: Watch |
         taken: list[staging.Taken] = []
         try:
             with _told(plan, place, watch) as hearer:
-                merged = _run(plan, places, kind, place, _ASKED_ALREADY, uppers=uppers)
+                status = _run(plan, places, kind, place, _ASKED_ALREADY, uppers=uppers)
         finally:  # whatever ended the box: what is finished is kept
             taken += take_over(plan, place)
             if taken:
                 console.tell(f"gentoomuch: {len(taken)} finished {_packages(taken)} in {places.pkgdir}")
-        if merged or plan.root != "/" or "--buildpkgonly" in front.asked(plan.words)[1]:
+        if status or plan.root != "/" or "--buildpkgonly" in front.asked(plan.words)[1]:
             if hearer is not None:
-                hearer.end(merged=not merged or plan.root != "/")
-            return Built(merged, None)
+                hearer.end(merged=not status or plan.root != "/")
+            return Built(status, None)
         numbered = {(one.cpv, one.built): one.build_id for one in taken}
-        new = [(cpv, numbered.get((cpv, number), number)) for cpv, number in _installed(changed(uppers))]
+        new = [(cpv, numbered.get((cpv, number), number)) for cpv, number in merged.installed(changed(uppers))]
     made = {
         f"{one.cpv}-{one.build_id}": str(file) for one in taken for file in _files(places.pkgdir, one.cpv, one.build_id)
     }
@@ -146,19 +146,6 @@ def _told(plan: Plan, place: Path, watch: Watch | None) -> Iterator[Hearer | Non
     hearer = Hearer(watch, plan.root)
     with heard(place, hearer.hear, LINE):
         yield hearer
-
-
-def _installed(upper: Path | None) -> list[tuple[str, int]]:
-    """cpv and BUILD_ID of what was merged in a box."""
-    if upper is None or not upper.is_dir():
-        return []
-    found = []
-    for file in sorted(upper.glob("*/*/PF")):
-        name, number = file.read_text(encoding="utf-8").strip(), file.with_name("BUILD_ID")
-        told = number.read_text(encoding="utf-8").strip() if number.is_file() else "0"
-        if file.parent.name == name and told.isdigit():
-            found.append((f"{file.parent.parent.name}/{name}", int(told)))
-    return found
 
 
 def _merging(plan: Plan, folder: Path, pkgdir: Path, new: Iterable[tuple[str, int]]) -> Plan:

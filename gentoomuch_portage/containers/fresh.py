@@ -1,5 +1,6 @@
 """A clean copy-on-write view of a profile's root, to work in: packages that are built there stay, all else vanishes."""
 
+import os
 import shlex
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -10,7 +11,7 @@ from gentoomuch_portage import files
 from gentoomuch_portage.containers import boxes, building, staging, tenants
 from gentoomuch_portage.containers.boxing import Boxed, boxed, furnish
 from gentoomuch_portage.containers.mounts import Bind, Tmpfs
-from gentoomuch_portage.containers.places import Places, resolving
+from gentoomuch_portage.containers.places import Places, proxies, resolving
 from gentoomuch_portage.containers.standing import OURS
 from gentoomuch_portage.errors import Busy
 from gentoomuch_portage.plan import Plan
@@ -79,7 +80,12 @@ def _furnished(found: Boxed, place: Path, argv: Sequence[str], *, network: bool,
     )
     # A folder of the host's own is for builds that end; here it goes with the rest.
     mounts = tuple(Tmpfs(one.target) if _building(one, found.plan) else one for one in mounts)
-    env = {**box.env, "PATH": _path(box.env["PATH"], eprefix), "PORTAGE_CONFIGROOT": found.plan.configroot}
+    env = {
+        **box.env,
+        **(proxies(os.environ) if network else {}),
+        "PATH": _path(box.env["PATH"], eprefix),
+        "PORTAGE_CONFIGROOT": found.plan.configroot,
+    }
     shell = ("/bin/bash", "--rcfile", f"{OURS}/bashrc", "-i")
     made = replace(box, mounts=mounts, env=env, argv=tuple(argv) or shell, network=network, hostname="fresh")
     return found._replace(box=made)

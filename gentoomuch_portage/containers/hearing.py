@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from gentoomuch_portage import console
+
 PIPE = "events"
 """Below a box's own folder."""
 _AT_ONCE = 1 << 16
@@ -48,7 +50,7 @@ def heard(run: Path, hear: Callable[[bytes], None], longest: int) -> Iterator[No
         os.close(number)
 
 
-def _listen(number: int, hear: Callable[[bytes], None], longest: int, ended: threading.Event) -> None:
+def _listen(number: int, hear: Callable[[bytes], None] | None, longest: int, ended: threading.Event) -> None:
     kept, whole = b"", True
     while True:
         last = ended.is_set()
@@ -58,8 +60,18 @@ def _listen(number: int, hear: Callable[[bytes], None], longest: int, ended: thr
             continue
         *lines, rest = (kept + os.read(number, _AT_ONCE)).split(b"\n")
         for line in lines:
-            if whole:
-                hear(line)
+            if whole and hear is not None:
+                hear = _heard(hear, line)
             whole = True
         whole = whole and len(rest) <= longest
         kept = rest if whole else b""
+
+
+def _heard(hear: Callable[[bytes], None], line: bytes) -> Callable[[bytes], None] | None:
+    """Who hears the next line: nobody after a failure, but the pipe is emptied, or what runs in the box would wait."""
+    try:
+        hear(line)
+    except Exception as error:
+        console.warn(f"what the container tells is heard no longer: {type(error).__name__}: {error}")
+        return None
+    return hear

@@ -5,9 +5,10 @@ All of them find the mounts of a box laid below ``RUN/root`` and add namespaces,
 
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from gentoomuch_portage.containers import kernel
-from gentoomuch_portage.containers.mounts import SHUT, Box
+from gentoomuch_portage.containers.mounts import HIDDEN, SHUT, Box
 
 TOLD = "/run/gentoomuch/box.json"
 """Where a box finds out about itself."""
@@ -21,8 +22,15 @@ def bwrap(box: Box) -> tuple[str, ...]:
         "--cap-drop", "ALL", *(word for name in kernel.KEPT for word in ("--cap-add", f"CAP_{name}")),
         "--bind", f"{box.run}/root", "/", "--dev", "/dev", "--proc", "/proc",
         *(word for name in SHUT for word in ("--ro-bind-try", f"/proc/{name}", f"/proc/{name}")),
+        *(word for name in HIDDEN for word in _hidden(Path("/proc", name))),
         "--chdir", "/", "--", *box.door, TOLD,
     )  # fmt: skip
+
+
+def _hidden(path: Path) -> tuple[str, ...]:
+    if path.is_dir():
+        return "--tmpfs", str(path), "--remount-ro", str(path)
+    return ("--ro-bind", "/dev/null", str(path)) if path.exists() else ()
 
 
 def nspawn(box: Box) -> tuple[str, ...]:

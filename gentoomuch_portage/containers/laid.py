@@ -9,6 +9,7 @@ from types import NoneType, UnionType
 from gentoomuch_portage.containers import kernel, private
 from gentoomuch_portage.containers.mounts import (
     DEVICES,
+    HIDDEN,
     SHUT,
     Bind,
     Box,
@@ -97,10 +98,7 @@ def lay_one(one: Mount, at: Path, limit: str = "") -> None:
         case Dev():
             _dev(at)
         case Proc():
-            _mount("proc", _folder(at), _QUIET | kernel.NOEXEC)
-            for name in SHUT:
-                if (at / name).exists():
-                    _bind(at / name, at / name, writable=False)
+            _proc(at)
 
 
 def _folder(path: Path) -> Path:
@@ -120,6 +118,22 @@ def _bind(source: Path, at: Path, *, writable: bool, devices: bool = False) -> N
         at.touch()
     kernel.mount(str(source), str(at), "", kernel.BIND | kernel.REC)
     kernel.restrict(str(at), kernel.NOSUID | (0 if devices else kernel.NODEV) | (0 if writable else kernel.RDONLY))
+
+
+def _proc(at: Path) -> None:
+    _mount("proc", _folder(at), _QUIET | kernel.NOEXEC)
+    for name in SHUT:
+        if (at / name).exists():
+            _bind(at / name, at / name, writable=False)
+    for name in HIDDEN:
+        _hide(at / name)
+
+
+def _hide(path: Path) -> None:
+    if path.is_dir():
+        _mount("tmpfs", path, _QUIET | kernel.NOEXEC | kernel.RDONLY)
+    elif path.exists():
+        _bind(Path("/dev/null"), path, writable=False)
 
 
 def _overlay(one: Overlay, at: Path) -> None:

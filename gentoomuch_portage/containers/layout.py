@@ -5,6 +5,7 @@ below. Such a folder becomes an empty one, and what is in it is laid piece by pi
 """
 
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
@@ -39,9 +40,15 @@ def _named(target: Path) -> str:
 
 def mounted(table: str = "/proc/self/mountinfo") -> tuple[Path, ...]:
     """Where something is mounted, outermost first. Source: proc_pid_mountinfo(5)."""
-    lines = Path(table).read_text(encoding="utf-8").splitlines()
-    points = (line.split()[4].encode().decode("unicode_escape").encode("latin-1").decode() for line in lines)
-    return tuple(Path(point) for point in points)
+    lines = Path(table).read_bytes().splitlines()
+    return tuple(Path(os.fsdecode(_OCTAL.sub(_byte, line.split()[4]))) for line in lines)
+
+
+_OCTAL = re.compile(rb"\\([0-7]{3})")
+
+
+def _byte(found: re.Match[bytes]) -> bytes:
+    return bytes([int(found[1], 8)])
 
 
 def covers(mounts: Iterable[Mount], path: Path) -> bool:

@@ -89,8 +89,12 @@ KINDS: Mapping[str, type[Any]] = {
     "link": Link,
 }  # fmt: skip
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
-SHUT = ("sys", "sysrq-trigger", "irq", "bus")
+SHUT = ("sys", "sysrq-trigger", "irq", "bus", "fs")
 """Below /proc: what root may switch there is the whole machine's."""
+HIDDEN = (
+    "acpi", "asound", "kallsyms", "kcore", "keys", "latency_stats", "sched_debug", "scsi", "timer_list", "timer_stats",
+)  # fmt: skip
+"""Below /proc: what tells of the machine and of others on it, or acts on it. Source: the masked paths of runc."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,7 +22,10 @@ _SESSION = (
 """Beginnings of variables that belong to the user's session."""
 _TOLD = frozenset({"ROOT", "SYSROOT"})
 """What the plan says, and is in force as long as it is carried out."""
-_SECRET = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "API_KEY")
+_SECRET = re.compile(r"TOKEN|SECRET|PASS|CREDENTIAL|PRIVATE|_PWD$|(?<!SIGNING)_KEY$")
+"""Names of variables that hold one; BINPKG_GPG_SIGNING_KEY is a key's name."""
+_PROXY = "_PROXY"
+"""The end of a name: where the network is, and often a password for it."""
 
 
 class Places(NamedTuple):
@@ -56,12 +60,20 @@ class Places(NamedTuple):
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a box: emerge's variables, nothing of the user's session and no secrets."""
+    """The environment of a box without the network: emerge's variables, nothing of the user's session, no secrets."""
     return {
         name: value
         for name, value in environ.items()
-        if name not in _TOLD and not name.startswith(_SESSION) and not any(word in name.upper() for word in _SECRET)
+        if name not in _TOLD
+        and not name.startswith(_SESSION)
+        and not _SECRET.search(name.upper())
+        and not name.upper().endswith(_PROXY)
     }
+
+
+def proxies(environ: Mapping[str, str]) -> dict[str, str]:
+    """What a box with the network gets besides."""
+    return {name: value for name, value in environ.items() if name.upper().endswith(_PROXY)}
 
 
 def interpreter(environ: Mapping[str, str]) -> Iterator[Path]:

@@ -77,7 +77,7 @@ def hide(one: Overlay) -> None:
     """
     for path, seen in hidden(one.private or {}):
         own, over = Path(path), Path(one.upper, os.path.relpath(path, one.source))
-        if os.path.lexists(over):
+        if os.path.lexists(over) or _replaced(over, Path(one.upper)):
             continue
         _mirror(own.parent, over.parent)
         if stat.S_ISDIR(seen.st_mode):
@@ -116,6 +116,12 @@ def _below(
                     yield from _below(entry.path, depth - 1, private, above)
             elif stat.S_ISREG(seen.st_mode) and not seen.st_mode & stat.S_IROTH:
                 yield entry.path, seen
+
+
+def _replaced(over: Path, upper: Path) -> bool:
+    """Whether the box has removed or replaced a folder on the way; nothing is written through a link that it laid."""
+    above = (one for one in over.parents if one.is_relative_to(upper))
+    return any(one.is_symlink() or (one.exists() and not one.is_dir()) for one in above)
 
 
 def _opaque(folder: Path) -> None:

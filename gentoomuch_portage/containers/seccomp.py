@@ -11,6 +11,9 @@ import errno
 import os
 from collections.abc import Callable
 
+from gentoomuch_portage.containers import least
+from gentoomuch_portage.containers.least import TIOCLINUX, TIOCSTI
+
 REFUSED = (
     "acct", "add_key", "bpf", "clock_adjtime", "clock_settime", "create_module", "delete_module", "fanotify_init",
     "finit_module", "get_kernel_syms", "init_module", "io_uring_enter", "io_uring_register", "io_uring_setup",
@@ -18,10 +21,6 @@ REFUSED = (
     "name_to_handle_at", "nfsservctl", "open_by_handle_at", "perf_event_open", "process_madvise", "quotactl", "reboot",
     "request_key", "settimeofday", "stime", "swapoff", "swapon", "syslog", "userfaultfd", "vhangup", "vm86", "vm86old",
 )  # fmt: skip
-TIOCSTI, TIOCLINUX = 0x5412, 0x541C
-"""Put words into the terminal's input, as if its user had typed them."""
-
-
 _LIBRARY = "libseccomp.so.2"
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | errno.EPERM
 _MASKED_EQUAL = 7
@@ -37,12 +36,19 @@ class _Compared(ctypes.Structure):
     _fields_ = (("arg", ctypes.c_uint), ("op", ctypes.c_int), ("mask", ctypes.c_uint64), ("value", ctypes.c_uint64))
 
 
-def filtering() -> Callable[[], object]:
-    """What puts the filter in force, for this process and all that it starts; does nothing without libseccomp."""
+def found() -> ctypes.CDLL | None:
+    """Libseccomp, where it is here."""
     try:
-        library = ctypes.CDLL(_LIBRARY)
+        return ctypes.CDLL(_LIBRARY)
     except OSError:
-        return lambda: None
+        return None
+
+
+def filtering() -> Callable[[], object]:
+    """What puts the filter in force, for this process and all that it starts; the least one without libseccomp."""
+    library = found()
+    if library is None:
+        return lambda: least.load(least.steps())
     library.seccomp_init.restype = ctypes.c_void_p
     made = ctypes.c_void_p(library.seccomp_init(_ALLOW))
     for machine in _BESIDES.get(os.uname().machine, ()):

@@ -8,7 +8,7 @@ from gentoomuch_portage.containers import repositories
 from gentoomuch_portage.containers.kinds import TOLD
 from gentoomuch_portage.containers.layout import copied
 from gentoomuch_portage.containers.mounts import Bind, Box, Dev, Mount, Overlay, Proc, Tmpfs
-from gentoomuch_portage.containers.places import Places, environment, modules, resolving
+from gentoomuch_portage.containers.places import Places, environment, modules, proxies, resolving
 from gentoomuch_portage.containers.programs import words
 from gentoomuch_portage.containers.view import PACKAGES
 
@@ -62,6 +62,7 @@ def standing(
     mounts.append(Bind(str(run / "box.json"), TOLD))
     door = words("containers.inside", PYTHON)
     env = {name: value for name, value in environment(os.environ).items() if name not in _HOSTS}
+    env |= proxies(os.environ) if fetching else {}
     given = {
         "HOME": "/root", "PATH": _PATH, "PYTHONPATH": f"{OURS}/lib", "GM_CONFIG": f"{OURS}/config",
         "GM_STATE": f"{OURS}/state", "GM_CACHE": f"{OURS}/cache",

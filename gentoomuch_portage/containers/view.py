@@ -9,7 +9,7 @@ from gentoomuch_portage.containers import logs, private, repositories
 from gentoomuch_portage.containers.kinds import TOLD
 from gentoomuch_portage.containers.layout import copied, covers, mounted
 from gentoomuch_portage.containers.mounts import Bind, Box, Dev, Mount, Overlay, Proc, Tmpfs
-from gentoomuch_portage.containers.places import Places, environment, interpreter, resolving
+from gentoomuch_portage.containers.places import Places, environment, interpreter, proxies, resolving
 from gentoomuch_portage.containers.programs import home, words
 
 _SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc", "opt", "var")
@@ -28,7 +28,7 @@ def view(
         fetching: with the network, and with DISTDIR and PKGDIR written for good.
         uppers: where what is written is kept, that in the root as well; in ``run`` by default.
     """
-    env = environment(os.environ)
+    env = environment(os.environ) | (proxies(os.environ) if fetching else {})
     mounts = [
         *_system(places, run, uppers or run / "upper"),
         Tmpfs("/tmp", 0o1777),

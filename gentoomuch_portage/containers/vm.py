@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gentoomuch_portage import run
-from gentoomuch_portage.containers import vmboot
+from gentoomuch_portage.containers import merged, vmboot
 from gentoomuch_portage.containers.kinds import TOLD
 from gentoomuch_portage.containers.mounts import Box
 from gentoomuch_portage.errors import MissingKernel, MissingProgram
@@ -156,16 +156,13 @@ def ended(place: Path, status: int) -> int:
         status: qemu's own, which counts where the machine did not come to telling: it was killed, or it has failed;
             then what its kernel said last goes to stderr.
     """
-    try:
-        return int((place / "status").read_text(encoding="ascii"))
-    except (FileNotFoundError, ValueError):
-        pass
+    told = merged.text(place / "status")
+    if told.isascii() and told.isdigit():
+        return min(int(told), 255)
     if status > 128:
         return status
-    try:
-        lines = (place / "console").read_text(encoding="utf-8", errors="replace").split("\n")
-    except FileNotFoundError:
-        lines = []
+    lines = merged.text(place / "console", last=merged.MOST).split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), f"qemu ended with {status}")
-    os.write(2, f"gentoomuch: the virtual machine has failed: {last}\n".encode())
+    shown = "".join(sign for sign in last if sign.isprintable())
+    os.write(2, f"gentoomuch: the virtual machine has failed: {shown}\n".encode())
     return _SOFTWARE

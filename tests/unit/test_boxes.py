@@ -79,10 +79,10 @@ def test_what_an_inner_mount_hides_is_not_covered() -> None:
     assert not covers(mounts, Path("/home/me/x"))
 
 
-def test_a_mount_point_with_a_space_is_read_right(tmp_path: Path) -> None:
+def test_a_mount_point_with_a_space_or_no_text_is_read_right(tmp_path: Path) -> None:
     table = tmp_path / "mountinfo"
-    table.write_text("22 1 0:21 / /a\\040b rw - tmpfs tmpfs rw\n23 1 0:22 / /c\\134d rw - tmpfs tmpfs rw\n")
-    assert mounted(str(table)) == (Path("/a b"), Path("/c\\d"))
+    table.write_bytes(b"22 1 0:21 / /a\\040b rw - tmpfs tmpfs rw\n23 1 0:22 / /c\\134d\xff rw - tmpfs tmpfs rw\n")
+    assert mounted(str(table)) == (Path("/a b"), Path(os.fsdecode(b"/c\\d\xff")))
 
 
 @pytest.mark.parametrize(
@@ -110,9 +110,22 @@ def test_a_session_and_its_secrets_stay_outside() -> None:
         "MY_PASSWORD": "p",
         "HOME": "/h",
         "GM_PROFILE": "r",
+        "BORG_PASSPHRASE": "x",
+        "MYSQL_PWD": "x",
+        "SSHPASS": "x",
+        "CI_DEPLOY_KEY": "x",
+        "http_proxy": "http://u:p@h",
+        "BINPKG_GPG_SIGNING_KEY": "0xNAME",
+        "PWD": "/",
         "SYSROOT": "/s",
     }
-    assert places.environment(told) == {"USE": "x", "LANG": "C"}
+    assert places.environment(told) == {
+        "USE": "x",
+        "LANG": "C",
+        "BINPKG_GPG_SIGNING_KEY": "0xNAME",
+        "PWD": "/",
+    }
+    assert places.proxies(told) == {"http_proxy": "http://u:p@h"}
 
 
 @pytest.mark.parametrize(("text", "bytes_"), [("", 0), ("512", 512), ("3K", 3072), ("20G", 20 << 30)])

@@ -88,3 +88,14 @@ def test_what_a_box_has_changed_before_is_left_as_it_is(tmp_path: Path) -> None:
     private.hide(overlay)
     assert (upper / "shadow").read_text() == "root:mine:1:\n"
     assert (upper / "deep/secret").read_text() == ""
+
+
+def test_what_a_box_has_removed_stays_removed(tmp_path: Path) -> None:
+    source, upper = tmp_path / "etc", tmp_path / "up"
+    _file(source / "ppp/deep/secret", 0o600)
+    _file(source / "ssh/secret", 0o600)
+    _file(upper / "ppp")  # as a whiteout of overlayfs, which only a mount makes
+    (upper / "ssh").symlink_to(tmp_path)
+    private.hide(Overlay(str(source), "/etc", str(upper), {str(source): 9}))
+    assert (upper / "ppp").is_file()
+    assert not (tmp_path / "secret").exists()

@@ -10,19 +10,19 @@ from collections.abc import Callable
 
 import pytest
 
-from gentoomuch_portage.containers import kernel, seccomp
+from gentoomuch_portage.containers import kernel, least, seccomp
 
 _GETPID = b"\xb8\x14\x00\x00\x00\xcd\x80\xc3"
 """mov eax, 20; int 0x80; ret: as a program for i386 asks for its number."""
 
 
-def _inside(work: Callable[[], int]) -> int:
+def _inside(work: Callable[[], int], load: Callable[[], object] | None = None) -> int:
     """What something returns in a process that the filter holds in; 128 + N where signal N ended it."""
     number = os.fork()
     if not number:
         try:
             kernel.no_new_privileges()
-            seccomp.filtering()()
+            (load or seccomp.filtering())()
             os._exit(work())
         finally:
             os._exit(99)
@@ -30,12 +30,20 @@ def _inside(work: Callable[[], int]) -> int:
     return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(params=["libseccomp", "least"])
+def load(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[], object]:
+    """Each filter that can be had here."""
+    if request.param == "least":
+        monkeypatch.setattr(seccomp, "_LIBRARY", "no-such-library.so")
+    elif seccomp.found() is None:
+        pytest.skip("libseccomp is not here")
+    return seccomp.filtering()
+
+
+@pytest.fixture
 def library() -> None:
     """Skip where there is none."""
-    try:
-        ctypes.CDLL("libseccomp.so.2")
-    except OSError:
+    if seccomp.found() is None:
         pytest.skip("libseccomp is not here")
 
 
@@ -47,38 +55,40 @@ def _call(name: str) -> int:
     return ctypes.get_errno()
 
 
+@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("name", ["keyctl", "add_key", "bpf", "io_uring_setup", "open_by_handle_at", "reboot"])
 def test_what_reaches_beyond_a_box_is_refused(name: str) -> None:
     assert _inside(lambda: _call(name)) == errno.EPERM
 
 
+@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("name", ["getpid", "unshare", "mount"])
 def test_what_portage_needs_is_not_the_filters_affair(name: str) -> None:
     assert _call(name) == _inside(lambda: _call(name))
 
 
-@pytest.mark.parametrize("request_", [seccomp.TIOCSTI, seccomp.TIOCLINUX, seccomp.TIOCSTI | 1 << 32])
-def test_nothing_is_typed_for_the_user_of_a_terminal(request_: int) -> None:
+@pytest.mark.parametrize("request_", [least.TIOCSTI, least.TIOCLINUX, least.TIOCSTI | 1 << 32])
+def test_nothing_is_typed_for_the_user_of_a_terminal(request_: int, load: Callable[[], object]) -> None:
     def work() -> int:
         _, terminal = pty.openpty()
         libc = ctypes.CDLL(None, use_errno=True)
         libc.ioctl(terminal, ctypes.c_ulong(request_), b"x")
         return ctypes.get_errno()
 
-    assert _inside(work) == errno.EPERM
+    assert _inside(work, load) == errno.EPERM
 
 
-def test_a_terminal_is_still_a_terminal() -> None:
+def test_a_terminal_is_still_a_terminal(load: Callable[[], object]) -> None:
     def work() -> int:
         _, terminal = pty.openpty()
         fcntl.ioctl(terminal, 0x5413, b"\0" * 8)
         return 0
 
-    assert _inside(work) == 0
+    assert _inside(work, load) == 0
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="i386 runs on x86_64 alone")
-def test_programs_for_i386_are_not_killed() -> None:
+def test_programs_for_i386_are_not_killed(load: Callable[[], object]) -> None:
     def work() -> int:
         with mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC) as code:
             code.write(_GETPID)
@@ -86,4 +96,4 @@ def test_programs_for_i386_are_not_killed() -> None:
             found = ctypes.CFUNCTYPE(ctypes.c_int)(at)()
             os._exit(0 if found == os.getpid() else 1)
 
-    assert _inside(work) == 0
+    assert _inside(work, load) == 0
