@@ -43,6 +43,7 @@ NAMES = (
     Held("portage.dbapi.bintree", "CACHE_PATH", (), "a binhost cache of its own for each profile"),
     Held("portage.dbapi.bintree", "binarytree._populate_local", ("self", "reindex", "invalid_errors"), _BY_NAME),
     Held("portage.dbapi.bintree", "binarytree._load_pkgindex", ("self",), _BY_NAME),
+    Held("portage.dbapi.bintree", "binarytree._new_pkgindex", ("self",), _BY_NAME),
     Held("portage.dbapi.bintree", "binarytree._pkgindex_write", ("self", "pkgindex"), _BY_NAME),
     Held("portage.dbapi.bintree", "binarytree.inject", ("self", "cpv", "current_pkg_path"), _BY_NAME),
     Held("portage.dbapi.bintree", "binarytree.remove", ("self", "cpv"), _BY_NAME),

@@ -42,7 +42,7 @@ class Given:
     """Portage's own taking over of entries, given some of those of an index."""
 
     def __init__(self, tree: Any, index: Ordered, through: Callable[[], None]) -> None:
-        self._tree, self._through = tree, through
+        self._tree, self.through = tree, through
         made = tree._new_pkgindex()
         made.readHeader(io.StringIO(index.header.decode("utf-8", "replace")))
         self._header = made.header
@@ -65,7 +65,7 @@ class Given:
             return index
 
         with swapped(self._tree, "_new_pkgindex", given):
-            self._through()
+            self.through()
         return looked.at
 
 
@@ -100,8 +100,13 @@ class Remote:
                 self._over(entries)
 
     def put_all(self) -> None:
-        """Put all packages into the views."""
-        self._over(self._given.read(self._index.entries()))
+        """Put all packages into the views; where the index is not what it was, Portage reads what is there now."""
+        try:
+            entries = self._given.read(self._index.entries())
+        except (OSError, BadIndex):
+            self._withheld.whole(self._shelf.tree, self._given.through)
+        else:
+            self._over(entries)
 
     def names(self) -> Iterable[str]:
         """All names, in Portage's order."""

@@ -19,6 +19,7 @@ from gentoomuch_portage.portage_adapter.binpkgs import Place
 from gentoomuch_portage.portage_adapter.injecting import injecting
 from gentoomuch_portage.portage_adapter.ondemand import ondemand
 from gentoomuch_portage.portage_adapter.pkgdir import pkgdir
+from gentoomuch_portage.portage_adapter.steps import Remote
 from gentoomuch_portage.portage_adapter.swap import swapped
 from gentoomuch_portage.portage_adapter.views import Names
 
@@ -165,6 +166,13 @@ def digests(tree: Any, name: str) -> Any:
         return [tree._get_digests(cpv) for cpv in tree.dbapi.cp_list(name)]
 
 
+def lost(tree: Any, _name: str) -> None:
+    """The indexes of binhosts that are looked into are no longer what they were, as far as the view can see."""
+    for step in getattr(getattr(tree.dbapi.cpdict, "shelf", None), "steps", ()):
+        if isinstance(step, Remote):
+            step._index._seen = [0, 0, 0, 0]
+
+
 def header(tree: Any, _name: str) -> Any:
     return tree._pkgindex_header
 
@@ -183,6 +191,7 @@ QUESTIONS = (
     emptied,
     injected,
     pickled,
+    lost,
     header,
 )
 
