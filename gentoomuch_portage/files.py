@@ -10,6 +10,9 @@ from pathlib import Path
 
 from gentoomuch_portage.errors import NoPrivilege
 
+_MOST_LINKS = 40
+"""Links behind each other that Linux follows. Source: path_resolution(7)."""
+
 
 def write(path: Path, text: str | bytes, *, mode: int = 0o644, durable: bool = True) -> None:
     """Put a text in the place of a file, in one step: a reader sees the old one or the new one.
@@ -40,6 +43,38 @@ def write(path: Path, text: str | bytes, *, mode: int = 0o644, durable: bool = T
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
+
+
+def send(path: Path, text: str | bytes) -> None:
+    """Put a text where a user wants it: a file is written as a whole, into anything else it goes as it is.
+
+    Raises:
+        NoPrivilege: it cannot be written.
+    """
+    try:
+        if not is_stream(path):
+            write(path, text)
+            return
+        with path.open("wb") as out:
+            out.write(text if isinstance(text, bytes) else text.encode())
+    except OSError as error:
+        why = (error.strerror or "it fails").lower()
+        raise NoPrivilege(f"{path} cannot be written: {why}", remedy="name another file") from error
+
+
+def is_stream(path: Path) -> bool:
+    """Whether a name means something that no new file must take the place of.
+
+    That is a device, a pipe, or a link to an open file, as /dev/stdout is.
+    """
+    hop = path.absolute()
+    for _ in range(_MOST_LINKS):
+        if not hop.is_symlink():
+            break
+        if hop.is_relative_to("/dev") or hop.is_relative_to("/proc"):
+            return True
+        hop = hop.parent / hop.readlink()
+    return hop.exists() and not (hop.is_file() or hop.is_dir())
 
 
 def append(path: Path, line: str) -> None:

@@ -194,7 +194,7 @@ def _key(settings: Settings, args: argparse.Namespace) -> int:
 
     key = keys.rotated(settings) if args.rotate else keys.key(settings)
     if args.export:
-        files.write(args.export.absolute(), key.public.read_bytes())
+        files.send(args.export.absolute(), key.public.read_bytes())
     if args.json:
         console.say_json({"fingerprint": key.fingerprint, "public": str(key.public)})
     else:

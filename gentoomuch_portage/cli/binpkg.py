@@ -113,7 +113,7 @@ def _mask_lines(settings: Settings, args: argparse.Namespace) -> int:
     if args.write is None:
         console.say(text.rstrip("\n"))
         return 0
-    files.write(args.write.absolute(), text)
+    files.send(args.write.absolute(), text)
     if not args.quiet:
         console.tell(f"{masks.count(text)} masks in {args.write}")
     return 0

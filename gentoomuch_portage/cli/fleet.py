@@ -53,7 +53,7 @@ def _work(settings: Settings, args: argparse.Namespace) -> int:
 def _write(file: Path, found: "list[fleet.Member]", *, quiet: bool) -> None:
     from gentoomuch_portage import fleetpage
 
-    files.write(file, fleetpage.page(found, time.time()))
+    files.send(file, fleetpage.page(found, time.time()))
     if not quiet:
         console.tell(f"{len(found)} profiles in {file}")
 

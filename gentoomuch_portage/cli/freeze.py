@@ -33,7 +33,7 @@ def _freeze(settings: Settings, args: argparse.Namespace) -> int:
     found = gather.gathered(settings, name, redact=args.redact)
     members = seal.sealed(name, list(found.members), key)
     content = archive.written(members, str(args.file))
-    files.write(args.file.absolute(), content)
+    files.send(args.file.absolute(), content)
     signed = key.fingerprint if key else ""
     if args.json:
         told = {"profile": name, "file": str(args.file), "members": len(members), "bytes": len(content)}

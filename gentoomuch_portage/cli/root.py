@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from gentoomuch_portage import console, profiles
+from gentoomuch_portage import console, files, profiles
 from gentoomuch_portage.cli import Command
 from gentoomuch_portage.cli.columns import columns
 from gentoomuch_portage.cli.errors import BadUsage
@@ -75,6 +75,8 @@ def _export(settings: Settings, args: argparse.Namespace) -> int:
         raise RootIsHost(profile.name, str(profile.file))
     if not profile.root.is_dir():
         raise NoRoot(profile.root, profile.name)
+    if args.output.is_dir() or files.is_stream(args.output):  # two others are written beside it
+        raise BadUsage("gentoomuch root export", f"{args.output} is no plain file")
     with tenants.alone(profile.root):
         written = _exported(settings, args, profile)
     if not args.quiet:

@@ -1,0 +1,37 @@
+"""Files that the command line names, where the name is that of a pipe."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gentoomuch_portage.cli.door import enter
+
+
+@pytest.fixture
+def pipe(monkeypatch, settings, write, tmp_path: Path) -> Iterator[Path]:
+    """A pipe that somebody reads, and a profile ``lab`` with a root of its own."""
+    for name in ("config", "state", "cache"):
+        monkeypatch.setenv(f"GM_{name.upper()}", str(getattr(settings, name)))
+    monkeypatch.setenv("PORTAGE_CONFIGROOT", str(settings.host.parent.parent))
+    (tmp_path / "root").mkdir()
+    write("profiles/lab.toml", f'base = "none"\nroot = "{tmp_path}/root"\n')
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    yield tmp_path / "pipe"
+    os.close(reader)
+
+
+@pytest.mark.parametrize("words", [("binpkg", "mask", "--profile", "lab", "--write"), ("fleet", "--quiet", "--html")])
+def test_what_is_written_goes_through_the_pipe(words: tuple[str, ...], pipe: Path):
+    status = enter([*words, str(pipe)])
+
+    assert (status, pipe.is_fifo()) == (0, True)
+
+
+def test_a_root_with_the_files_beside_it_goes_into_no_pipe(pipe: Path, capsys):
+    status = enter(["root", "export", "lab", "-o", str(pipe)])
+
+    assert (status, "is no plain file" in capsys.readouterr().err) == (64, True)
+    assert sorted(one.name for one in pipe.parent.iterdir() if one.name.startswith("pipe")) == ["pipe"]

@@ -1,0 +1,62 @@
+"""Files that a user names, which may be none."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gentoomuch_portage import files
+from gentoomuch_portage.errors import NoPrivilege
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Iterator[tuple[Path, int]]:
+    """A pipe with a name, and the descriptor of its reader."""
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    yield tmp_path / "pipe", reader
+    os.close(reader)
+
+
+def test_what_a_user_sends_into_a_pipe_comes_out_of_it(pipe: tuple[Path, int], tmp_path: Path):
+    (tmp_path / "link").symlink_to("pipe")
+
+    files.send(pipe[0], "one ")
+    files.send(tmp_path / "link", b"two")
+
+    assert os.read(pipe[1], 100) == b"one two"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_a_link_to_an_open_file_is_written_through(tmp_path: Path):
+    with (tmp_path / "out").open("wb") as out:
+        (tmp_path / "stdout").symlink_to(f"/proc/self/fd/{out.fileno()}")
+        files.send(tmp_path / "stdout", "told")
+        out.write(b"more")
+
+    assert (tmp_path / "stdout").is_symlink()
+    assert (tmp_path / "out").stat().st_size > 0
+
+
+def test_a_plain_file_that_a_user_names_is_replaced_as_a_whole(tmp_path: Path):
+    (tmp_path / "a").write_text("old")
+    os.link(tmp_path / "a", tmp_path / "b")
+
+    files.send(tmp_path / "a", "new")
+
+    assert ((tmp_path / "a").read_text(), (tmp_path / "b").read_text()) == ("new", "old")
+
+
+def test_a_circle_of_links_is_replaced_by_a_file(tmp_path: Path):
+    (tmp_path / "a").symlink_to("a")
+
+    files.send(tmp_path / "a", "x")
+
+    assert (tmp_path / "a").read_text() == "x"
+
+
+def test_a_folder_is_no_file_to_write(tmp_path: Path):
+    with pytest.raises(NoPrivilege, match="is a directory"):
+        files.send(tmp_path, "x")
