@@ -10,6 +10,7 @@ from portage._sets.base import PackageSet
 from portage.dep import Atom
 
 from gentoomuch_portage.ledger import Entry
+from gentoomuch_portage.portage_adapter import masktexts
 from gentoomuch_portage.portage_adapter.needed import installed, why_not_in
 from gentoomuch_portage.portage_adapter.swap import environment
 
@@ -53,10 +54,14 @@ def _flags(entry: Entry, cpv: Any, vardb: Any) -> bool:
 def let_through(settings: Any, found: Iterable[Kept]) -> None:
     """Let a configuration say of these packages, in memory, what a file of etc/portage would say: of no other version.
 
+    A mask that tells of a vulnerability by now is not lifted.
+
     Args:
         settings: Portage's, as one root has it; its clones share what is changed here.
     """
     for entry, cpv in found:
+        if masktexts.unsafe_since(entry, cpv, cpv.repo, settings):
+            continue
         atom = Atom(f"={cpv}::{cpv.repo}", allow_repo=True)
         if entry.kind == "mask":
             unmasked = settings._mask_manager._punmaskdict

@@ -7,6 +7,7 @@ from io import StringIO
 from typing import Any
 
 from gentoomuch_portage.ledger import Entry
+from gentoomuch_portage.portage_adapter import masktexts
 from gentoomuch_portage.portage_adapter.swap import environment
 
 
@@ -41,6 +42,8 @@ def why_not_in(trees: Any, entry: Entry, *, installed_only: bool = False) -> str
     if not offered:
         return "no repository has it any more"
     settings = tree["vartree"].settings
+    if any(masktexts.unsafe_since(entry, cpv, cpv.repo, settings) for cpv in offered):
+        return "it is masked for security now"
     return _reason(entry, offered, tree["porttree"].dbapi, settings)
 
 

@@ -8,13 +8,13 @@ alone, they are granted (a configroot that has them), Portage reads its configur
 import functools
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from gentoomuch_portage.ledger import Entry
 from gentoomuch_portage.policy import Candidate
+from gentoomuch_portage.portage_adapter import masktexts
 from gentoomuch_portage.portage_adapter.swap import swapped
 
 Against = Callable[[str, Candidate], str | None]
@@ -155,50 +155,10 @@ def _reasons(resolver: Any, pkg: Any) -> dict[str, str]:
         if hint.key == "unstable keyword":
             found["live" if hint.value == "**" else "keywords"] = str(hint.value)
         elif hint.key == "p_mask":
-            found["mask"] = _mask_text(pkg, settings)
+            found["mask"] = masktexts.text(pkg.cpv, pkg.repo, settings)
         elif hint.key == "license":
             found["license"] = " ".join(sorted(hint.value))
     return found
-
-
-def _mask_text(pkg: Any, settings: Any) -> str:
-    """The comments of all lines that mask a package.
-
-    Portage shows that of the first, and the user's own come first; but lifted are all of them, and it may be the last
-    that tells of a vulnerability.
-    """
-    from portage.util import grablines
-
-    repositories, own = settings.repositories, settings["PORTAGE_CONFIGROOT"]
-    places = [Path(own, "etc/portage"), *map(Path, reversed(settings.profiles))]
-    if pkg.repo in repositories:
-        of = repositories[pkg.repo]
-        places += [Path(one.location, "profiles") for one in (of, *reversed(of.masters))]
-    told: dict[str, None] = {}
-    for place in places:
-        pieces: dict[str, list[str]] = {}
-        for line, file in grablines(str(place / "package.mask"), recursive=1, remember_source_file=True):
-            pieces.setdefault(file, []).append(line.strip())
-        for lines in pieces.values():
-            told.update(dict.fromkeys(_comments(lines, pkg.cpv)))
-    return " ".join(filter(None, told))
-
-
-def _comments(lines: Iterable[str], cpv: Any) -> Iterator[str]:
-    """What stands above each line that means a package; a comment is for all lines up to a blank one."""
-    from portage.dep import Atom, match_from_list
-    from portage.exception import InvalidAtom
-
-    comment: list[str] = []
-    for line in lines:
-        if not line:
-            comment = []
-        elif line.startswith("#"):
-            comment.append(line.strip("# "))
-        elif cpv.cp in line or "*" in line:
-            with suppress(InvalidAtom):
-                if match_from_list(Atom(line.partition("#")[0].strip(), allow_repo=True, allow_wildcard=True), [cpv]):
-                    yield " ".join(comment).strip()
 
 
 def _needed(resolver: Any) -> Iterator[Entry]:

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from unmasking import installed, package, unmasked, unstable
+from unmasking import installed, ledger_of, package, unmasked, unstable
 
 from gentoomuch_portage.embedded import Host
 
@@ -42,6 +42,19 @@ def test_plain_emerge_keeps_an_unmasked_package_and_unmasks_no_other_version(shy
     assert "masked" not in after.out + after.err
     assert (again.status, planned(again.out)) == (0, {"app-demo/shy-2.0"})
     assert json.loads(on("gentoomuch", "doctor", "--json").out)[-1]["name"] != "plain emerge"
+
+
+@pytest.mark.slow
+def test_a_mask_that_tells_of_a_vulnerability_by_now_is_no_longer_lifted(shy: Host, on):
+    shy.write("package.mask/some", "# CVE-2026-1234: remote code execution\n>=app-demo/shy-2.0\n")
+    assert on("gentoomuch", "hooks", "enable", "unmask").status == 0
+
+    ended = on("emerge", "-puDN", "--color=n", "@world")
+    pruned = on("gentoomuch", "unmask", "prune", "--profile", "free")
+
+    assert planned(ended.out) == {"app-demo/shy-1.0"}
+    assert "it is masked for security now" in pruned.out
+    assert ledger_of(shy, "free") == []
 
 
 @pytest.mark.slow
