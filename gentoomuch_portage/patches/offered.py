@@ -37,7 +37,7 @@ def against(binpkg: Binpkg, plan: Plan, settings: Settings) -> str | None:
 
 def lifted(words: tuple[str, ...]) -> bool:
     """Whether emerge is told to take binary packages whatever their patches."""
-    pairs = zip(words, (*words[1:], ""), strict=True)
+    pairs = zip(words, (*words[1:], ""), strict=False)  # of no words at all there is one value too many
     return any(word == f"{_WORD}=n" or (word == _WORD and value == "n") for word, value in pairs)
 
 

@@ -127,6 +127,7 @@ def test_words_that_look_like_a_diff_are_set_off():
         (("--binpkg-respect-user-patches=y", "x"), False),
         (("--binpkg-respect-user-patches", "y", "n"), False),
         (("x", "n"), False),
+        ((), False),
     ],
 )
 def test_emerges_own_word_lifts_it(words: tuple[str, ...], lifted: bool):
