@@ -11,8 +11,8 @@ class BadUsage(UsageError):
 
     code = "usage"
 
-    def __init__(self, program: str, what: str) -> None:
-        super().__init__(what, remedy=f"{program} --help")
+    def __init__(self, program: str, what: str, *, remedy: str = "") -> None:
+        super().__init__(what, remedy=remedy or f"{program} --help")
 
 
 class UnknownCommand(UsageError):

@@ -13,6 +13,8 @@ from gentoomuch_portage.cli.parser import Parser, group, listing
 from gentoomuch_portage.settings import Settings
 
 _STATUS = {"accept": 0, "unknown": 2, "reject": 1}
+_TAKING = frozenset({"--param", "-D", "-I", "-L", "-U", "-Xclang", "-Xlinker", "-include", "-isystem", "-mllvm"})
+"""Flags whose value may stand in the next word."""
 
 
 class _Flag(argparse.Action):
@@ -100,6 +102,7 @@ def _check(settings: Settings, args: argparse.Namespace) -> int:
     told = _told(args, _add_check, "gentoomuch isa check")
     if not args.cpu:
         raise BadUsage("gentoomuch isa check", "the following arguments are required: --cpu")
+    _refuse_names(told.split())
     rows = []
     for cpu in args.cpu:
         arch, has = knowledge.cpu(cpu, settings.cache)
@@ -116,6 +119,19 @@ def _check(settings: Settings, args: argparse.Namespace) -> int:
         for row in rows:
             console.say(f"{row['cpu']}: {_worded(row)}")
     return max((_STATUS[str(row["verdict"])] for row in rows), key=(0, 2, 1).index)
+
+
+def _refuse_names(words: list[str]) -> None:
+    """What is no flag says nothing of the code: taken for one, the answer would be that all of it runs.
+
+    Raises:
+        BadUsage: there is none, or a word is no flag, perhaps a CPU's name.
+    """
+    if not words:
+        raise BadUsage("gentoomuch isa check", "no FLAGS are given", remedy='gentoomuch isa check "$CFLAGS" --cpu CPU')
+    for before, word in zip(["", *words], words, strict=False):
+        if not word.startswith("-") and before not in _TAKING:
+            raise BadUsage("gentoomuch isa check", f"{word!r} is no flag of a compiler", remedy=f"-march={word} ?")
 
 
 def _worded(row: dict[str, Any]) -> str:

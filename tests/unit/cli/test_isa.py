@@ -81,6 +81,18 @@ def test_a_compiler_that_is_not_known_is_named_with_those_that_are(isa):
     assert "gcc-12" in said.err
 
 
+@pytest.mark.parametrize("flags", ["znver3", "-O2 znver3", "", " "])
+def test_what_is_no_flag_is_never_said_to_run(isa, flags):
+    status, said = isa("check", flags, "--cpu", "skylake")
+
+    assert (status, said.out) == (64, "")
+    assert ("-march=znver3 ?" in said.err) == ("znver3" in flags)
+
+
+def test_the_value_of_a_flag_may_be_a_word_of_its_own(isa):
+    assert isa("check", "--param l1-cache-size=32 -march=x86-64-v2", "--cpu", "haswell")[0] == 0
+
+
 def test_check_without_a_cpu_is_a_usage_error(isa):
     assert isa("check", "-O2")[0] == 64
 
