@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gentoomuch_portage import files
 from gentoomuch_portage.pkgindex import gzipped, names, shards, splice, stamp, stanza
+from gentoomuch_portage.pkgindex.freeing import freeing
 from gentoomuch_portage.pkgindex.names import Row
 from gentoomuch_portage.pkgindex.splice import Edit, View
 from gentoomuch_portage.pkgindex.stamp import Stamp
@@ -41,12 +42,14 @@ def change(
     if before is None:
         raise stanza.BadIndex(str(folder), "its index is not up to date")
     drop = list(drop)
-    with splice.viewed(folder / "Packages") as view:
-        changes = splice.edits(view, drop, add)
-        members = _files(folder, view, header, changes, before, compress=compress)
-    names.add(folder, _shards(folder, drop, add))
-    files.write(folder / stamp.FOLDER / "header", header, durable=False)
-    stamp.write(folder, members)
+    with freeing(folder / "Packages", folder / "Packages.gz") as replaced:
+        with splice.viewed(folder / "Packages") as view:
+            changes = splice.edits(view, drop, add)
+            members = _files(folder, view, header, changes, before, compress=compress)
+        replaced.begin()
+        names.add(folder, _shards(folder, drop, add))
+        files.write(folder / stamp.FOLDER / "header", header, durable=False)
+        stamp.write(folder, members)
 
 
 def rewrite(folder: Path, header: bytes, entries: Iterable[bytes], *, compress: bool) -> list[list[int]]:
