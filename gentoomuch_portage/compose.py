@@ -5,6 +5,7 @@ turn; make.conf is joined (makeconf.py); everything else is keyed by its name, a
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -32,6 +33,9 @@ BASH = "profile/profile.bashrc"
 FOR_BUILDING = frozenset({"env", "patches", "savedconfig", "repos.conf", "binrepos.conf", "sets", "sets.conf"})
 """What a layer says of packages that are installed in ``/`` for building, besides package.*: not the
 flags and the make_profile of another machine."""
+
+_LOGIN = re.compile(r"//[^/?#\s]*@")
+"""Name and password in a URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +160,8 @@ def _add(
         at = f"{name}/{turn}" if _stacked(name) else name
         before = result.files[at][0] + b"\n" if name == BASH and at in result.files else b""
         _make_way(result, at, Path("plugins"))
-        result.files[at] = (before + text.encode(), 0o644, -1)
+        private = name == "binrepos.conf" and _LOGIN.search(text)  # it is read by emerge itself, never as another user
+        result.files[at] = (before + text.encode(), 0o600 if private else 0o644, -1)
 
 
 def signature(path: Path) -> str:

@@ -1,15 +1,18 @@
 """Write a configroot: everything composed, the make_profile, and what Portage makes of both; then its name."""
 
 import errno
+import functools
 import hashlib
+import operator
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from gentoomuch_portage import files, makeconf
 from gentoomuch_portage.abis import Abi
 from gentoomuch_portage.compose import Composed, compose, signature, sources_of
 from gentoomuch_portage.errors import BadFile, UnknownMakeProfile, nearest
+from gentoomuch_portage.makeconf import Piece
 from gentoomuch_portage.plan import MakeProfile
 from gentoomuch_portage.portage_adapter import query
 from gentoomuch_portage.recipe import Recipe
@@ -54,18 +57,30 @@ def _put_sums(shown: Path, composed: Composed, expanded: frozenset[str]) -> None
     """Write what is joined: make.conf, and make.defaults where a layer has one."""
     added = query.incrementals()
     joined = makeconf.joined(composed.pieces, added, expanded=expanded - added)
-    _put(shown / "make.conf", joined.encode(), 0o644, -1)
+    _put(shown / "make.conf", joined.encode(), *_guarded(composed.pieces))
     if composed.defaults:
         summed = makeconf.defaults(composed.defaults, query.incrementals(of_profiles=True) | expanded)
-        _put(shown / "profile/make.defaults", summed.encode(), 0o644, -1)
+        _put(shown / "profile/make.defaults", summed.encode(), *_guarded(composed.defaults))
+
+
+def _guarded(pieces: Iterable[Piece]) -> tuple[int, int]:
+    """Mode and group of what is joined: who may not read one of the pieces may not read it."""
+    seen = [path.stat() for piece in pieces for path, _ in piece.files if path.is_absolute()]
+    mode = functools.reduce(operator.and_, (one.st_mode for one in seen), 0o644) | 0o600
+    groups = {one.st_gid for one in seen if not one.st_mode & 0o004}
+    return (mode, groups.pop()) if len(groups) == 1 else (mode & ~0o070 if groups else mode, -1)
 
 
 def _put(path: Path, content: bytes, mode: int, group: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(0o600)  # nobody else reads it before it is as it shall be
     path.write_bytes(content)
+    if group >= 0:
+        try:
+            os.chown(path, -1, group)
+        except OSError:  # not a group of ours
+            mode &= ~0o070
     path.chmod(mode)
-    if group >= 0 and os.geteuid() == 0:
-        os.chown(path, -1, group)
 
 
 def _link_profile(recipe: Recipe, fresh: Path, inputs: dict[str, str]) -> None:

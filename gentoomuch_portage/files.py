@@ -14,12 +14,13 @@ _MOST_LINKS = 40
 """Links behind each other that Linux follows. Source: path_resolution(7)."""
 
 
-def write(path: Path, text: str | bytes, *, mode: int = 0o644, durable: bool = True) -> None:
+def write(path: Path, text: str | bytes, *, mode: int | None = None, durable: bool = True) -> None:
     """Put a text in the place of a file, in one step: a reader sees the old one or the new one.
 
     A link at that place is replaced, never written through.
 
     Args:
+        mode: None for owner, group and mode of the file that stands there; 0644 where there is none.
         durable: wait for the disk; without that a power failure may leave an empty file.
 
     Raises:
@@ -38,7 +39,7 @@ def write(path: Path, text: str | bytes, *, mode: int = 0o644, durable: bool = T
             out.flush()
             if durable:
                 os.fsync(out.fileno())
-            os.fchmod(out.fileno(), mode)
+            _given(out.fileno(), mode, path)
         fresh.replace(path)
     except BaseException:
         fresh.unlink(missing_ok=True)
@@ -75,6 +76,17 @@ def is_stream(path: Path) -> bool:
             return True
         hop = hop.parent / hop.readlink()
     return hop.exists() and not (hop.is_file() or hop.is_dir())
+
+
+def _given(number: int, mode: int | None, path: Path) -> None:
+    """Give a new file its mode, or all that of the file in whose place it comes."""
+    if mode is None:
+        mode = 0o644
+        with suppress(OSError):  # there is none, or it is somebody else's
+            before = path.stat()
+            mode = before.st_mode & 0o777
+            os.fchown(number, before.st_uid, before.st_gid)
+    os.fchmod(number, mode)
 
 
 def append(path: Path, line: str) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from gentoomuch_portage import __version__
 from gentoomuch_portage.plan import File, Layer, Line, MakeProfile, Part, Patches
 
-_FORMAT = "3"
+_FORMAT = "4"
 """Of what is remembered of a recipe: another one is remembered beside it."""
 
 

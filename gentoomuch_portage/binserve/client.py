@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gentoomuch_portage import files
+from gentoomuch_portage import files, tables
 from gentoomuch_portage.binpkgs.pools import Pools, proxy_of_environment
 from gentoomuch_portage.binserve import gpg, index, trust
 from gentoomuch_portage.binserve.errors import BadKey, BinhostsCollide, BinhostSilent, KeyKnown, PackageRefused
@@ -115,7 +115,7 @@ def _verify(pools: Pools, policy: Policy, entry: Mapping[str, str], folder: Path
 
 
 def pinned(settings: Settings, found: Met, told: Mapping[str, object]) -> bool:
-    """Write a binhost down for gm-emerge; False where it was already so.
+    """Write a binhost down for gm-emerge, as ``gentoomuch.toml`` stands now; False where it was already so.
 
     Args:
         told: what its table says besides the key.
@@ -124,13 +124,19 @@ def pinned(settings: Settings, found: Met, told: Mapping[str, object]) -> bool:
         KeyKnown: it is there with another key.
         BadFile: its table is there without one.
     """
+    toml = settings.config / "gentoomuch.toml"
+    with files.locked(settings.state / "binhost/client.lock"):
+        now = tables.load(toml, tables.DEFAULTS, missing_ok=True)
+        return _written(settings._replace(defaults=now), toml, found, told)
+
+
+def _written(settings: Settings, toml: Path, found: Met, told: Mapping[str, object]) -> bool:
     url, key = found.policy.url, found.policy.key
     for one in policies(settings):
         if one.url == url and one.key != key:
             raise KeyKnown(url, one.key, key)
         if one.url == url:
             return _keep(settings, found)
-    toml = settings.config / "gentoomuch.toml"
     if url in {one.rstrip("/") for one in settings.defaults.get("binhost", {})}:
         raise BadFile(toml, 0, f'[binhost."{url}"] is there without a key', remedy=f'add to it: key = "{key}"')
     _keep(settings, found)

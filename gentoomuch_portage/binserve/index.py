@@ -91,7 +91,7 @@ def brought(policy: Policy, home: Path, place: Path, pools: Pools) -> bool:
         time.sleep(0.1)
     files.write(place, _dated(url, text))
     seen = place.stat()
-    files.write(mark, json.dumps({"etag": found.etag, "mtime": seen.st_mtime_ns, "size": seen.st_size, "url": url}))
+    files.write(mark, json.dumps({"etag": found.etag, "mtime": seen.st_mtime_ns, "size": seen.st_size}))
     return True
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gentoomuch_portage import files
-from gentoomuch_portage.portage_adapter.binpkgs import Place
+from gentoomuch_portage.portage_adapter.binpkgs import Place, bare
 
 
 def remember(folder: Path, place: Place, cpv: str, why: str, *, lasting: bool) -> None:
@@ -22,13 +22,13 @@ def remember(folder: Path, place: Place, cpv: str, why: str, *, lasting: bool) -
     Args:
         lasting: beyond this run.
     """
-    told = {"cpv": cpv, "url": place.url, "why": why, "at": int(time.time()), "fresh": os.getpid()}
+    told = {"cpv": cpv, "url": bare(place.url), "why": why, "at": int(time.time()), "fresh": os.getpid()}
     files.write(_file(folder, place), json.dumps(told if lasting else {**told, "run": os.getpid()}))
 
 
 def dead(folder: Path, url: str, why: str) -> None:
     """Refuse all of a binhost in this run."""
-    told = {"cpv": "", "url": url, "why": why, "at": int(time.time()), "fresh": os.getpid(), "run": os.getpid()}
+    told = {"cpv": "", "url": bare(url), "why": why, "at": int(time.time()), "fresh": os.getpid(), "run": os.getpid()}
     files.write(folder / f"dead-{hashlib.sha256(url.encode()).hexdigest()[:24]}.json", json.dumps(told))
 
 
@@ -45,7 +45,9 @@ def against(folder: Path, place: Place) -> str:
 def silent(folder: Path, url: str) -> str:
     """Why the binhost that a URL lies below is dead in this run; empty where it is not."""
     found = [_read(file) for file in folder.glob("dead-*.json")]
-    return next((one["why"] for one in found if one["run"] == os.getpid() and url.startswith(f"{one['url']}/")), "")
+    return next(
+        (one["why"] for one in found if one["run"] == os.getpid() and bare(url).startswith(f"{one['url']}/")), ""
+    )
 
 
 def fresh(folder: Path) -> list[dict[str, Any]]:

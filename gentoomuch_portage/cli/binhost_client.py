@@ -67,8 +67,8 @@ def _system(settings: Settings, found: "Met", *, agreed: bool) -> None:
     from gentoomuch_portage.binserve.errors import NotConfirmed
     from gentoomuch_portage.portage_adapter import binhosts
 
-    known = binhosts.known(settings.host)
-    client.apart(found.policy.url, {name: url for name, url in known.urls.items() if name != found.policy.name})
+    known, url = binhosts.known(settings.host), found.policy.url
+    client.apart(url, {name: url for name, url in known.urls.items() if name != found.policy.name})
     place, text, shown = client.section(settings, found.policy)
     if shown:
         console.say(shown.rstrip("\n"))
@@ -77,7 +77,7 @@ def _system(settings: Settings, found: "Met", *, agreed: bool) -> None:
         raise NotConfirmed(found.policy.url, found.policy.key)
     client.trusted(known.home, found)
     if shown:
-        files.write(place, text)
+        files.write(place, text, mode=None if place.exists() or bare(url) == url else 0o600)
 
 
 def _tell(args: argparse.Namespace, found: "Met", *, fresh: bool) -> None:

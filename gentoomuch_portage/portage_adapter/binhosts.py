@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gentoomuch_portage.portage_adapter.binpkgs import Place
+from gentoomuch_portage.portage_adapter.binpkgs import Place, bare
 from gentoomuch_portage.portage_adapter.remotely import Bring, remotely
 from gentoomuch_portage.portage_adapter.steps import Refused
 from gentoomuch_portage.portage_adapter.swap import swapped
@@ -74,7 +74,7 @@ def _continuing(plain: Callable[..., None], dead: Callable[[str], bool]) -> Call
             self._async_wait()
             return
         tree, partial = self.pkg.root_config.trees["bintree"], Path(self.pkg_path)
-        mark, told = partial.with_name(f"{partial.name}.gm"), f"{place.url} {place.size} {place.digests}"
+        mark, told = partial.with_name(f"{partial.name}.gm"), f"{bare(place.url)} {place.size} {place.digests}"
         same = mark.is_file() and mark.read_text(encoding="utf-8") == told
         if same and partial.is_file() and 0 < partial.stat().st_size < place.size:
             tree.invalids.append(partial.name)

@@ -1,5 +1,6 @@
 """A binhost that asks for name and password: they stand in its URL, go to it alone, and are told to nobody."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from portage.binrepo.config import BinRepoConfigLoader
 from serving import serving
 
 from gentoomuch_portage.binpkgs.pools import Patience, Pools
-from gentoomuch_portage.binserve import errors, index, refused
+from gentoomuch_portage.binserve import client, errors, index, refused
+from gentoomuch_portage.binserve.client import Met
 from gentoomuch_portage.binserve.policy import Policy
 from gentoomuch_portage.errors import GmError
 from gentoomuch_portage.plan import Plan
@@ -27,6 +29,7 @@ def test_name_and_password_of_a_url_are_sent_with_every_request_for_an_index(tmp
         index.brought(policy, tmp_path, tmp_path / "kept", Pools(lambda _url: "", HASTY))
 
     assert {one.get("authorization") for one in server.headers} == {"Basic am9lOnMjY3JldA=="}
+    assert not [one.name for one in tmp_path.iterdir() if "cret" in one.read_text()]
 
 
 @pytest.mark.parametrize(
@@ -71,3 +74,37 @@ def test_portage_reads_a_url_with_an_escaped_sign_as_it_was_told(tmp_path: Path)
     (found,) = BinRepoConfigLoader((str(tmp_path / "binrepos.conf"),), folders).values()
 
     assert (found.sync_uri, found.location) == (told, f"/var/cache/binhost/{found.name}")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A configuration that only its owner may read."""
+    (tmp_path / "gentoomuch.toml").touch(0o600)
+    return Settings.of({f"GM_{name}": str(tmp_path) for name in ("CONFIG", "STATE", "CACHE")})
+
+
+def met(url: str) -> Met:
+    return Met(Policy(url, "A" * 40, 1, True, 10), b"key", 0, "")
+
+
+def test_a_configuration_that_gets_a_binhost_is_as_private_as_before(settings: Settings):
+    client.pinned(settings, met(SECRET), {})
+
+    assert (settings.config / "gentoomuch.toml").stat().st_mode & 0o777 == 0o600
+
+
+def test_clients_that_started_together_write_each_binhost_down_once(settings: Settings):
+    told = [client.pinned(settings, met(url), {}) for url in (SECRET, "http://b", SECRET)]
+
+    found = tomllib.loads((settings.config / "gentoomuch.toml").read_text())
+    assert (told, [*found["binhost"]]) == ([True, True, False], [SECRET, "http://b"])
+
+
+def test_what_is_remembered_of_a_binhost_has_no_password(tmp_path: Path):
+    place = Place(f"{SECRET}/a/b-1-1.gpkg.tar", 1, ())
+    refused.dead(tmp_path, SECRET, "silent")
+    refused.remember(tmp_path, place, "a/b-1", "damaged", lasting=True)
+
+    assert not [one.name for one in tmp_path.iterdir() if "cret" in one.read_text()]
+    assert refused.against(tmp_path, place) == "damaged, when it was last tried"
+    assert refused.silent(tmp_path, f"{SECRET}/other") == "silent"

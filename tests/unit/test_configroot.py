@@ -96,6 +96,25 @@ def test_a_configroot_is_made_again_when_what_it_shows_changed(world, change: st
     assert not world.lay().made
 
 
+def test_what_others_may_not_read_they_may_not_read_in_a_configroot_either(world):
+    (world.host.etc / "make.conf").chmod(0o640)
+    (world.layers / "one/make.conf").chmod(0o604)
+
+    made = world.lay().path / "etc/portage/make.conf"
+
+    assert made.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_password_that_a_plugin_lays_is_for_its_owner_alone(world):
+    def mode(url: str) -> int:
+        part = File("binrepos.conf", f"[x]\nsync-uri = {url}\n")
+        shown = world.lay(world.recipe._replace(parts=(*world.recipe.parts, ("x", part)))).path / "etc/portage"
+        (made,) = (one for one in shown.rglob("binrepos.conf/*") if one.is_file())
+        return made.stat().st_mode & 0o777
+
+    assert (mode("http://joe:secret@tower/x"), mode("http://tower/x")) == (0o600, 0o644)
+
+
 def test_make_globals_is_one_of_the_things_that_it_depends_on(world):
     world.lay()
 

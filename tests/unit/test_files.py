@@ -43,6 +43,17 @@ def test_a_written_file_has_the_mode_asked_for_whatever_the_umask(tmp_path: Path
     assert (tmp_path / "sub/a").stat().st_mode & 0o777 == 0o640
 
 
+@pytest.mark.parametrize("link", [False, True])
+def test_a_file_that_is_replaced_hands_its_mode_on(tmp_path: Path, link: bool):
+    (tmp_path / "a").write_text("old")
+    (tmp_path / "a").chmod(0o600)
+    (tmp_path / "link").symlink_to("a")
+
+    files.write(tmp_path / ("link" if link else "a"), "new")
+
+    assert (tmp_path / ("link" if link else "a")).lstat().st_mode & 0o777 == 0o600
+
+
 def test_a_file_in_the_place_of_a_folder_is_told(tmp_path: Path):
     (tmp_path / "a").write_text("")
 
