@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from gentoomuch_portage import files
+from gentoomuch_portage import etcnames, files
 from gentoomuch_portage.errors import ConfigError, MachineError, UsageError
 from gentoomuch_portage.run import run
 
@@ -32,6 +32,19 @@ class BadSource(UsageError):
         super().__init__(
             f"{source!r} is no folder here, and not HOST:/FOLDER either",
             remedy="gentoomuch profile adopt root@router:/etc/portage router",
+        )
+
+
+class NoPortage(UsageError):
+    """What is to be adopted holds nothing that Portage reads."""
+
+    code = "no-etc-portage"
+
+    def __init__(self, source: str, *, portage: bool) -> None:
+        place = f"{source.rstrip('/')}/portage" if portage else "HOST:/etc/portage"
+        super().__init__(
+            f"{source} holds nothing that Portage reads in /etc/portage",
+            remedy=f"gentoomuch profile adopt {place} NAME",
         )
 
 
@@ -68,13 +81,14 @@ class Adopted:
 
 
 def adopt(source: str, layer: Path) -> Adopted:
-    """Copy an /etc/portage into a layer, whole or not at all; no link out of it is followed.
+    """Copy what Portage reads of an /etc/portage into a layer, whole or not at all; no link out of it is followed.
 
     Args:
         source: a folder, or ``HOST:/FOLDER`` for ssh, which may ask for a password.
 
     Raises:
         BadSource: it is neither.
+        NoPortage: it is another folder.
         LayerExists: there is such a layer.
         MissingProgram, ProgramFailed: ssh or tar.
         TooMuch: more came than any /etc/portage has.
@@ -101,7 +115,7 @@ def _argv(source: str) -> list[str]:
 
 
 def _unpacked(source: str, archive: IO[bytes], into: Path) -> Adopted:
-    make_profile, taken, size, left = "", 0, 0, []
+    make_profile, taken, size, left, tops = "", 0, 0, [], set()
     with tarfile.open(fileobj=archive, mode="r:") as packed:
         for number, member in enumerate(packed):
             size += member.size
@@ -110,10 +124,13 @@ def _unpacked(source: str, archive: IO[bytes], into: Path) -> Adopted:
             name = PurePosixPath(posixpath.normpath(member.name))
             if str(name) == "make.profile" and member.issym():
                 make_profile = _make_profile(member.linkname)
+            tops |= {name.parts[0]} if name.parts else set()
             if why := _against(name, member):
                 left += [f"{name}: {why}"] if why != "." else []
                 continue
             taken += _laid(packed, member, into, name)
+    if not any(map(etcnames.known, tops)):
+        raise NoPortage(source, portage="portage" in tops)
     return Adopted(make_profile, taken, tuple(sorted(left)))
 
 
@@ -126,6 +143,8 @@ def _against(name: PurePosixPath, member: tarfile.TarInfo) -> str:
         return "keys stay where they are"
     if first in {".", _KEYS, *_SILENT}:
         return "."
+    if not etcnames.known(first):
+        return "Portage does not read it" if str(name) == first else "."
     if member.issym():
         return "" if _stays(name, member.linkname) else f"a link that leads out, to {member.linkname}"
     return "" if member.isfile() or member.isdir() else "neither a file nor a folder"

@@ -72,7 +72,7 @@ def test_an_adopted_machine_is_built_as_it_says_and_no_link_out_is_followed(host
     shutil.copytree(host.etc / "repos.conf", other / "repos.conf")
     (other / "package.use/mine").write_text("dev-demo/libgreet loud\n")
     (other / "package.use/same").symlink_to("mine")
-    (other / "secrets").symlink_to("/etc/passwd")
+    (other / "package.use/secrets").symlink_to("/etc/passwd")
     (other / "make.profile").symlink_to("../../var/db/repos/gm-demo/profiles/machine")
 
     ended = on("gentoomuch", "profile", "adopt", other, "router", "--root", tmp_path / "router", "--json")
@@ -81,7 +81,7 @@ def test_an_adopted_machine_is_built_as_it_says_and_no_link_out_is_followed(host
     assert ended.status == 0, ended.err
     assert json.loads(ended.out)["left"] == [
         "gnupg: keys stay where they are",
-        "secrets: a link that leads out, to /etc/passwd",
+        "package.use/secrets: a link that leads out, to /etc/passwd",
     ]
     assert sorted(path.name for path in layer.rglob("*")) == [
         "gm-demo.conf",

@@ -1,0 +1,35 @@
+"""What of another machine's folder becomes a layer."""
+
+from pathlib import Path
+
+import pytest
+
+from gentoomuch_portage import foreign
+from gentoomuch_portage.foreign import NoPortage
+
+
+def fill(folder: Path, *names: str) -> Path:
+    """Write files with a word in each."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("a word\n")
+    return folder
+
+
+def test_what_portage_does_not_read_is_not_taken_and_named_once(tmp_path: Path):
+    etc = fill(tmp_path / "portage", "make.conf", "package.use/mine", "ssh/host_key", "ssh/host_key.pub", "shadow")
+
+    adopted = foreign.adopt(str(etc), tmp_path / "layers/router")
+
+    assert sorted(path.name for path in (tmp_path / "layers/router").rglob("*")) == ["make.conf", "mine", "package.use"]
+    assert [line.partition(":")[0] for line in adopted.left] == ["shadow", "ssh"]
+
+
+def test_a_folder_of_which_portage_reads_nothing_is_refused_with_the_one_that_is_meant(tmp_path: Path):
+    etc = fill(tmp_path / "etc", "shadow", "ssh/host_key", "portage/make.conf")
+
+    with pytest.raises(NoPortage) as caught:
+        foreign.adopt(str(etc), tmp_path / "layers/router")
+
+    assert f"adopt {etc}/portage" in caught.value.remedy
+    assert list((tmp_path / "layers").iterdir()) == []
