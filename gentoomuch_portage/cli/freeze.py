@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def _add_freeze(parser: Parser) -> None:
     named(parser)
-    parser.add_argument("file", metavar="FILE", type=Path, help="the archive that is written: a .tar")
+    parser.add_argument("file", metavar="FILE", help="the archive that is written: a .tar")
     parser.add_argument("--redact", action="store_true", help="write REDACTED in the place of secrets")
     parser.add_argument("--unsigned", action="store_true", help="do not sign it; thaw has to be told so, too")
     listing(parser)
@@ -27,16 +27,17 @@ def _freeze(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.binserve import keys
     from gentoomuch_portage.frozen import archive, gather, journal, seal
 
+    _refuse_profile(settings, args)
     journal.finish(settings)
     name = chosen(settings, args)
     key = None if args.unsigned else keys.key(settings)
     found = gather.gathered(settings, name, redact=args.redact)
     members = seal.sealed(name, list(found.members), key)
-    content = archive.written(members, str(args.file))
-    files.send(args.file.absolute(), content)
+    content = archive.written(members, args.file)
+    files.send(Path(args.file).absolute(), content)
     signed = key.fingerprint if key else ""
     if args.json:
-        told = {"profile": name, "file": str(args.file), "members": len(members), "bytes": len(content)}
+        told = {"profile": name, "file": args.file, "members": len(members), "bytes": len(content)}
         console.say_json({**told, "key": signed, "redacted": list(found.redacted)})
     elif not args.quiet:
         for one in found.redacted:
@@ -45,6 +46,22 @@ def _freeze(settings: Settings, args: argparse.Namespace) -> int:
             f"{args.file}: profile {name}, {len(members)} files, {f'signed by {signed}' if signed else 'unsigned'}"
         )
     return 0
+
+
+def _refuse_profile(settings: Settings, args: argparse.Namespace) -> None:
+    """One word is a FILE, of the profile that is set; a profile's name was meant for NAME.
+
+    Raises:
+        BadUsage: it is one.
+    """
+    from gentoomuch_portage import profiles
+    from gentoomuch_portage.cli.errors import BadUsage
+
+    only = args.file
+    if args.name is None and only in profiles.names(settings):
+        told = f"FILE is missing: {only!r} is a profile"
+        remedy = f"gentoomuch freeze {only} {only}.tar; for a file of that name: ./{only}"
+        raise BadUsage("gentoomuch freeze", told, remedy=remedy)
 
 
 def _answering(parser: Parser) -> None:

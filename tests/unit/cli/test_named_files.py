@@ -1,4 +1,4 @@
-"""Files that the command line names, where the name is that of a pipe."""
+"""Files that the command line names, where the name is that of a pipe, or of something else."""
 
 import os
 from collections.abc import Iterator
@@ -35,3 +35,20 @@ def test_a_root_with_the_files_beside_it_goes_into_no_pipe(pipe: Path, capsys):
 
     assert (status, "is no plain file" in capsys.readouterr().err) == (64, True)
     assert sorted(one.name for one in pipe.parent.iterdir() if one.name.startswith("pipe")) == ["pipe"]
+
+
+def test_freeze_takes_no_profile_for_the_name_of_its_file(pipe: Path, capsys, monkeypatch):
+    monkeypatch.chdir(pipe.parent)
+
+    status = enter(["freeze", "--unsigned", "lab"])
+
+    assert (status, "freeze lab lab.tar" in capsys.readouterr().err) == (64, True)
+    assert not (pipe.parent / "lab").exists()
+
+
+def test_freeze_writes_a_file_of_a_profiles_name_where_it_is_told_to(pipe: Path, capsys, monkeypatch):
+    monkeypatch.chdir(pipe.parent)
+
+    enter(["freeze", "--unsigned", "./lab"])
+
+    assert "no profile is named" in capsys.readouterr().err
