@@ -5,12 +5,21 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gentoomuch_portage.errors import GmError
 
 if TYPE_CHECKING:
     from gentoomuch_portage.plan import Plan
+
+
+def stand_in() -> None:
+    """Put /dev/null in the place of streams that are closed: what is said goes nowhere, and no file of ours takes one's
+    number, where programs that we start would write."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - it stays open
 
 
 def say(text: str = "") -> None:
@@ -233,4 +242,5 @@ def explained(plan: "Plan") -> str:
         *((plugin, f"{part}") for plugin, part in plan.parts),
         ("runs", " ".join(["emerge", *plan.words])),
     ]
-    return "\n".join(f"{faint(f'{name:>12}')}  {text}" for name, text in rows)
+    shown = ((name, text.replace("\n", "\n" + " " * 14)) for name, text in rows)
+    return "\n".join(f"{faint(f'{name:>12}')}  {text}" for name, text in shown)

@@ -46,6 +46,17 @@ class WordNeedsValue(UsageError):
         self.word = word
 
 
+class WordNeedsProfile(UsageError):
+    """A ``--gm-`` word that only a run for a profile can keep, and none is given or set."""
+
+    code = "word-needs-profile"
+
+    def __init__(self, word: str) -> None:
+        remedy = "--gm-profile=NAME, or gentoomuch profile set NAME; without one this is plain emerge"
+        super().__init__(f"--gm-{word} needs a profile, and none is given or set", remedy=remedy)
+        self.word = word
+
+
 class UnreadableWords(UsageError):
     """A variable that holds words has a quote that is not closed."""
 

@@ -21,7 +21,7 @@ from gentoomuch_portage.laying import lay
 from gentoomuch_portage.plan import Mounted, Plan, make_plan
 from gentoomuch_portage.portage_adapter import front, held
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
-from gentoomuch_portage.request import WORDS, Request
+from gentoomuch_portage.request import WORDS, Request, WordNeedsProfile
 from gentoomuch_portage.settings import Settings
 from gentoomuch_portage.watch import Watch
 
@@ -29,18 +29,28 @@ _TIMES = 5
 """How often emerge is run at most where plugins know better after each time."""
 _OF_PROFILES = frozenset({"audit", "binpkg", "cpu", "unmask"})
 """Plugins that have nothing to say where a .gentoo folder is installed without a profile: that is plain emerge."""
+_FOR_PROFILES = ("locked", "unmask")
+"""Words that mean nothing without a profile."""
+_FOR_RUNS = (*_FOR_PROFILES, "isolation", "json", "no")
+"""Words that mean nothing to plain emerge."""
 
 
 def walk(called: str, argv: Iterable[str], plugins: Iterable[tuple[str, object]] = ()) -> int:
     """Ask, plan, run, tell; the exit status."""
     with console.shown() as end:
         request = Request.of(argv, os.environ, called=called)
+        if not {"help", "version", "explain"}.isdisjoint(request.said):
+            console.stand_in()
+            front.end_with_reader()
         if "help" in request.said or "version" in request.said:
             return _tell(request.said)
         settings = Settings.of(os.environ, eprefix=front.eprefix(), said=request.said)
         name = request.said.get("profile") or settings.chosen
-        if not name and "plan" not in request.said and not folders(request.words):
-            return _without(request)
+        if not name and "plan" not in request.said:
+            alone = not folders(request.words)
+            _refuse(_FOR_RUNS if alone else _FOR_PROFILES, request.said)
+            if alone:
+                return _without(request)
         held.check()
         end.status = _with(request, settings, name, plugins)
     return end.status
@@ -153,8 +163,19 @@ def _carry_out(plan: Plan, taking_part: PluginManager, settings: Settings, watch
     return status
 
 
+def _refuse(words: Iterable[str], said: Mapping[str, str]) -> None:
+    """Refuse words that would be dropped; no isolation is what there is anyway."""
+    for word in words:
+        if word in said and (word, said[word]) != ("isolation", "none"):
+            raise WordNeedsProfile(word)
+
+
 def _without(request: Request) -> int:
     """Plain emerge, though a word of ours was there."""
+    if request.said.get("explain") == "json":
+        plain = Plan(profile="", base="host", root=os.environ.get("ROOT") or "/", words=request.words)
+        console.say(plain.to_json().rstrip())
+        return 0
     if "explain" in request.said:
         console.say("no profile is given or set: this is plain emerge " + " ".join(request.words))
         return 0

@@ -36,6 +36,7 @@ def main() -> int:
     """The console script."""
     # A reader that went away ends us quietly, and a program that we become starts with what it expects.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    console.stand_in()
     if sys.argv[1:] == ["--version"]:
         console.say(f"gentoomuch-portage {__version__}")
         return 0

@@ -32,6 +32,13 @@ def speak_utf8() -> None:
         os.execv(sys.executable, [sys.executable, *sys.argv])
 
 
+def end_with_reader() -> None:
+    """Let a reader that goes away end us without a word, as emerge does."""
+    import signal
+
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
 def eprefix() -> str:
     """Portage's EPREFIX, without a slash at its end."""
     from portage.const import EPREFIX
@@ -107,7 +114,7 @@ def emerge(words: Sequence[str], around: AbstractContextManager[object] | None =
     from portage.elog import mod_echo
     from portage.exception import IsADirectory, ParseError, PermissionDenied
 
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    end_with_reader()
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGUSR1, _debug)
     portage.process.sanitize_fds()

@@ -2,11 +2,14 @@
 
 import io
 import json
+import os
+import sys
 
 import pytest
 
 from gentoomuch_portage import console
 from gentoomuch_portage.errors import BadFile, GmError
+from gentoomuch_portage.plan import File, Plan
 
 
 class Terminal(io.StringIO):
@@ -66,3 +69,19 @@ def test_colours_are_for_terminals_that_want_them(
 
     assert console.coloured(Terminal()) is coloured
     assert not console.coloured(io.StringIO())
+
+
+def test_a_stream_that_is_closed_is_spoken_to_in_vain(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "stdout", None)
+
+    console.stand_in()
+    with sys.stdout as unheard:
+        console.say(console.heading("unheard"))
+
+    assert unheard.name == os.devnull
+
+
+def test_a_part_of_several_lines_keeps_its_column():
+    plan = Plan(profile="a", base="host", root="/", parts=(("lamp", File("sets.conf", "[one]\ntwo\n")),))
+
+    assert f"{'lamp':>12}  sets.conf: [one]\n{'':>12}  two\n" in console.explained(plan)
