@@ -33,6 +33,8 @@ class Server:
     """Seconds before each answer."""
     target: str = ""
     """Where it redirects to."""
+    login: str = ""
+    """The Authorization that it wants; empty for none."""
 
     def files(self) -> list[str]:
         """What was looked into, each once, in order."""
@@ -90,6 +92,8 @@ def serving(folder: Path, mode: str = "", context: ssl.SSLContext | None = None,
 def _answer(ask: BaseHTTPRequestHandler, server: Server) -> None:
     path = server.folder / unquote(ask.path.partition("?")[0]).lstrip("/")
     part = _RANGE.fullmatch(ask.headers.get("Range", ""))
+    if server.login and ask.headers.get("Authorization") != server.login:
+        return _send(ask, 401, b"", **{"WWW-Authenticate": 'Basic realm="x"'})
     if server.mode.startswith("redirect") and (part or "all" in server.mode) and "?" not in ask.path:
         return _send(ask, 302, b"", Location=server.target or f"{ask.path}?again")
     if server.mode == "endless":

@@ -20,6 +20,7 @@ from gentoomuch_portage.binserve.errors import BadKey, BinhostsCollide, BinhostS
 from gentoomuch_portage.binserve.policy import Policy, policies
 from gentoomuch_portage.errors import BadFile
 from gentoomuch_portage.portage_adapter import signing
+from gentoomuch_portage.portage_adapter.binpkgs import bare
 from gentoomuch_portage.settings import Settings
 
 _HASHES = ("SHA512", "BLAKE2B", "SHA1", "MD5")
@@ -143,9 +144,8 @@ def _written(settings: Settings, toml: Path, found: Met, told: Mapping[str, obje
     lines = [f'[binhost."{url}"]', f'key = "{key}"', *(f"{name} = {_toml(value)}" for name, value in told.items())]
     before = toml.read_text(encoding="utf-8") if toml.is_file() else ""
     gap = "\n" if before and not before.endswith("\n\n") else ""
-    files.write(
-        toml, f"{before}{'' if not before or before.endswith(chr(10)) else chr(10)}{gap}" + "\n".join(lines) + "\n"
-    )
+    text = f"{before}{'' if not before or before.endswith(chr(10)) else chr(10)}{gap}" + "\n".join(lines) + "\n"
+    written(toml, text, url)
     return True
 
 
@@ -194,6 +194,11 @@ def section(settings: Settings, policy: Policy) -> tuple[Path, str, str]:
         before.splitlines(True), after.splitlines(True), str(place) if before else "/dev/null", str(place)
     )
     return place, after, "".join(shown)
+
+
+def written(place: Path, text: str, url: str) -> None:
+    """Write a file that tells a URL: a new one with a password is for its owner alone."""
+    files.write(place, text, mode=None if place.exists() or bare(url) == url else 0o600)
 
 
 def trusted(home: Path, found: Met) -> None:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gentoomuch_portage import console, files
+from gentoomuch_portage import console
 from gentoomuch_portage.cli import Command
 from gentoomuch_portage.cli.errors import BadUsage
 from gentoomuch_portage.cli.parser import Parser, listing
@@ -55,6 +55,9 @@ def _client(settings: Settings, args: argparse.Namespace) -> int:
     told |= {"fallback": False} if args.no_fallback else {}
     told |= {"index": "plain"} if args.plain_index else {}
     fresh = client.pinned(settings, found, told)
+    toml = settings.config / "gentoomuch.toml"
+    if bare(url) != url and toml.stat().st_mode & 0o004:
+        console.warn(f"{toml} tells a password, and everybody can read it; try: chmod go= {toml}")
     if args.system:
         _system(settings, found, agreed=args.yes)
     _tell(args, found, fresh=fresh)
@@ -77,7 +80,7 @@ def _system(settings: Settings, found: "Met", *, agreed: bool) -> None:
         raise NotConfirmed(found.policy.url, found.policy.key)
     client.trusted(known.home, found)
     if shown:
-        files.write(place, text, mode=None if place.exists() or bare(url) == url else 0o600)
+        client.written(place, text, url)
 
 
 def _tell(args: argparse.Namespace, found: "Met", *, fresh: bool) -> None:

@@ -93,6 +93,14 @@ def test_a_configuration_that_gets_a_binhost_is_as_private_as_before(settings: S
     assert (settings.config / "gentoomuch.toml").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_configuration_that_begins_with_a_password_is_for_its_owner_alone(settings: Settings):
+    (settings.config / "gentoomuch.toml").unlink()
+
+    client.pinned(settings, met(SECRET), {})
+
+    assert (settings.config / "gentoomuch.toml").stat().st_mode & 0o777 == 0o600
+
+
 def test_clients_that_started_together_write_each_binhost_down_once(settings: Settings):
     told = [client.pinned(settings, met(url), {}) for url in (SECRET, "http://b", SECRET)]
 
