@@ -48,8 +48,15 @@ class Grants:
 
     @property
     def possible(self) -> bool:
-        """Whether anything may be unmasked at all, or has to be refused by name."""
-        return any(isinstance(part, Unmask) for _, part in self.plan.parts)
+        """Whether the policy leads emerge's autounmask in this run.
+
+        Where it allows nothing, or the user gives emerge's own words for it, emerge does what it does without a
+        profile; a run that is locked leaves nothing to it.
+        """
+        allowed = [part.allowed for _, part in self.plan.parts if isinstance(part, Unmask)]
+        if any(isinstance(part, Locked) for _, part in self.plan.parts):
+            return bool(allowed)
+        return any(allowed) and not any(map(_leads, self.plan.words))
 
     def against(self, kind: str, candidate: Candidate) -> str | None:
         """Why a package may not be unmasked, or None."""
@@ -84,6 +91,11 @@ class Grants:
         for lock in self.locks:
             os.close(lock)
         self.locks.clear()
+
+
+def _leads(word: str) -> bool:
+    """Whether a word of emerge says what autounmask does; that it may backtrack says little, and it does anyway."""
+    return word.startswith("--autounmask") and not word.startswith("--autounmask-backtrack")
 
 
 def _means(atom: str, candidate: Candidate) -> bool:

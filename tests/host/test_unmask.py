@@ -71,6 +71,17 @@ def test_what_policy_forbids_is_named_with_the_line_that_would_allow_it(chain: H
     assert 'keywords = ["=app-demo/fresh-1.0"]' in ended.err
 
 
+@pytest.mark.slow
+def test_a_policy_that_allows_nothing_leaves_autounmask_to_emerge(chain: Host, on):
+    chain.profile("shut", "[unmask]\nkeywords = false\nuse = false\n")
+    package(chain, "app-demo/wants-1.0", rdepend="app-demo/flagged[extra]")
+
+    plain, ours = (on(*argv, "-p", "app-demo/wants") for argv in (["emerge"], ["gm-emerge", "--gm-profile=shut"]))
+
+    assert "The following USE changes are necessary" in plain.err
+    assert (ours.status, ours.err) == (plain.status, plain.err)
+
+
 def test_a_locked_run_fails_and_prints_what_it_needs(chain: Host, on):
     ended = on("gm-emerge", "--gm-profile=free", "--gm-locked", "app-demo/top")
 

@@ -1,0 +1,33 @@
+"""Whether a run unmasks by its profile's policy, or leaves it to emerge."""
+
+from pathlib import Path
+
+import pytest
+
+from gentoomuch_portage.grants import Grants
+from gentoomuch_portage.plan import Locked, Plan, Unmask
+from gentoomuch_portage.settings import Settings
+
+NOTHING = (Unmask("use", ""), Unmask("mask", ""))
+SOME = (Unmask("use", "*"), Unmask("mask", ""))
+LOCKED = (Locked("--gm-locked"),)
+
+
+@pytest.mark.parametrize(
+    ("parts", "words", "ours"),
+    [
+        (SOME, ("-p", "foo"), True),
+        (NOTHING, ("-p", "foo"), False),
+        ((), ("-p", "foo"), False),
+        (SOME, ("--autounmask-write", "foo"), False),
+        (SOME, ("--autounmask", "y", "foo"), False),
+        (SOME, ("--autounmask-backtrack=y", "foo"), True),
+        ((*NOTHING, *LOCKED), ("foo",), True),
+        ((*SOME, *LOCKED), ("--autounmask-continue", "foo"), True),
+    ],
+)
+def test_unmasking_is_emerges_own_where_policy_allows_nothing_or_the_user_says_how(parts, words, ours, tmp_path: Path):
+    plan = Plan(profile="a", base="host", root="/", words=words, parts=tuple(("unmask", part) for part in parts))
+    settings = Settings(config=tmp_path, state=tmp_path, cache=tmp_path, host=tmp_path)
+
+    assert Grants(plan, settings).possible is ours
