@@ -26,7 +26,7 @@ _SURE = (
     ("a key of PuTTY", re.compile(rb"(?P<secret>PuTTY-User-Key-File-\d.*)", re.S)),
     (
         "a password in a URL",
-        re.compile(rb"\b[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s/@:\"'<>]*:(?!REDACTED@|\$)(?P<secret>[^\s/@\"'<>]+)@"),
+        re.compile(rb"\b[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s/@:\"'<>]*:(?!REDACTED@|\$)(?P<secret>[^\s/\"'<>]+)@"),
     ),
     (
         "a token in a URL",
@@ -41,15 +41,24 @@ _SURE = (
     ),
 )
 _WORDS = (
-    rb"(?:password|passwd|passphrase|secret|token|credentials?"
-    rb"|(?<![A-Z])(?:pass|passcode|pwd|auth|api[_-]?key|access[_-]?key|private[_-]?key))"
+    rb"(?:password|passwd|passphrase|secret(?:[_-]?key)?|token|credential|(?<!by)(?<!com)pass|pw"
+    rb"|(?<![A-Z])(?:passcode|pwd|auth|api[_-]?key|access[_-]?key|private[_-]?key))s?"
 )
+_SAID = (
+    rb'''"(?!REDACTED|\$[{(\w])(?P<double>(?:[^"\\\n]|\\.)+)"'''
+    rb"""|'(?!REDACTED|\$\{\w+\}')(?P<single>[^'\n]+)'"""
+    rb"""|\\["'](?!REDACTED|\$[{(\w])(?P<escaped>[^"'\\\n]+)"""
+    rb"""|(?!REDACTED|["']|\\["']|\$)(?P<bare>[^\s"'#]+)"""
+)
+"""A value as bash and Portage read it: what is between single quotes is what it is, but for Portage's ``${NAME}``."""
+_ELSEWHERE = re.compile(rb"(?i)(?:file|path|dir|sock|askpass|helper|command|cmd|private[_-]?key)$")
+"""Names that tell where a secret is kept, or who is asked for it."""
 _SETTINGS = (
     (
         "a password or token",
         re.compile(
-            rb"(?im)(?:^|(?<=[\s;\"']))[A-Z0-9_.-]*?" + _WORDS + rb"(?![A-Z])[A-Z0-9_]*?[ \t]*\+?=[ \t]*"
-            rb"""(?:(?P<q>["'])(?!REDACTED|\$[{(\w])(?P<secret>[^"'\n]+)(?P=q)|(?!REDACTED|["']|\$)(?P<bare>[^\s"'#]+))"""
+            rb"(?im)(?:^|(?<=[\s;\"']))(?P<name>[A-Z0-9_.-]*?" + _WORDS + rb"(?![A-Z])[A-Z0-9_]*?)[ \t]*\+?=[ \t]*(?:"
+            + _SAID + rb")"
         ),
     ),
     (
@@ -63,7 +72,8 @@ _SETTINGS = (
     (
         "a user with a password of a fetch command",
         re.compile(
-            rb"(?:--user|--proxy-user|\b(?:curl|wget|aria2c|axel|lftp|http)\b(?:\\\n|[^\n]){0,400}?(?<![\w-])-[uU])"
+            rb"(?:--user|--proxy-user"
+            rb"|\b(?:curl|wget|aria2c|axel|lftp|http)\b(?:\\\n|[^\n]){0,400}?(?<![\w-])-[A-Za-z]{0,9}?[uU])"
             rb"(?:=|[ \t]*)"
             + _QUOTED
             + rb"""[^\s:"'=\x00-\x20\x7f-\xff]+:(?!REDACTED|\$)(?P<secret>[^\s"'\\\x00-\x20\x7f-\xff]+)"""
@@ -72,8 +82,8 @@ _SETTINGS = (
     (
         "a header of a fetch command that lets somebody in",
         re.compile(
-            rb"(?i)(?:authorization|private-token|x-auth-token|x-api-key|job-token|cookie)[ \t]*:[ \t]*"
-            rb"(?:(?:basic|bearer|token|negotiate)[ \t]+)?" + _VALUE
+            rb"(?i)(?:authorization|private-token|x-[\w-]{0,30}(?:api|auth|key|token)[\w-]{0,30}|job-token|cookie)"
+            rb"[ \t]*:[ \t]*(?:(?:basic|bearer|token|negotiate)[ \t]+)?" + _VALUE
         ),
     ),
     (
@@ -124,14 +134,16 @@ def _spans(member: Member) -> Iterator[tuple[int, int, str]]:
     )
     for what, look in (*_SURE, *(_SETTINGS if of_settings else ())):
         for one in look.finditer(member.content):
-            which = "secret" if one["secret"] is not None else "bare"
-            if not _a_path(one[which]) or what.endswith("URL"):
+            which = next(name for name, value in one.groupdict().items() if name != "name" and value is not None)
+            if "name" not in one.groupdict() or not _tells_none(one["name"], one[which]):
                 yield *one.span(which), what
 
 
-def _a_path(value: bytes) -> bool:
-    """Whether it names where a secret is kept, as --password-file does, instead of telling it; or is a mere switch."""
-    return value.startswith((b"/", b"~/", b"./")) or value.lower() in {b"yes", b"no", b"true", b"false", b"y", b"n"}
+def _tells_none(name: bytes, value: bytes) -> bool:
+    """Whether a setting tells where a secret is kept, as PASSWORD_FILE does, or is a mere switch."""
+    if value.lower() in {b"yes", b"no", b"true", b"false", b"y", b"n"}:
+        return not re.search(rb"PASS(?:WORD|WD|PHRASE)S?$", name)
+    return value.startswith((b"/", b"~/", b"./")) and bool(_ELSEWHERE.search(name))
 
 
 def places(members: Iterable[Member], origins: dict[str, str]) -> list[str]:

@@ -21,6 +21,19 @@ SECRETS = [
     "sync-uri = https://hunter2@example.org/x",
     'http_proxy="http://bob:hunter2@proxy:1/"',
     'GENTOO_MIRRORS="https://example.org/?token=hunter2&x=1"',
+    "DBPASS=hunter2",
+    "DBPASSWD=hunter2",
+    "SMTP_PW=hunter2",
+    "SECRETKEY=hunter2",
+    "export GITEA_TOKENS=hunter2",
+    "API_TOKEN='/hunter2AbC=='",
+    "PASSWORD='$hunter2'",
+    'PASSWORD="it\'s hunter2"',
+    'FETCHCOMMAND="env TOKEN=\\"hunter2\\" wget x"',
+    'FETCHCOMMAND="curl -sSfubob:hunter2 -o x"',
+    'FETCHCOMMAND="curl -u bob:/hunter2 -o x"',
+    "FETCHCOMMAND=\"curl -H 'X-JFrog-Art-Api: hunter2' -o x\"",
+    "sync-uri = https://bob:p@hunter2@example.org/x",
     "machine example.org login bob password hunter2",
     "-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n-----END OPENSSH PRIVATE KEY-----",
     "-----BEGIN PGP PRIVATE KEY BLOCK-----\nhunter2, cut off",
@@ -31,7 +44,9 @@ PLAIN = [
     'USE="secret passwdqc"\nFEATURES="sandbox"',
     "app-admin/pass git\ndev-libs/libsecret token",
     'FETCHCOMMAND="rsync --password-file=/etc/rsync.secret"',
-    'PASSWORD="${FROM_ELSEWHERE}"\nRSYNC_PASSWORD=""',
+    'PASSWORD="${FROM_ELSEWHERE}"\nRSYNC_PASSWORD=""\nTOKEN=\'${FROM_ELSEWHERE}\'',
+    "TOKEN_FILE=/etc/token\nPASSWORD_STORE_DIR=~/.pass\nSSH_ASKPASS=/usr/bin/ask\nSSH_AUTH_SOCK=/run/ssh",
+    "auth = no\nask-password = yes\nBYPASS=1",
     "sync-uri = ssh://git@example.org/x.git\nverify-signature = true",
     'BINPKG_GPG_SIGNING_KEY="0xABCDEF0123456789"\nAUTHOR="me"',
     'FETCHCOMMAND="curl -o x"\nEMERGE_DEFAULT_OPTS="-u app/foo:0 --usepkg-exclude app/foo:0"',
@@ -59,6 +74,10 @@ def test_a_secret_is_found_with_its_line_and_taken_out(text):
 def test_what_is_no_secret_is_left_alone(text):
     assert secrets.found(conf(text)) == []
     assert secrets.redacted(conf(text)) == conf(text)
+
+
+def test_a_password_may_look_like_a_switch():
+    assert secrets.redacted(conf("RSYNC_PASSWORD=no\n")).content == b"RSYNC_PASSWORD=REDACTED\n"
 
 
 def test_a_patch_may_speak_of_passwords_and_may_not_hold_a_key():
