@@ -20,7 +20,8 @@ class Settings(NamedTuple):
     cache: Path
     """Ours to write; can be made again. Environment: GM_CACHE."""
     host: Path
-    """The host's own ``etc/portage``. Environment: PORTAGE_CONFIGROOT."""
+    """The host's own ``etc/portage``. Environment, for the folder above: GM_HOST, which a shell of ``profile env`` has,
+    then PORTAGE_CONFIGROOT."""
     strict: bool = False
     """A plugin that cannot be imported ends the run. Environment: GM_STRICT."""
     defaults: Mapping[str, Any] = MappingProxyType({})
@@ -56,7 +57,7 @@ class Settings(NamedTuple):
             config=config,
             state=place("state", "XDG_STATE_HOME", ".local/state", "var/lib"),
             cache=place("cache", "XDG_CACHE_HOME", ".cache", "var/cache"),
-            host=Path(environ.get("PORTAGE_CONFIGROOT") or prefix).absolute() / "etc/portage",
+            host=Path(environ.get("GM_HOST") or environ.get("PORTAGE_CONFIGROOT") or prefix).absolute() / "etc/portage",
             strict=strict or environ.get("GM_STRICT", "") not in {"", "0"},
             defaults=MappingProxyType(top),
         )

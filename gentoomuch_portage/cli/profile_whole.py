@@ -12,6 +12,7 @@ from gentoomuch_portage.settings import Settings
 
 if TYPE_CHECKING:
     from gentoomuch_portage.lint import Finding
+    from gentoomuch_portage.view import View
 
 
 def _add_diff(parser: Parser) -> None:
@@ -63,11 +64,18 @@ def as_text(one: "Finding") -> str:
     return "\n".join([f"{one.text}  [{one.kind}]", *(f"    {place}" for place in one.places)])
 
 
+def _environment(settings: Settings, view: "View") -> dict[str, str]:
+    """What programs of Portage need, and our own to find the host, which is below other profiles, behind it."""
+    from gentoomuch_portage.view import environment
+
+    return {"GM_HOST": str(settings.host.parents[1]), **environment(view)}
+
+
 def _env(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.view import environment, looked_at
+    from gentoomuch_portage.view import looked_at
 
     with looked_at(settings, chosen(settings, args)) as view:
-        for name, value in sorted(environment(view).items()):
+        for name, value in sorted(_environment(settings, view).items()):
             quoted = value.replace("'", "'\\''")
             console.say(f"export {name}='{quoted}'")
     return 0
@@ -81,12 +89,12 @@ def _add_run(parser: Parser) -> None:
 
 def _run(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.run import become
-    from gentoomuch_portage.view import environment, looked_at
+    from gentoomuch_portage.view import looked_at
 
     if not args.behind:
         raise BadUsage("gentoomuch profile run", "the command is missing: gentoomuch profile run NAME -- COMMAND...")
     with looked_at(settings, chosen(settings, args)) as view:
-        env = {**os.environ, **environment(view)}
+        env = {**os.environ, **_environment(settings, view)}
         for lock in view.locks:
             os.set_inheritable(lock, True)  # the configroot stays as long as the command runs
         try:

@@ -86,7 +86,7 @@ class Host:
         lines = [
             "# A POSIX shell that reads this file is a shell on the Gentoo host in this folder.",
             "unset ROOT SYSROOT EPREFIX PKGDIR DISTDIR PORTAGE_TMPDIR PORTDIR FEATURES USE CFLAGS CXXFLAGS LDFLAGS",
-            "unset GM_PROFILE GM_CONFIG GM_STATE GM_CACHE GM_DEFAULT_OPTS EMERGE_DEFAULT_OPTS",
+            "unset GM_PROFILE GM_CONFIG GM_STATE GM_CACHE GM_HOST GM_DEFAULT_OPTS EMERGE_DEFAULT_OPTS",
             *(f"export {name}={shlex.quote(value)}" for name, value in self._own().items()),
             'case ${PS1-} in "" | "(gentoo) "*) ;; *) PS1="(gentoo) $PS1" ;; esac',
         ]

@@ -16,7 +16,7 @@ def gm_parts(request: Request, settings: Settings, profile: Profile) -> Iterator
         yield Layer(name, layer_folder(settings, profile, name))
     if profile.make_profile:
         yield MakeProfile(profile.make_profile, profile.where("make_profile"))
-    if profile.foreign:
+    if profile.foreign or "GM_HOST" in os.environ:  # a shell of ``profile env`` may have the root of another profile
         yield Env("ROOT", str(profile.root))
         yield Env("SYSROOT", os.environ.get("SYSROOT", "/"))
     for word in profile.emerge:

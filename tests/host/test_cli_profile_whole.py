@@ -73,9 +73,9 @@ def test_the_environment_of_a_profile_is_what_portage_works_with(router, on):
 def test_the_environment_is_quoted_for_a_shell(host, on):
     host.profile("lab", 'root = "/mnt/it\'s $HOME"\n')
 
-    ended = on("sh", "-c", 'eval "$(gentoomuch profile env lab)"; printf %s "$ROOT"')
+    ended = on("sh", "-c", 'eval "$(gentoomuch profile env lab)"; printf %s "$ROOT:$GM_HOST"')
 
-    assert ended.out == "/mnt/it's $HOME"
+    assert ended.out == f"/mnt/it's $HOME:{host.eprefix}"
 
 
 def test_a_root_that_was_exported_before_does_not_leak_into_another_profile(router, on):

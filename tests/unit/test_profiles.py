@@ -6,7 +6,10 @@ import pytest
 
 from gentoomuch_portage import profiles
 from gentoomuch_portage.errors import BadLayer, BadName, BadSetting, UnknownProfile
+from gentoomuch_portage.plan import Env
+from gentoomuch_portage.plugins import profile as plugin
 from gentoomuch_portage.profiles import Profile
+from gentoomuch_portage.request import Request
 from gentoomuch_portage.settings import Settings
 
 
@@ -46,6 +49,15 @@ def test_a_name_that_could_leave_its_folder_is_none(written: Written, name: str)
         profiles.read(written.settings, name)
 
     assert caught.value.status == 78
+
+
+def test_in_a_shell_of_another_profile_the_root_is_that_of_this_one(monkeypatch: pytest.MonkeyPatch, written: Written):
+    monkeypatch.setenv("GM_HOST", "/")
+    monkeypatch.setenv("ROOT", "/roots/server")
+
+    parts = list(plugin.gm_parts(Request((), {}), written.settings, written.read()))
+
+    assert parts == [Env("ROOT", "/"), Env("SYSROOT", "/")]
 
 
 @pytest.mark.parametrize("name", ["a", "router-2", "x86_64.musl", "c++", "9"])

@@ -117,6 +117,12 @@ def test_portages_own_configroot_is_where_the_host_is_configured(tmp_path: Path)
     assert found.host == tmp_path / "etc/portage"
 
 
+def test_in_a_shell_of_a_profile_the_host_is_still_the_host():
+    found = Settings.of({"GM_HOST": "/", "PORTAGE_CONFIGROOT": "/var/cache/gentoomuch/configroots/x"}, eprefix="/p")
+
+    assert found.host == Path("/etc/portage")
+
+
 @pytest.mark.parametrize(("told", "strict"), [("", False), ("0", False), ("1", True), ("yes", True)])
 def test_strict_by_environment(config: Path, told: str, strict: bool):
     assert Settings.of({"GM_CONFIG": str(config), "GM_STRICT": told}).strict is strict
