@@ -16,14 +16,16 @@ from gentoomuch_portage import files
 from gentoomuch_portage.portage_adapter.binpkgs import Place, bare
 
 
-def remember(folder: Path, place: Place, cpv: str, why: str, *, lasting: bool) -> None:
+def remember(folder: Path, place: Place, cpv: str, why: str, *, lasting: bool, run: int = 0) -> None:
     """Refuse a package from now on.
 
     Args:
         lasting: beyond this run.
+        run: number of its process, where that is not this one.
     """
-    told = {"cpv": cpv, "url": bare(place.url), "why": why, "at": int(time.time()), "fresh": os.getpid()}
-    files.write(_file(folder, place), json.dumps(told if lasting else {**told, "run": os.getpid()}))
+    run = run or os.getpid()
+    told = {"cpv": cpv, "url": bare(place.url), "why": why, "at": int(time.time()), "fresh": run}
+    files.write(_file(folder, place), json.dumps(told if lasting else {**told, "run": run}))
 
 
 def dead(folder: Path, url: str, why: str) -> None:

@@ -1,9 +1,11 @@
 """``[binhost."URL"]`` and ``[binpkg] sign``: binhosts whose key is pinned, and packages signed with our own.
 
-An index is fetched by us, and held to the key that is pinned. What a binhost does not give out, or gives out wrong, is
+An index is fetched by us, and held to the key that is pinned; where it is not signed, each of its packages is, when it
+has been fetched. What a binhost does not give out, or gives out wrong, is
 remembered, and emerge is run again without it: the next source is taken, or the ebuild.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,11 +62,21 @@ def gm_reject_binpkg(binpkg: Binpkg, plan: Plan, settings: Settings) -> str | No
     if not binpkg.url:
         return None
     folder = _refused(settings, plan)
+    if binpkg.path is not None and _any_plain(settings):
+        from gentoomuch_portage.binserve import signers
+
+        if why := signers.against(binpkg, binpkg.path, settings, folder, os.getppid()):
+            return why
     if not folder.is_dir():
         return None
     from gentoomuch_portage.binserve import refused
 
     return refused.against(folder, binpkg.place) or None
+
+
+def _any_plain(settings: Settings) -> bool:
+    """Whether there is a binhost whose index is not signed."""
+    return any(told.get("index") == "plain" for told in settings.defaults.get("binhost", {}).values())
 
 
 @hookimpl

@@ -38,7 +38,8 @@ class Binpkg(NamedTuple):
     path: Path | None
     """Where it lies; None where it has to be fetched."""
     url: str
-    """Where it can be fetched; empty where it lies here."""
+    """Where it can be fetched; empty where it lies here. With a path as well: it was fetched, has the digests of its
+    index, and is judged once more before it is merged, in a child of the run's process."""
     size: int
     """Bytes; 0 where the index does not tell."""
     digests: tuple[tuple[str, str], ...]

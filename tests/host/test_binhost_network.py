@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from binhosting import flipped, installed, machine, open_folder, package, published, said, serving
 
+from gentoomuch_portage.binserve import gpg
 from gentoomuch_portage.embedded import Host
 
 if not shutil.which("gpg"):
@@ -68,6 +69,28 @@ def test_a_package_that_is_not_what_the_index_tells_of_is_refused(
         told = said(client, "gm-emerge", "-gK1", PKG, GM_PROFILE="box", ok=False)
 
     assert f"{PKG}-1.0 is not taken: it is not the file that its index tells of" in told
+    assert installed(client) == set()
+
+
+@pytest.mark.slow
+def test_a_package_of_a_plain_index_is_signed_by_the_key_of_its_own_binhost_or_refused(
+    tree: tuple[Path, str], place: Path, server: Host, client: Host
+):
+    other = gpg.made(place / "other", "other")
+    with serving(server, tree[0], "--no-sign") as command:
+        said(client, *command, "--fingerprint", tree[1], "--plain-index")
+        said(client, "gm-emerge", "-gKq1", PKG, GM_PROFILE="box")
+        taken = installed(client)
+        for folder in (client.vdb / "dev-demo", client.eprefix / "var/cache/binhost"):
+            shutil.rmtree(folder)
+        toml = client.config / "gentoomuch.toml"
+        toml.write_text(f'{toml.read_text().replace(tree[1], other)}\n[binhost."http://b"]\nkey = "{tree[1]}"\n')
+        (client.config / f"keys/{other}.asc").write_text(gpg.exported(place / "other", other))
+        told = said(client, "gm-emerge", "-gK1", PKG, GM_PROFILE="box", ok=False)
+
+    assert taken == {f"{PKG}-1.0"}
+    assert f"{PKG}-1.0 is not taken: it is not signed by the key of its binhost" in told
+    assert "emerge is run again without it" in told
     assert installed(client) == set()
 
 

@@ -1,0 +1,63 @@
+"""A package of a binhost whose index nobody signs has to be signed by the key of that very binhost."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from making import gpkg
+from placing import binpkg
+
+from gentoomuch_portage.binserve import gpg, refused
+from gentoomuch_portage.plan import Plan
+from gentoomuch_portage.plugins import binhost
+from gentoomuch_portage.portage_adapter.binpkgs import Binpkg, Place
+from gentoomuch_portage.settings import Settings
+
+if not shutil.which("gpg"):
+    pytest.skip("gpg is not installed", allow_module_level=True)
+URL = "http://tower/x"
+PLAN = Plan(profile="lab", base="none", root="/")
+
+
+@pytest.fixture
+def pinned(tmp_path: Path) -> Callable[[str], Settings]:
+    """Pins a key to a binhost, with more in its table."""
+
+    def pin(more: str) -> Settings:
+        key = gpg.made(tmp_path / "g", "tower")
+        (tmp_path / "keys").mkdir()
+        (tmp_path / f"keys/{key}.asc").write_text(gpg.exported(tmp_path / "g", key))
+        (tmp_path / "gentoomuch.toml").write_text(f'[binhost."{URL}"]\nkey = "{key}"\n{more}\n')
+        return Settings.of({f"GM_{name}": str(tmp_path) for name in ("CONFIG", "STATE", "CACHE")})
+
+    return pin
+
+
+@pytest.fixture
+def fetched(tmp_path: Path) -> Binpkg:
+    """A package that has been fetched, and that nobody has signed."""
+    (tmp_path / "p.gpkg.tar").write_bytes(gpkg())
+    return binpkg(Place(f"{URL}/p.gpkg.tar", 1, (("SHA1", "a"),)))._replace(path=tmp_path / "p.gpkg.tar")
+
+
+def test_a_package_that_its_binhost_did_not_sign_is_refused_and_remembered(pinned, fetched: Binpkg):
+    settings = pinned('index = "plain"')
+
+    why = binhost.gm_reject_binpkg(fetched, PLAN, settings)
+
+    assert why.startswith("it is not signed by the key of its binhost")
+    assert refused.against(settings.cache / "refused/lab", fetched.place).startswith(why)
+
+
+def test_without_fallback_it_is_refused_each_time(pinned, fetched: Binpkg):
+    settings = pinned('index = "plain"\nfallback = false')
+
+    why = binhost.gm_reject_binpkg(fetched, PLAN, settings)
+
+    assert why.startswith("it is not signed by the key of its binhost")
+    assert not (settings.cache / "refused").exists()
+
+
+def test_a_signed_index_vouches_for_its_packages(pinned, fetched: Binpkg):
+    assert binhost.gm_reject_binpkg(fetched, PLAN, pinned("")) is None
