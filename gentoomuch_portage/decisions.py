@@ -1,14 +1,16 @@
 """All that is decided about one package for one profile, gathered from where each decision is made."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gentoomuch_portage import history, ledger, shelf
 from gentoomuch_portage.errors import UsageError
+from gentoomuch_portage.grants import Grants
 from gentoomuch_portage.ledger import Entry
 from gentoomuch_portage.patches.applied import Package, applied
+from gentoomuch_portage.policy import Candidate
 from gentoomuch_portage.portage_adapter import ebuilds, installed, query, userpatches
 from gentoomuch_portage.portage_adapter.binpkgs import RECORDED
 from gentoomuch_portage.portage_adapter.ebuilds import Ebuild
@@ -33,13 +35,32 @@ class KnownNowhere(UsageError):
         self.asked = asked
 
 
+class Mask(NamedTuple):
+    """One thing that masks an ebuild."""
+
+    kind: str
+    """As ``[unmask]`` names it, or what else Portage holds against it."""
+    reason: str
+    """In Portage's words, with the comments of package.mask."""
+    against: str
+    """Why a run would not lift it by itself; empty where it would."""
+
+
+class Version(NamedTuple):
+    """An ebuild, and what masks it."""
+
+    ebuild: Ebuild
+    masks: tuple[Mask, ...]
+    """Empty where it is visible."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decisions:
     """About one package."""
 
     package: str
     """``cat/pkg``."""
-    ebuilds: tuple[Ebuild, ...]
+    ebuilds: tuple[Version, ...]
     """The lowest version first."""
     installed: tuple[Installed, ...]
     binpkgs: tuple[Judged, ...]
@@ -67,6 +88,8 @@ def of(asked: str, view: View, settings: Settings) -> Decisions:
     try:
         with ebuilds.opened(env) as opened:
             offered = tuple(opened.means(asked))
+            against = Grants(view.plan, settings).against
+            versions = tuple(Version(one, tuple(_masks(one, opened, against))) for one in offered)
         here = tuple(installed.installed(env, asked, (RECORDED,)))
         known = {one.cpv for one in offered} | {one.cpv for one in here}
         stored = _stored(asked, known, view, settings)
@@ -79,7 +102,7 @@ def of(asked: str, view: View, settings: Settings) -> Decisions:
     kept = [one for one in history.packages(settings.state, [name]) if query.package_of(one["cpv"]) == package]
     return Decisions(
         package=package,
-        ebuilds=offered,
+        ebuilds=versions,
         installed=here,
         binpkgs=stored,
         unmasked=tuple(one for one in ledger.read(settings.state, name) if query.atom_key(one.atom) == package),
@@ -87,6 +110,14 @@ def of(asked: str, view: View, settings: Settings) -> Decisions:
         lines=tuple(_said(offered, here, view)),
         builds=tuple(one for one in kept if one["cpv"] in every)[-BUILDS:],
     )
+
+
+def _masks(ebuild: Ebuild, opened: ebuilds.Ebuilds, against: Callable[[str, Candidate], str | None]) -> Iterator[Mask]:
+    for one in opened.masked(ebuild):
+        candidate = Candidate(ebuild.cpv, ebuild.slot, ebuild.repository, one.told)
+        why = against(one.kind, candidate) or "" if one.kind else "nothing lifts that"
+        comments = f": {one.told}" if one.kind == "mask" and one.told else ""
+        yield Mask(one.kind or one.code, f"{one.reason}{comments}", why)
 
 
 def _stored(asked: str, known: set[str], view: View, settings: Settings) -> tuple[Judged, ...]:

@@ -1,12 +1,14 @@
 """Which binary packages run where: offers of the store, held against profiles."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from gentoomuch_portage import offers
 from gentoomuch_portage.errors import RunError
+from gentoomuch_portage.grants import Grants
 from gentoomuch_portage.patches import offered
 from gentoomuch_portage.plan import Plan
+from gentoomuch_portage.policy import Candidate
 from gentoomuch_portage.portage_adapter import apart, store
 from gentoomuch_portage.portage_adapter.store import Offer
 from gentoomuch_portage.requirement import Verdict
@@ -33,6 +35,8 @@ class Judged:
     """Of the CPU alone."""
     patches: str
     """Why its user patches are not those of the profile; empty where they are."""
+    lifted: frozenset[str] = frozenset()
+    """Codes of reasons that a run would lift by itself, as ``[unmask]`` of the profile says."""
 
     @property
     def reasons(self) -> tuple[tuple[str, str], ...]:
@@ -40,6 +44,11 @@ class Judged:
         cpu = () if self.verdict.accept else ((self.verdict.code, self.verdict.reason),)
         patches = (("patches", self.patches),) if self.patches else ()
         return (*cpu, *patches, *(one for one in self.offer.against if one[0] != self.verdict.code))
+
+    @property
+    def taken(self) -> bool:
+        """Whether a run that needs it takes it: nothing stands against it that is not lifted."""
+        return all(code in self.lifted for code, _ in self.reasons)
 
 
 def judged(
@@ -70,7 +79,9 @@ def judged(
         raise UnknownBinpkg(str(asked or ""), str(error)) from error
     if isinstance(asked, str) and not found:
         raise UnknownBinpkg(asked)
-    return sorted((_judge(one, plan, settings) for one in found), key=lambda one: bool(one.reasons))
+    against = Grants(plan, settings).against
+    every = (_judge(one, plan, settings, against) for one in found)
+    return sorted(every, key=lambda one: (not one.taken, bool(one.reasons)))
 
 
 def refused(found: Iterable[Judged]) -> list[Judged]:
@@ -78,8 +89,10 @@ def refused(found: Iterable[Judged]) -> list[Judged]:
     return [one for one in found if not one.verdict.accept]
 
 
-def _judge(offer: Offer, plan: Plan, settings: Settings) -> Judged:
+def _judge(offer: Offer, plan: Plan, settings: Settings, against: Callable[[str, Candidate], str | None]) -> Judged:
     verdict = offers.verdict(offer.binpkg, plan, settings)
     told = offers.needed_by(offer.binpkg, settings.cache, settings.binhosts).told
     patches = offered.against(offer.binpkg, plan, settings) or ""
-    return Judged(offer=offer, flags=told, verdict=verdict, patches=patches)
+    what = (offer.binpkg.cpv, offer.binpkg.slot, offer.repository)
+    lifted = {one.code for one in offer.masked if one.kind and not against(one.kind, Candidate(*what, one.told))}
+    return Judged(offer=offer, flags=told, verdict=verdict, patches=patches, lifted=frozenset(lifted))

@@ -75,7 +75,7 @@ def _name(one: Judged) -> str:
 def _covered(wanted: Wanted, offered: Iterable[Judged]) -> Covered:
     every = list(offered)
     same = [one for one in every if one.offer.binpkg.cpv == wanted.cpv]
-    if taken := next((one for one in same if not one.reasons), None):
+    if taken := next((one for one in same if one.taken), None):
         return Covered(wanted.cpv, taken.offer.binpkg.name, "", "", None)
     if same:
         best = min(same, key=lambda one: len(one.reasons))

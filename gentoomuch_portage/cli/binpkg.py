@@ -78,8 +78,9 @@ def _why(settings: Settings, args: argparse.Namespace) -> int:
         console.say_json([_row(one, name) for one in found])
         return 0
     for one in found:
-        verdict = console.bad("not taken") if one.reasons else console.good("may be taken")
-        console.say(f"{console.heading(one.offer.binpkg.name)}  {verdict}  {console.faint(_identity(one)['where'])}")
+        console.say(
+            f"{console.heading(one.offer.binpkg.name)}  {worded(one)}  {console.faint(_identity(one)['where'])}"
+        )
         for code, text in one.reasons:
             console.say(f"    {code}: {text}")
         if not one.offer.signature.against:
@@ -87,17 +88,25 @@ def _why(settings: Settings, args: argparse.Namespace) -> int:
     return 0
 
 
+def worded(one: Any) -> str:
+    """What a run that needs an instance does with it."""
+    if one.taken:
+        return console.good("may be taken, once unmasked" if one.reasons else "may be taken")
+    return console.bad("not taken")
+
+
 def _row(one: Any, profile: str) -> dict[str, Any]:
     code, reason = one.reasons[0] if one.reasons else ("runs", "")
     return {
         **_identity(one),
         "cpu": profile,
-        "verdict": "reject" if one.reasons else "accept",
+        "verdict": "accept" if one.taken else "reject",
         "code": code,
         "reason": reason,
         "signature": one.offer.signature.state,
         "missing": list(one.verdict.missing),
         "reasons": [{"code": code, "reason": text} for code, text in one.reasons],
+        "unmasks": sorted(one.lifted),
     }
 
 

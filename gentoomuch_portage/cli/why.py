@@ -7,9 +7,10 @@ from typing import Any
 
 from gentoomuch_portage import console
 from gentoomuch_portage.cli import Command
+from gentoomuch_portage.cli.binpkg import worded
 from gentoomuch_portage.cli.history import builds, told
 from gentoomuch_portage.cli.parser import Parser, listing, profile_named, profiled
-from gentoomuch_portage.decisions import Decisions
+from gentoomuch_portage.decisions import Decisions, Mask
 from gentoomuch_portage.portage_adapter.binpkgs import RECORDED
 from gentoomuch_portage.portage_adapter.installed import Installed
 from gentoomuch_portage.settings import Settings
@@ -56,10 +57,17 @@ def _sections(found: Decisions) -> Iterator[tuple[str, Iterable[str]]]:
 
 
 def _ebuilds(found: Decisions) -> Iterator[str]:
-    best = next((one.cpv for one in reversed(found.ebuilds) if one.visible), "")
-    for one in reversed(found.ebuilds):
-        state = console.good("taken") if one.cpv == best else "may be taken" if one.visible else console.bad("masked")
-        yield f"{one.cpv}::{one.repository}  {state}"
+    best = next((one for one, masks in reversed(found.ebuilds) if not masks), None)
+    for one, masks in reversed(found.ebuilds):
+        yield f"{one.cpv}::{one.repository}  {console.good('taken') if one == best else _state(masks)}"
+        yield from (f"    {mask.kind}: {mask.reason}{f'; {mask.against}' if mask.against else ''}" for mask in masks)
+
+
+def _state(masks: Iterable[Mask]) -> str:
+    """What a run that needs an ebuild does with it."""
+    if any(mask.against for mask in masks):
+        return console.bad("masked")
+    return "may be taken, once unmasked" if masks else "may be taken"
 
 
 def _installed(one: Installed) -> str:
@@ -78,9 +86,8 @@ def _asked(required_by: tuple[str, ...]) -> str:
 
 def _binpkgs(found: Decisions) -> Iterator[str]:
     for one in found.binpkgs:
-        verdict = console.bad("not taken") if one.reasons else console.good("may be taken")
         offer = one.offer.binpkg
-        yield f"{offer.name}  {verdict}  {console.faint(offer.where)}"
+        yield f"{offer.name}  {worded(one)}  {console.faint(offer.where)}"
         yield from (f"    {code}: {text}" for code, text in one.reasons)
 
 
@@ -89,8 +96,14 @@ def _data(found: Decisions, profile: str) -> dict[str, Any]:
         "package": found.package,
         "profile": profile,
         "ebuilds": [
-            {"cpv": one.cpv, "repository": one.repository, "visible": one.visible, "where": str(one.path)}
-            for one in found.ebuilds
+            {
+                "cpv": one.cpv,
+                "repository": one.repository,
+                "visible": one.visible,
+                "where": str(one.path),
+                "masks": [mask._asdict() for mask in masks],
+            }
+            for one, masks in found.ebuilds
         ],
         "installed": [
             {"cpv": one.cpv, "use": sorted(one.use), "built_with": _built_with(one)} for one in found.installed
@@ -99,8 +112,9 @@ def _data(found: Decisions, profile: str) -> dict[str, Any]:
             {
                 "name": one.offer.binpkg.name,
                 "where": one.offer.binpkg.where,
-                "verdict": "reject" if one.reasons else "accept",
+                "verdict": "accept" if one.taken else "reject",
                 "reasons": [{"code": code, "reason": text} for code, text in one.reasons],
+                "unmasks": sorted(one.lifted),
             }
             for one in found.binpkgs
         ],

@@ -8,6 +8,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from gentoomuch_portage.portage_adapter.masktexts import Masked, masked
 from gentoomuch_portage.portage_adapter.swap import environment
 
 
@@ -63,6 +64,19 @@ class Ebuilds:
         """All versions of a package, the lowest first."""
         visible = {str(one) for one in self._portdb.xmatch("match-visible", cp)}
         return [self._ebuild(cpv, visible=str(cpv) in visible) for cpv in self._portdb.cp_list(cp)]
+
+    def masked(self, ebuild: Ebuild) -> tuple[Masked, ...]:
+        """What masks a version; empty where it is visible."""
+        import portage
+        from portage.package.ebuild.getmaskingstatus import _getmaskingstatus
+
+        if ebuild.visible:
+            return ()
+        settings = portage.config(clone=self._settings)
+        found = _getmaskingstatus(ebuild.cpv, settings, self._portdb, ebuild.repository)
+        every = self._portdb.cp_list(f"{ebuild.category}/{ebuild.name}")
+        cpv = next(one for one in every if (one, one.repo) == (ebuild.cpv, ebuild.repository))
+        return tuple(masked(found, cpv, ebuild.repository, settings))
 
     def means(self, text: str) -> list[Ebuild]:
         """The versions that an atom means, the lowest first.

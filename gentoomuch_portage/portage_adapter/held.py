@@ -61,6 +61,12 @@ NAMES = (
     Held("_emerge.depgraph", "_get_masking_status", ("pkg",), _FILTER),
     Held("_emerge.resolver.package_tracker", "PackageTracker.match", ("self", "root", "atom", "installed"), _FILTER),
     Held("portage.package.ebuild.getmaskingstatus", "_MaskReason", ("category", "message"), _FILTER),
+    Held(
+        "portage.package.ebuild.getmaskingstatus",
+        "_getmaskingstatus",
+        ("mycpv", "settings", "portdb", "myrepo"),
+        "telling what masks an ebuild",
+    ),
     Held("portage.package.ebuild.doebuild", "_post_src_install_write_metadata", ("settings",), _RECORD),
     Held("portage.package.ebuild._config.UserPatches", "UserPatches._query", ("self", "func", "key"), _PATCHES),
     Held("portage.package.ebuild._config.UserPatches", "UserPatches.__contains__", ("self", "key"), _PATCHES),

@@ -1,12 +1,48 @@
-"""What the comments of package.mask say of a package."""
+"""What masks a package, by our kinds, and what the comments of package.mask say of it."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gentoomuch_portage.ledger import Entry
 from gentoomuch_portage.policy import security
+
+
+class Masked(NamedTuple):
+    """One thing that masks a package."""
+
+    code: str
+    """``keywords``, ``mask``, ``license``, or what else Portage holds against it, in lower case."""
+    reason: str
+    """In Portage's words."""
+    kind: str
+    """As ``[unmask]`` names it; empty where nothing lifts it."""
+    told: str
+    """What lifts it, a keyword or licences; for ``mask`` all the comments, as far as there are any."""
+
+
+_CODES = {"KEYWORDS": "keywords", "package.mask": "mask", "LICENSE": "license", "CHOST": "abi", "EAPI": "eapi"}
+"""Categories of Portage's reasons that we name otherwise."""
+
+
+def masked(found: Iterable[Any], cpv: Any, repo: str, settings: Any) -> Iterator[Masked]:
+    """What Portage's reasons, as _getmaskingstatus gives them, come to."""
+    for one in found:
+        code = _CODES.get(one.category, one.category.lower())
+        kind, told = _lifting(one.unmask_hint, cpv, repo, settings)
+        yield Masked(code, one.message, kind, told)
+
+
+def _lifting(hint: Any, cpv: Any, repo: str, settings: Any) -> tuple[str, str]:
+    match hint.key if hint else "":
+        case "unstable keyword":
+            return "live" if hint.value == "**" else "keywords", str(hint.value)
+        case "p_mask":
+            return "mask", text(cpv, repo, settings)
+        case "license":
+            return "license", " ".join(sorted(hint.value))
+    return "", ""
 
 
 def text(cpv: Any, repo: str, settings: Any) -> str:

@@ -7,6 +7,7 @@ from io import StringIO
 from typing import Any
 
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg, shown
+from gentoomuch_portage.portage_adapter.masktexts import Masked, masked
 from gentoomuch_portage.portage_adapter.ondemand import ondemand
 from gentoomuch_portage.portage_adapter.sifting import sifted
 from gentoomuch_portage.portage_adapter.signatures import Signature, of
@@ -20,6 +21,9 @@ class Offer:
     binpkg: Binpkg
     against: tuple[tuple[str, str], ...]
     """Code and reason: ``("keywords", "~amd64 keyword")``; among the codes are signature, keywords, mask, use, deps."""
+    masked: tuple[Masked, ...]
+    """Those of them that mask it."""
+    repository: str
     signature: Signature | None
     """None where nobody asked for it."""
 
@@ -56,7 +60,10 @@ def offers(
 def _offer(graph: Any, config: Any, pkg: Any, *, signatures: bool) -> Offer:
     signature = of(config.trees["bintree"], pkg.cpv) if signatures else None
     signed = [("signature", signature.text)] if signature and signature.against else []
-    return Offer(binpkg=shown(pkg), against=(*signed, *_against(graph, config, pkg)), signature=signature)
+    masks = tuple(_masks(graph, config, pkg))
+    told = ((one.code, one.reason) for one in masks)
+    against = (*signed, *told, *_against(graph, config, pkg))
+    return Offer(binpkg=shown(pkg), against=against, masked=masks, repository=pkg.repo or "", signature=signature)
 
 
 def _resolver(*, remote: bool) -> tuple[Any, Any]:
@@ -107,14 +114,18 @@ def _expanded(asked: str, dbapi: Any, settings: Any) -> Any:
     return Atom(str(expanded), allow_build_id=True, allow_repo=True)
 
 
-def _against(graph: Any, config: Any, pkg: Any) -> Iterator[tuple[str, str]]:
-    """What the resolver would hold against a package, in its own terms."""
+def _masks(graph: Any, config: Any, pkg: Any) -> Iterator[Masked]:
     from _emerge.depgraph import _get_masking_status
-    from portage.exception import PackageNotFound
 
     settings = graph._frozen_config.pkgsettings[pkg.root]
-    for reason in _get_masking_status(pkg, settings, config, use=pkg.use.enabled):
-        yield _CODES.get(reason.category, reason.category.lower()), reason.message
+    found = _get_masking_status(pkg, settings, config, use=pkg.use.enabled)
+    return masked(found, pkg.cpv, pkg.repo or "", settings)
+
+
+def _against(graph: Any, config: Any, pkg: Any) -> Iterator[tuple[str, str]]:
+    """What the resolver would hold against a package besides, in its own terms."""
+    from portage.exception import PackageNotFound
+
     try:
         ebuild = graph._pkg(pkg.cpv, "ebuild", config, myrepo=pkg.repo)
     except PackageNotFound:
@@ -126,7 +137,3 @@ def _against(graph: Any, config: Any, pkg: Any) -> Iterator[tuple[str, str]]:
         yield "use", "it has " + " ".join(flag if flag in before else f"-{flag}" for flag in sorted(flags))
     if graph._changed_deps(pkg):
         yield "deps", "its ebuild has other dependencies now"
-
-
-_CODES = {"KEYWORDS": "keywords", "package.mask": "mask", "LICENSE": "license", "CHOST": "abi", "EAPI": "eapi"}
-"""Categories of Portage's reasons that we name otherwise."""

@@ -147,18 +147,8 @@ def _reasons(resolver: Any, pkg: Any) -> dict[str, str]:
     from _emerge.depgraph import _get_masking_status
 
     settings = resolver._frozen_config.pkgsettings[pkg.root]
-    found = {}
-    for reason in _get_masking_status(pkg, settings, pkg.root_config, use=resolver._pkg_use_enabled(pkg)):
-        hint = reason.unmask_hint
-        if hint is None:
-            continue
-        if hint.key == "unstable keyword":
-            found["live" if hint.value == "**" else "keywords"] = str(hint.value)
-        elif hint.key == "p_mask":
-            found["mask"] = masktexts.text(pkg.cpv, pkg.repo, settings)
-        elif hint.key == "license":
-            found["license"] = " ".join(sorted(hint.value))
-    return found
+    found = _get_masking_status(pkg, settings, pkg.root_config, use=resolver._pkg_use_enabled(pkg))
+    return {one.kind: one.told for one in masktexts.masked(found, pkg.cpv, pkg.repo, settings) if one.kind}
 
 
 def _needed(resolver: Any) -> Iterator[Entry]:

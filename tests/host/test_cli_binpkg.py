@@ -64,6 +64,22 @@ def test_why_tells_keywords_changed_dependencies_and_a_licence(shelf: Host, on):
 
     codes = {one["build_id"]: {reason["code"] for reason in one["reasons"]} for one in found}
     assert (codes[3], codes[4], codes[5]) == ({"keywords"}, {"deps"}, {"license"})
+    assert {one["verdict"] for one in found if one["build_id"] in codes.keys() - {2}} == {"reject"}
+
+
+def test_what_a_run_would_unmask_by_itself_may_be_taken(shelf: Host, on):
+    shelf.profile("old", 'cpu = "x86-64"\n[unmask]\nkeywords = true\nmask = true\n')
+    built = next(shelf.pkgdir.rglob("*-1.0-2.gpkg.tar"))
+    instance(built, shelf.pkgdir, 3, {"CFLAGS": "-O2", "KEYWORDS": f"~{arch()[0]}"})
+    assert on("emaint", "binhost", "--fix").status == 0
+    shelf.write("package.mask/some", "# broken here\n=dev-demo/libgreet-1.0-2\n")
+
+    found = json.loads(on("gentoomuch", "binpkg", "why", "libgreet", "--profile", "old", "--json").out)
+
+    told = {one["build_id"]: (one["verdict"], one["unmasks"]) for one in found}
+    assert told[3] == ("accept", ["keywords"])
+    assert told[2] == ("accept", ["mask"])
+    assert told[1][0] == "reject"
 
 
 def test_why_of_what_is_not_there_is_one_error(shelf: Host, on):

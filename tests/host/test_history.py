@@ -87,6 +87,7 @@ def test_why_tells_on_one_page_all_that_is_decided_about_a_package(lived: Host, 
             "repository": "gm-demo",
             "visible": True,
             "where": str(lived.repository / "dev-demo/libgreet/libgreet-1.0.ebuild"),
+            "masks": [],
         }
     ]
     [installed] = found["installed"]
@@ -171,3 +172,17 @@ def test_what_runs_now_is_told_by_portage_itself_and_a_killed_run_has_no_end(hos
     ]
     [killed] = json.loads(on("gentoomuch", "history", "--json").out)
     assert (killed["status"], killed["planned"]) == (None, ["dev-demo/libgreet-1.0"])
+
+
+def test_why_tells_what_masks_an_ebuild_and_whether_a_run_would_lift_it(on, host: Host):
+    keyworded(host)
+    host.write("package.mask/some", "# eats CVE-2026-1 for breakfast\ndev-demo/libgreet\n")
+    host.profile("a", "[unmask]\nkeywords = true\nmask = true\n")
+
+    [found] = json.loads(on("gentoomuch", "why", "libgreet", "--profile", "a", "--json").out)["ebuilds"]
+
+    masks = {one["kind"]: one for one in found["masks"]}
+    assert (masks.keys(), found["visible"]) == ({"keywords", "mask"}, False)
+    assert masks["keywords"]["against"] == ""
+    assert "breakfast" in masks["mask"]["reason"]
+    assert "for security" in masks["mask"]["against"]
