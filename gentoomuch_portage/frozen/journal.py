@@ -60,7 +60,11 @@ def alone(settings: Settings) -> Iterator[None]:
 
 
 def finish(settings: Settings) -> None:
-    """Finish what a process that died has begun; nothing where none did."""
+    """Finish what a process that died has begun, whatever configuration is in force; nothing where none did.
+
+    Raises:
+        BadFile: it cannot be finished.
+    """
     if place(settings).is_file():
         with alone(settings):
             pass
@@ -82,7 +86,9 @@ def put(settings: Settings, work: Work, trees: dict[str, list[Member]]) -> None:
             (fresh / name).mkdir(parents=True)
             for one in members:
                 _write(fresh / name / one.path, one)
-        files.write(place(settings), json.dumps({"staged": fresh.name, "work": work._asdict()}, sort_keys=True))
+        files.write(
+            place(settings), json.dumps({"staged": str(fresh.absolute()), "work": work._asdict()}, sort_keys=True)
+        )
     except BaseException:
         if not place(settings).is_file():
             shutil.rmtree(fresh, ignore_errors=True)
@@ -112,14 +118,22 @@ def _writable(settings: Settings, work: Work) -> None:
 
 
 def _finish(settings: Settings) -> None:
-    """Do what is written down, from whatever point it has come to."""
+    """Do what is written down, from whatever point it has come to.
+
+    Raises:
+        BadFile: it is no text of ours, or what was to be put is gone.
+    """
     try:
         told = json.loads(place(settings).read_text(encoding="utf-8"))
-        work, fresh = Work(**told["work"]), settings.config / str(told["staged"])
+        work, fresh = Work(**told["work"]), Path(told["staged"])
     except FileNotFoundError:
         return
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise BadFile(place(settings), 0, f"this tells of no thaw: {error}", remedy=f"rm {place(settings)}") from error
+    for target, name in work.folders.items():
+        if not fresh.is_dir() or (name and not (fresh / name).is_dir() and not Path(target).is_dir()):
+            what = f"it tells of a thaw, and what waited in {fresh} for {target} is gone"
+            raise BadFile(place(settings), 0, what, remedy=f"rm {place(settings)}, then thaw again with --replace")
     Path(work.profile).unlink(missing_ok=True)
     for number, (target, name) in enumerate(sorted(work.folders.items())):
         _swap(Path(target), fresh / name if name else None, fresh / f".old-{number}")

@@ -12,6 +12,7 @@ import pytest
 from freezing import members, tree
 
 from gentoomuch_portage import checkup, profiles
+from gentoomuch_portage.errors import BadFile
 from gentoomuch_portage.frozen import journal, manifest, profile, record, seal, thaw
 from gentoomuch_portage.frozen.errors import BadArchive, ThawTaken
 from gentoomuch_portage.frozen.manifest import Manifest
@@ -185,15 +186,41 @@ def test_what_a_killed_thaw_has_left_is_gone_after_the_next(settings, write, roo
     assert not list(settings.config.glob(".thaw-*"))
 
 
-def test_doctor_tells_of_a_thaw_that_was_killed_and_finishes_it(settings, root, monkeypatch):
+@pytest.fixture
+def killed(settings, root, monkeypatch):
+    """A thaw that was killed when it was decided, and before anything was in its place."""
     plan = thaw.ready(settings, frozen(root), "lab.tar", name="lab", world=True)
     with monkeypatch.context() as patched:
         patched.setattr(journal, "_swap", lambda *_: os._exit(9))
         _in_child(lambda: _installed(settings, plan))
 
+
+@pytest.mark.usefixtures("killed")
+def test_doctor_tells_of_a_thaw_that_was_killed_and_finishes_it(settings):
     told = [one.text for one in checkup.facts(settings, frozenset()) if one.name == "thaw"]
     checkup.clean(settings)
 
     assert told == ["a thaw was killed before it was done; its profile is away"]
     assert profiles.names(settings) == ("lab",)
     assert not journal.place(settings).exists()
+
+
+@pytest.mark.usefixtures("killed")
+def test_a_killed_thaw_is_finished_where_it_was_begun_whatever_configuration_is_in_force(settings, tmp_path):
+    journal.finish(settings._replace(config=tmp_path / "other"))
+
+    assert (settings.config / "layers/lab-common/make.conf").read_text() == 'USE="nls"\n'
+    assert profiles.names(settings) == ("lab",)
+
+
+@pytest.mark.usefixtures("killed")
+@pytest.mark.parametrize("gone", [".", "layers/lab-common"])
+def test_a_killed_thaw_whose_files_are_gone_is_told_and_not_called_finished(settings, gone):
+    [waiting] = journal.staged(settings)
+    shutil.rmtree(waiting / gone)
+
+    with pytest.raises(BadFile, match="is gone"):
+        journal.finish(settings)
+
+    assert journal.place(settings).is_file()
+    assert profiles.names(settings) == ()
