@@ -28,7 +28,7 @@ class LockedProfile(UsageError):
     def __init__(self, profile: str, needed: Iterable[Entry]) -> None:
         self.needed = tuple(needed)
         lines = "".join(f"\n    {one.kind}: {one.line}" for one in self.needed)
-        remedy = "run it once without --gm-locked, and look at: gentoomuch unmask ls"
+        remedy = f"run it once without --gm-locked, and look at: gentoomuch unmask ls --profile {profile}"
         super().__init__(f"profile {profile} is locked, and this needs unmasked:{lines}", remedy=remedy)
 
 

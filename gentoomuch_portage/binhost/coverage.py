@@ -18,7 +18,10 @@ class NoAnswer(RunError):
     code = "no-answer"
 
     def __init__(self, profile: str, told: str) -> None:
-        super().__init__(f"Portage finds no answer for profile {profile!r}: {told}", remedy="gm-emerge -pe --usepkg=n")
+        super().__init__(
+            f"Portage finds no answer for profile {profile!r}: {told}",
+            remedy=f"gm-emerge --gm-profile={profile} -pe --usepkg=n",
+        )
 
 
 class Advice(NamedTuple):

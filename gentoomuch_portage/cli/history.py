@@ -12,6 +12,7 @@ from gentoomuch_portage.cli import Command
 from gentoomuch_portage.cli.columns import columns
 from gentoomuch_portage.cli.errors import BadUsage
 from gentoomuch_portage.cli.parser import Parser, listing
+from gentoomuch_portage.errors import UnknownProfile
 from gentoomuch_portage.estimate import spoken
 from gentoomuch_portage.history import Run
 from gentoomuch_portage.settings import Settings
@@ -34,7 +35,7 @@ def _add(parser: Parser) -> None:
 def _work(settings: Settings, args: argparse.Namespace) -> int:
     if args.now:
         return _running(args)
-    names = (profiles.valid(args.profile, "profile"),) if args.profile else history.profiles(settings.state)
+    names = _names(settings, args.profile)
     since = _since(args.since)
     found = sorted((run for name in names for run in history.runs(settings.state, name)), key=lambda run: run.at)
     found = [run for run in found if run.at >= since]
@@ -48,6 +49,19 @@ def _work(settings: Settings, args: argparse.Namespace) -> int:
     elif not args.quiet:
         console.tell(f"nothing is recorded{f' of {args.cpv}' if args.cpv else ''}")
     return 0
+
+
+def _names(settings: Settings, asked: str | None) -> Iterable[str]:
+    """The profiles whose record is told; one that is gone may have left its own.
+
+    Raises:
+        UnknownProfile: there is neither a profile nor a record of that name.
+    """
+    recorded = history.profiles(settings.state)
+    known = {*recorded, *profiles.names(settings)}
+    if asked and asked not in known:
+        raise UnknownProfile(asked, known)
+    return (asked,) if asked else recorded
 
 
 _HEADS = ("when", "profile", "emerge", "packages", "took", "ended")

@@ -9,6 +9,7 @@ from snakeoil.cli import arghparse
 from gentoomuch_portage import __version__
 from gentoomuch_portage.cli import Command
 from gentoomuch_portage.cli.errors import BadUsage, NoProfileSet, UnknownCommand
+from gentoomuch_portage.errors import UnknownProfile
 from gentoomuch_portage.settings import Settings
 
 GENERAL = "general options"
@@ -126,5 +127,11 @@ def profile_named(settings: Settings, args: argparse.Namespace) -> str:
 
     Raises:
         NoProfileSet: neither.
+        UnknownProfile: it has no file, as one that was set and has gone.
     """
-    return chosen(settings, argparse.Namespace(name=args.profile))
+    from gentoomuch_portage import profiles
+
+    name = chosen(settings, argparse.Namespace(name=args.profile))
+    if name not in (known := profiles.names(settings)):
+        raise UnknownProfile(name, known)
+    return name

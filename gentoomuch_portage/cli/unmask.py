@@ -20,7 +20,8 @@ class NotUnmasked(UsageError):
 
     def __init__(self, atom: str, profile: str, known: list[str]) -> None:
         super().__init__(
-            f"nothing of {atom!r} was unmasked for {profile} {listed(known)}", remedy="gentoomuch unmask ls"
+            f"nothing of {atom!r} was unmasked for {profile} {listed(known)}",
+            remedy=f"gentoomuch unmask ls --profile {profile}",
         )
 
 

@@ -184,7 +184,7 @@ def _telling(run: _Run, plain: Any, *, profile: str) -> Any:
 
         quiet = "--quiet" in self._frozen_config.myopts
         if run.granted[run.told :] and not quiet:
-            writemsg(f"\nUnmasked for profile {profile} (gentoomuch unmask ls):\n\n", noiselevel=-1)
+            writemsg(f"\nUnmasked for profile {profile} (gentoomuch unmask ls --profile {profile}):\n\n", noiselevel=-1)
             for one in run.granted[run.told :]:
                 asked = f"  # required by {', '.join(one.required_by)}" if one.required_by else ""
                 writemsg(f"    {one.kind}: {one.line}{asked}\n", noiselevel=-1)

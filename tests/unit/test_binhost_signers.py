@@ -1,4 +1,4 @@
-"""A package of a binhost whose index nobody signs has to be signed by the key of that very binhost."""
+"""Whose signature counts: under an index that nobody signs that of the binhost itself; of the host what it still trusts."""
 
 import shutil
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import pytest
 from making import gpkg
 from placing import binpkg
 
-from gentoomuch_portage.binserve import gpg, refused
+from gentoomuch_portage.binserve import gpg, refused, trust
 from gentoomuch_portage.plan import Plan
 from gentoomuch_portage.plugins import binhost
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg, Place
@@ -61,3 +61,18 @@ def test_without_fallback_it_is_refused_each_time(pinned, fetched: Binpkg):
 
 def test_a_signed_index_vouches_for_its_packages(pinned, fetched: Binpkg):
     assert binhost.gm_reject_binpkg(fetched, PLAN, pinned("")) is None
+
+
+def test_a_key_that_the_host_no_longer_trusts_is_not_trusted_any_more(tmp_path: Path):
+    settings = Settings.of({"GM_STATE": str(tmp_path / "state"), "PORTAGE_CONFIGROOT": str(tmp_path)})
+    home = settings.host / "gnupg"
+    key = gpg.made(tmp_path / "g", "gentoo")
+    (tmp_path / "key.asc").write_text(gpg.exported(tmp_path / "g", key))
+    gpg.trusting(home, [tmp_path / "key.asc"])
+    before = trust.of_host(settings)
+
+    gpg.gpg(home, "--import-ownertrust", text=f"{key}:3:\n")
+    gpg.gpg(home, "--check-trustdb", accept=())
+
+    assert len(before) == 1
+    assert trust.of_host(settings) == []
