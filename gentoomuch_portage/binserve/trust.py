@@ -54,8 +54,10 @@ def of_host(settings: Settings) -> list[Path]:
     ring = home / "pubring.kbx"
     if not ring.is_file():
         return []
-    seen = ring.stat()
-    kept = settings.state / "trust" / f"host-{seen.st_mtime_ns:x}-{seen.st_size:x}.asc"
+    # Which keys there are, and how far each is trusted.
+    seen = [one.stat() for one in (ring, home / "trustdb.gpg") if one.is_file()]
+    named = "-".join(f"{one.st_mtime_ns:x}-{one.st_size:x}" for one in seen)
+    kept = settings.state / "trust" / f"host-{named}.asc"
     if not kept.is_file():
         trusted = gpg.public(home, trusted=True)
         files.write(kept, "".join(gpg.exported(home, one) for one in trusted))
