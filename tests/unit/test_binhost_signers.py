@@ -1,4 +1,4 @@
-"""Whose signature counts: under an index that nobody signs that of the binhost itself; of the host what it still trusts."""
+"""Whose signature counts: under a plain index that of the binhost itself; of the host what it still trusts."""
 
 import shutil
 from collections.abc import Callable
