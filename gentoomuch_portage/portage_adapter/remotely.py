@@ -57,7 +57,8 @@ def _populating(
             with swapped(bintree, "CACHE_PATH", str(own)):
                 plain(self, repo, refresh, *args, **named)
 
-        usual = not (refresh or repo.frozen or self._additional_pkgs)
+        # Of a frozen one Portage tells each time; what --quickpkg-direct adds stands between PKGDIR and the binhosts.
+        usual = not (refresh or getattr(repo, "frozen", True) or getattr(self, "_additional_pkgs", True))
         index = ordered(place, name_of, accepted=why == "") if usual else None
         if index is None:
             withheld.whole(self, through)
