@@ -1,10 +1,12 @@
 """``gentoomuch history``: what each run did, and what is under way."""
 
 import argparse
+import contextlib
+import io
 import re
 import textwrap
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from gentoomuch_portage import console, history, profiles
@@ -29,6 +31,7 @@ def _add(parser: Parser) -> None:
     parser.add_argument("--profile", metavar="NAME", help="of this profile alone; of all where left out")
     parser.add_argument("--since", metavar="WHEN", help="a day, 2026-11-21, or 12h, 7d, 4w ago; all where left out")
     parser.add_argument("--now", action="store_true", help='what runs now; of runs with FEATURES="observability"')
+    parser.add_argument("--all", action="store_true", help="also runs that only told something, as --pretend does")
     parser.add_argument("cpv", nargs="?", metavar="CPV", help="builds of a package, with or without version")
 
 
@@ -39,6 +42,7 @@ def _work(settings: Settings, args: argparse.Namespace) -> int:
     since = _since(args.since)
     found = sorted((run for name in names for run in history.runs(settings.state, name)), key=lambda run: run.at)
     found = [run for run in found if run.at >= since]
+    found = found if args.all or args.cpv else list(_changing(found))
     rows = [(run, one) for run in found for one in run.packages if not args.cpv or named(args.cpv, one["cpv"])]
     if args.json:
         console.say_json([told(one) for _, one in rows] if args.cpv else [_run(run) for run in found])
@@ -64,6 +68,26 @@ def _names(settings: Settings, asked: str | None) -> Iterable[str]:
     return (asked,) if asked else recorded
 
 
+def _changing(runs: Iterable[Run]) -> Iterator[Run]:
+    """Those that may have changed what is installed; one that failed before it knew what to merge is among them."""
+    known: dict[tuple[str, ...], bool] = {}
+    for run in runs:
+        if not run.planned and run.words not in known:
+            known[run.words] = not _TELLING & {*run.words} and _changes(run.words)
+        if run.planned or known[run.words]:
+            yield run
+
+
+def _changes(words: tuple[str, ...]) -> bool:
+    from gentoomuch_portage.portage_adapter import front
+
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(SystemExit):  # emerge's own, for a bad word
+        return front.changes(words)
+    return False
+
+
+_TELLING = frozenset({"-p", "-pv", "--pretend", "-s", "--search", "--info", "-h", "--help", "-V", "--version"})
+"""Words that change nothing whatever stands beside them; others are read by emerge itself, which takes its time."""
 _HEADS = ("when", "profile", "emerge", "packages", "took", "ended")
 
 

@@ -1,5 +1,7 @@
 """Commands that take a profile by ``--profile``, or the one that is set."""
 
+import json
+
 import pytest
 
 from gentoomuch_portage import history, ledger
@@ -43,3 +45,17 @@ def test_the_way_out_names_the_profile(capsys):
     assert enter(["unmask", "why", "a/b", "--profile", "server"]) == 64
 
     assert "unmask ls --profile server" in capsys.readouterr().err
+
+
+def test_of_runs_that_only_told_something_history_says_nothing_unless_asked(settings, capsys):
+    for number, words in enumerate([["-p", "a/b"], ["-1pv", "a/b"], ["--no-such"], ["-C", "a/b"], ["a/b"], ["-V"]]):
+        event = {"event": "ended", "at": number, "run": str(number), "words": words, "status": 0, "seconds": 1}
+        history.append(settings.state, "server", event)
+
+    assert [run["words"] for run in _runs(capsys)] == [["-C", "a/b"], ["a/b"]]
+    assert len(_runs(capsys, "--all")) == 6
+
+
+def _runs(capsys, *words: str):
+    assert enter(["history", "--profile", "server", "--json", *words]) == 0
+    return json.loads(capsys.readouterr().out)
