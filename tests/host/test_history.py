@@ -72,7 +72,7 @@ def test_history_tells_runs_and_the_builds_of_a_package(said):
     runs, builds = said("history"), said("history", "libgreet", "--profile", "old")
 
     assert [(run["profile"], len(run["packages"])) for run in runs] == [("new", 1), ("old", 1)]
-    assert [run["words"][0] for run in said("history", "--all")] == ["--buildpkgonly", "--nodeps", "--pretend"]
+    assert ["--pretend" in run["words"] for run in said("history", "--all")] == [False, False, True]
     assert [one["cpv"] for one in builds] == ["dev-demo/libgreet-1.0"]
     assert said("history", "dev-demo/other") == []
     assert said("history", "--since", "2999-01-01") == []
