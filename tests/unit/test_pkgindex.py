@@ -1,7 +1,9 @@
 """The index of a folder of packages: what is written is what is read, and an edit is what writing it all anew gives."""
 
 import gzip
+import threading
 import zlib
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -147,6 +149,19 @@ def test_members_stay_of_one_size_however_many_packages_come(tmp_path):
         writing.change(folder, HEADER, (), {entry("a/p-2", f"{number}", size=20_000): b""}, compress=True)
 
     assert max(text for text, _ in stamp.fresh(folder).members) < 300_000
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_an_edit_leaves_no_thread_and_no_open_file_behind(tmp_path, monkeypatch, stops):
+    folder = laid(tmp_path, ["a/p-1"])
+    before = threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+    if stops:
+        monkeypatch.setattr(stamp, "write", lambda *_: 1 / 0)
+
+    with pytest.raises(ZeroDivisionError) if stops else nullcontext():
+        writing.change(folder, HEADER, (), {entry("a/p-2", "x"): b""}, compress=True)
+
+    assert (threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))) == before
 
 
 def test_an_index_that_somebody_else_wrote_is_not_edited(tmp_path):
