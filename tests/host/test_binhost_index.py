@@ -149,6 +149,7 @@ def test_both_views_answer_alike_whatever_is_asked(stocked: Host, on):
     assert f"{ROUNDS} rounds, 2 names: equal" in ended.out, ended.out + ended.err
 
 
+@pytest.mark.slow
 def test_both_views_answer_alike_with_the_packages_of_three_binhosts(stocked: Host, on):
     on("gentoomuch", "binhost", "index")
     conf = ""
