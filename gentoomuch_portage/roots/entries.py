@@ -3,6 +3,7 @@
 import re
 import tarfile
 from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
 from typing import IO, Any, NamedTuple, Self
 
 from gentoomuch_portage.roots.errors import BadArchive
@@ -21,6 +22,12 @@ Source: the kernel's Documentation/admin-guide/devices.txt.
 """
 _TERMINAL = re.compile(r"tty(S?)([0-9]{1,2})")
 """Consoles and serial lines; of the same source."""
+BROKEN = (tarfile.TarError, ValueError, OverflowError, RecursionError)
+"""What tarfile raises for headers that say what none should: numbers that are none, extensions of extensions."""
+_MOST_NUMBER = (1 << 32) - 2
+"""Of users and groups; one more means nobody in particular. Source: chown(2)."""
+_MOST_TIME = 1 << 40
+"""Seconds before or after 1970."""
 WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
 """Source: the OCI image specification, "Layer Filesystem Changeset"."""
 
@@ -35,8 +42,8 @@ class Entry(NamedTuple):
     """Of a hard link, the path that it is a link to."""
 
 
-class _Strict(tarfile.TarInfo):
-    """A header that is wrong is an error; tarfile takes one for the end of the archive."""
+class Strict(tarfile.TarInfo):
+    """A header that is wrong is an error; tarfile takes one for the end of the archive, or reads as much as it says."""
 
     @classmethod
     def fromtarfile(cls, tar: tarfile.TarFile) -> Self:
@@ -48,7 +55,7 @@ class _Strict(tarfile.TarInfo):
             raise BadArchive(tar.name or "the archive", f"it is damaged or cut off: {error}") from error
 
     def _proc_member(self, tar: tarfile.TarFile) -> Any:
-        if self.type in _EXTENSIONS and self.size > _MOST_HEADER:
+        if self.size < 0 or (self.type in _EXTENSIONS and self.size > _MOST_HEADER):
             raise BadArchive(tar.name or "the archive", f"a header of {self.size} bytes")
         return super()._proc_member(tar)  # type: ignore[misc]
 
@@ -62,13 +69,13 @@ def read(packed: Packed, told: Told = lambda _read: None) -> Iterator[tuple[Entr
     links: set[tuple[str, ...]] = set()
     with unpacked(packed, told) as tape:
         try:
-            with tarfile.open(packed.shown, "r|", tape, tarinfo=_Strict, errorlevel=2) as tar:
+            with tarfile.open(packed.shown, "r|", tape, tarinfo=Strict, errorlevel=2) as tar:
                 for info in tar:
                     tar.members = []  # type: ignore[attr-defined]  # or it keeps them all
                     entry = _checked(packed.shown, info, links)
                     if not _left_out(entry):
                         yield entry, tar.extractfile(info) if info.isreg() else None
-        except tarfile.TarError as error:
+        except BROKEN as error:
             raise BadArchive(packed.shown, f"it is damaged or cut off: {error}") from error
 
 
@@ -86,6 +93,7 @@ def check(packed: Packed, told: Told = lambda _read: None) -> int:
 
 def _checked(where: str, info: tarfile.TarInfo, links: set[tuple[str, ...]]) -> Entry:
     path = _path(where, info.name)
+    _sane(where, info)
     if any(path[:length] in links for length in range(1, len(path))):
         raise BadArchive(where, f"{info.name!r} goes through a link")
     links.discard(path)
@@ -102,6 +110,28 @@ def _checked(where: str, info: tarfile.TarInfo, links: set[tuple[str, ...]]) -> 
     if not path and not info.isdir():
         raise BadArchive(where, f"{info.name!r} takes the place of the root")
     return Entry(path, info, target)
+
+
+def _sane(where: str, info: tarfile.TarInfo) -> None:
+    """Refuse what no system call takes."""
+    for number in (info.uid, info.gid):
+        if not 0 <= number <= _MOST_NUMBER:
+            raise BadArchive(where, f"{info.name!r} belongs to the number {number}")
+    when = moment(info)
+    if not when.is_finite() or abs(when) > _MOST_TIME:
+        raise BadArchive(where, f"{info.name!r} is of no time")
+    if info.size < 0:
+        raise BadArchive(where, f"{info.name!r} has {info.size} bytes")
+    if "\0" in info.linkname or any("\0" in key for key in info.pax_headers):
+        raise BadArchive(where, f"{info.name!r} has a NUL in a name")
+
+
+def moment(info: tarfile.TarInfo) -> Decimal:
+    """When it was changed last, in seconds; the extension of a header says it to the nanosecond."""
+    try:
+        return Decimal(info.pax_headers.get("mtime", "") or str(info.mtime))
+    except InvalidOperation:
+        return Decimal(0)
 
 
 def _path(where: str, name: str) -> tuple[str, ...]:

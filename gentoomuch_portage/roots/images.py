@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gentoomuch_portage.roots.entries import BROKEN, Strict
 from gentoomuch_portage.roots.errors import BadArchive
 from gentoomuch_portage.roots.tape import Packed
 
@@ -65,25 +66,29 @@ def layers(file: Path) -> tuple[Packed, ...]:
     """
     members = _members(file)
     try:
-        if "oci-layout" in members.places:
-            return _of_layout(members)
-        return _of_docker(members)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        found = _of_layout(members) if "oci-layout" in members.places else _of_docker(members)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise BadArchive(file, f"it is no image: {type(error).__name__}: {error}") from error
+    if not found:
+        raise BadArchive(file, "it is an image that has no layers")
+    return found
 
 
 def _members(file: Path) -> _Members:
     places = {}
     links = {}
     try:
-        with tarfile.open(file, "r:") as tar:
+        with tarfile.open(file, "r:", tarinfo=Strict) as tar:
             for info in tar:
+                tar.members = []  # type: ignore[attr-defined]  # or it keeps them all
+                if info.size < 0:
+                    raise BadArchive(file, f"{info.name!r} has {info.size} bytes")
                 name = info.name.removeprefix("./")
                 if info.isreg():
                     places[name] = (info.offset_data, info.size)
                 elif info.issym():  # docker once wrote a layer that is there twice as a link
                     links[name] = str(Path(name).parent / info.linkname)
-    except tarfile.TarError as error:
+    except BROKEN as error:
         raise BadArchive(file, f"it is no plain tar archive: {error}") from error
     for name, target in links.items():
         parts: list[str] = []

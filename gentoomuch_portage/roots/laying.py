@@ -6,12 +6,11 @@ import shutil
 import stat
 import tarfile
 from contextlib import suppress
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import IO
 
 from gentoomuch_portage.beneath import within
-from gentoomuch_portage.roots.entries import OPAQUE, WHITEOUT, Entry
+from gentoomuch_portage.roots.entries import OPAQUE, WHITEOUT, Entry, moment
 
 KEPT = ("user.", "security.capability")
 """Beginnings of the attributes that come along; the others are this machine's affair, as SELinux's labels."""
@@ -133,8 +132,5 @@ def _first_number() -> int:
 
 
 def _times(info: tarfile.TarInfo) -> tuple[int, int]:
-    try:
-        moment = int(Decimal(info.pax_headers.get("mtime", "") or str(info.mtime)) * 10**9)
-    except InvalidOperation:
-        moment = 0
-    return moment, moment
+    changed = int(moment(info) * 10**9)
+    return changed, changed

@@ -17,6 +17,8 @@ from gentoomuch_portage.roots.errors import BadArchive
 Told = Callable[[int], object]
 """Hears how many packed bytes were read since."""
 _CHUNK = 1 << 20
+_MOST_MEMORY = 512 << 20
+"""Bytes for unpacking xz; its own strongest setting wants 65 MiB."""
 _BROKEN = (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile)
 
 
@@ -93,6 +95,40 @@ class _Hashed(io.RawIOBase):
         return self._hash.hexdigest() if self._hash is not None else ""
 
 
+class _Xz(io.RawIOBase):
+    """What unpacks xz; unlike Python's own it wants no more memory than there should be, and knows padding.
+
+    Source: the .xz file format, 2.2 "Stream Padding".
+    """
+
+    def __init__(self, below: IO[bytes]) -> None:
+        self._below = below
+        self._stream = self._another()
+
+    @staticmethod
+    def _another() -> lzma.LZMADecompressor:
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MOST_MEMORY)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        found = b""
+        while not found:
+            given = b""
+            if self._stream.eof:
+                given = self._stream.unused_data
+                while not (given := given.lstrip(b"\0")):
+                    if not (given := self._below.read(_CHUNK)):
+                        return 0
+                self._stream = self._another()
+            elif self._stream.needs_input and not (given := self._below.read(_CHUNK)):
+                raise EOFError("it is cut off")
+            found = self._stream.decompress(given, len(buffer))
+        buffer[: len(found)] = found
+        return len(found)
+
+
 @contextmanager
 def unpacked(packed: Packed, told: Told = lambda _read: None) -> Iterator[IO[bytes]]:
     """The unpacked bytes; at the end of the block the rest is read, and the digests have to hold.
@@ -125,7 +161,7 @@ def _opened(below: io.BufferedReader) -> IO[bytes]:
     """What unpacks a stream, by its first bytes."""
     begins = below.peek(6)[:6]
     if begins.startswith(b"\xfd7zXZ\0"):
-        return cast(IO[bytes], lzma.open(below))
+        return cast(IO[bytes], io.BufferedReader(_Xz(below), _CHUNK))
     if begins.startswith(b"\x1f\x8b"):
         return cast(IO[bytes], gzip.open(below))
     if begins.startswith(b"BZh"):

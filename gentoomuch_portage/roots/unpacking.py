@@ -22,7 +22,10 @@ from gentoomuch_portage.roots.errors import BadArchive
 from gentoomuch_portage.roots.laying import clear, dress, lay, white_out
 from gentoomuch_portage.roots.tape import Packed, Told
 
-_ARCHIVES_FAULT = (0, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG)
+_ARCHIVES_FAULT = (
+    0, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG,
+    errno.EINVAL, errno.ERANGE, errno.E2BIG,
+)  # fmt: skip
 _REFUSED, _WHY = 65, ".gentoomuch-refused"
 """Status of the part with other numbers where it refuses an archive, and the file that says why."""
 
@@ -97,7 +100,7 @@ def _lay_all(packed: Packed, top: int, told: Told) -> None:
         else:
             folders.pop(entry.path, None)
     for path, info in sorted(folders.items(), reverse=True):  # inner ones first: what is laid changes times
-        with within(top, path) as number:
+        with _blamed(packed, Entry(path, info)), within(top, path) as number:
             dress(number, info)
 
 

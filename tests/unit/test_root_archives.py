@@ -9,6 +9,7 @@ import os
 import shutil
 import stat
 import tarfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -190,3 +191,96 @@ def test_an_archive_of_two_images_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(BadArchive, match="2 images for this machine"):
         images.layers(out)
+
+
+def odd(**told: Any) -> bytes:
+    """An archive with one entry that has what no archive should have: fields of a header, or of its extension."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        info = tarfile.TarInfo("x")
+        for name, value in told.items():
+            setattr(info, name, value)
+        tar.addfile(info)
+    return content.getvalue()
+
+
+NESTED = odd(type=tarfile.XHDTYPE)[:512] * 2000
+"""Each header says that the next is the one that it is about."""
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(odd(pax_headers={"mtime": when}) for when in ("nan", "inf", "1e400", "-1e30")),
+        *(odd(uid=number) for number in (2**40, 2**32 - 1)),
+        odd(gid=2**32),
+        odd(pax_headers={"uid": "-2"}),
+        odd(pax_headers={"size": "-1024"}),
+        odd(type=LINK, pax_headers={"linkpath": "a\0b"}),
+        odd(pax_headers={"SCHILY.xattr.user.a\0b": "x"}),
+        odd(pax_headers={"SCHILY.xattr.user.": "x"}),
+        odd(type=FOLDER, pax_headers={"SCHILY.xattr.user.": "x"}),
+        odd(pax_headers={"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}),
+        NESTED,
+    ],
+    ids=lambda content: hashlib.sha256(content).hexdigest()[:6],
+)
+def test_what_no_header_says_is_refused_and_no_traceback(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "odd.tar").write_bytes(content)
+
+    with pytest.raises(BadArchive):
+        unpacked(tmp_path / "odd.tar", tmp_path / "roots/root")
+    assert not list(tmp_path.glob("roots/*"))
+
+
+def test_an_xz_that_wants_gigabytes_is_refused(tmp_path: Path) -> None:
+    header = bytes.fromhex("0200210127000000")  # a block of LZMA2 with a dictionary of 3 GiB
+    plain = lzma.compress(packed([("a", FILE, b"1")]))
+    greedy = plain[:12] + header + zlib.crc32(header).to_bytes(4, "little") + plain[24:]
+    (tmp_path / "greedy.tar.xz").write_bytes(greedy)
+
+    with pytest.raises(BadArchive, match="emory"):
+        unpacked(tmp_path / "greedy.tar.xz", tmp_path / "roots/root")
+
+
+def test_an_xz_of_several_streams_is_read_to_its_end(tmp_path: Path) -> None:
+    whole = packed([("a", FILE, b"1" * 600), ("b", FILE, b"2")])
+    parts = [lzma.compress(whole[:700]), b"\0" * 8, lzma.compress(whole[700:])]
+    (tmp_path / "root.tar.xz").write_bytes(b"".join(parts))
+
+    assert (unpacked(tmp_path / "root.tar.xz", tmp_path / "root") / "b").read_text() == "2"
+
+
+def tarred(folder: Path, **contents: bytes) -> Path:
+    """An archive with these files in it, each ``_`` of a name a dash, ``__`` a dot."""
+    with tarfile.open(folder / "image.tar", "w") as tar:
+        for name, content in contents.items():
+            info = tarfile.TarInfo(name.replace("__", ".").replace("_", "-"))
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return folder / "image.tar"
+
+
+def test_an_index_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadArchive, match="it is no image"):
+        images.layers(tarred(tmp_path, oci_layout=b"{}", index__json=b"[" * 100_000))
+
+
+@pytest.mark.parametrize("kind", ["oci", "docker"])
+def test_an_image_without_layers_is_refused(tmp_path: Path, kind: str) -> None:
+    config = b'{"rootfs": {"diff_ids": []}}'
+    told = {"config__json": config, "manifest__json": b'[{"Config": "config.json", "Layers": []}]'}
+    out = image(tmp_path) if kind == "oci" else tarred(tmp_path, **told)
+
+    with pytest.raises(BadArchive, match="no layers"):
+        images.layers(out)
+
+
+@pytest.mark.parametrize("size", [2 << 20, -1024])
+def test_a_header_of_an_image_has_limits(tmp_path: Path, size: int) -> None:
+    info = tarfile.TarInfo("x")
+    info.type, info.size = tarfile.GNUTYPE_LONGNAME, size
+    (tmp_path / "image.tar").write_bytes(info.tobuf(tarfile.GNU_FORMAT) + b"\0" * (3 << 20))
+
+    with pytest.raises(BadArchive, match=f"a header of {size} bytes"):
+        images.layers(tmp_path / "image.tar")
