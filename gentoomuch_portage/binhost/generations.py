@@ -77,6 +77,12 @@ def current(top: Path) -> int | None:
     return int(name) if name.isdigit() else None
 
 
+def shown(folder: Path | None) -> Path | None:
+    """What clients see of a published folder; any other folder as it is."""
+    published = folder is not None and current(folder) is not None
+    return folder / "current" if folder is not None and published else folder
+
+
 def read(top: Path, number: int) -> Generation:
     """What is in a generation.
 

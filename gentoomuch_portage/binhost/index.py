@@ -56,6 +56,16 @@ class NoFolder(UsageError):
         self.folder = folder
 
 
+class NoIndex(UsageError):
+    """A folder of packages has no index yet."""
+
+    code = "no-index"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder} has no index of its packages", remedy=f"gentoomuch binhost index {folder}")
+        self.folder = folder
+
+
 class Done(NamedTuple):
     """What was done."""
 
@@ -96,9 +106,12 @@ def followed(shelf: Pkgdir) -> None:
 
     Raises:
         NoFolder: it is not there.
+        NoIndex: nobody wrote one.
     """
     if not shelf.folder.is_dir():
         raise NoFolder(shelf.folder)
+    if not (shelf.folder / "Packages").is_file():
+        raise NoIndex(shelf.folder)
     if stamp.fresh(shelf.folder) is None:
         with shelf.locked():
             _followed(shelf)

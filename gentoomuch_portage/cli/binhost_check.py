@@ -7,13 +7,16 @@ from pathlib import Path
 from gentoomuch_portage import console
 from gentoomuch_portage.cli import Command
 from gentoomuch_portage.cli.columns import columns
+from gentoomuch_portage.cli.errors import BadUsage
 from gentoomuch_portage.cli.parser import Parser, listing
 from gentoomuch_portage.settings import Settings
+
+_FOLDER = "of packages, or published; PKGDIR where left out"
 
 
 def _add_check(parser: Parser) -> None:
     listing(parser)
-    parser.add_argument("folder", nargs="?", metavar="DIR", type=Path, help="of packages; PKGDIR where left out")
+    parser.add_argument("folder", nargs="?", metavar="DIR", type=Path, help=_FOLDER)
     parser.add_argument("--fix", action="store_true", help="bring the index up to date, set altered packages aside")
     parser.add_argument("--quick", action="store_true", help="believe size and time, and read no package")
     told = "packages have to be signed; so they have where this machine has a key of a binhost"
@@ -21,17 +24,21 @@ def _add_check(parser: Parser) -> None:
 
 
 def _check(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.binhost import check
+    from gentoomuch_portage.binhost import check, generations
     from gentoomuch_portage.binhost.index import NoFolder
     from gentoomuch_portage.binserve import keys
     from gentoomuch_portage.portage_adapter.pkgdir import pkgdir
 
-    shelf = pkgdir(args.folder)
+    shelf, promised = pkgdir(generations.shown(args.folder)), _promised(args.folder)
+    if args.fix and promised is not None:
+        told = f"{args.folder} is published, and never changed in place"
+        raise BadUsage("gentoomuch binhost check", told, remedy=f"gentoomuch binhost publish {args.folder}")
     if not shelf.folder.is_dir():
         raise NoFolder(shelf.folder)
     signed = args.signed or keys.known(settings) is not None
     show = partial(console.progress, "checking", quiet=args.quiet)
     found = check.check(shelf, digests=not args.quick, signed=signed, show=show)
+    found = [one for one in found if one.code != "orphaned" or one.path not in (promised or ())]
     if args.fix and found:
         found = check.fix(shelf, found)
     if args.json:
@@ -42,6 +49,14 @@ def _check(settings: Settings, args: argparse.Namespace) -> int:
     elif not args.quiet:
         console.tell(f"nothing is wrong with {shelf.folder}")
     return int(any(not one.fixed for one in found))
+
+
+def _promised(folder: Path | None) -> frozenset[str] | None:
+    """What can still be fetched of a published folder though its index has it no more; None where it is none."""
+    from gentoomuch_portage.binhost import generations
+
+    number = generations.current(folder) if folder else None
+    return frozenset(generations.read(folder, number).kept) if folder and number is not None else None
 
 
 COMMANDS: tuple[Command, ...] = (Command("check", "say what is wrong with a folder of packages", _add_check, _check),)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gentoomuch_portage import console
 from gentoomuch_portage.cli import Command
 from gentoomuch_portage.cli.columns import columns
+from gentoomuch_portage.cli.errors import BadUsage
 from gentoomuch_portage.cli.parser import Parser, listing
 from gentoomuch_portage.settings import Settings
 
@@ -44,6 +45,10 @@ def _publish(settings: Settings, args: argparse.Namespace) -> int:
         console.say(nginx.configuration(top))
         return 0
     shelf = pkgdir(args.source)
+    if not shelf.folder.is_dir():
+        raise index.NoFolder(shelf.folder)
+    if top.resolve().is_relative_to(shelf.folder.resolve()):
+        raise BadUsage("gentoomuch binhost publish", f"{args.folder} lies in the folder of packages {shelf.folder}")
     finish = partial(_signed, settings)
     with generations.locked(top):
         first = generations.current(top) is None
@@ -81,6 +86,8 @@ def _rollback(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.binhost import generations
 
     top = args.folder.absolute()
+    if not generations.numbers(top):
+        raise generations.NoGeneration(top, args.generation, [])
     with generations.locked(top):
         made = generations.rollback(top, args.generation, grace=args.grace, finish=partial(_signed, settings))
     _tell(args, made, [])

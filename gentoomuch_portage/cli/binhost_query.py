@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def _add_query(parser: Parser) -> None:
     listing(parser)
     parser.add_argument("atom", nargs="?", metavar="ATOM", default="", help="only what matches; all where left out")
-    parser.add_argument("--dir", metavar="DIR", type=Path, help="of packages; PKGDIR where left out")
+    parser.add_argument("--dir", metavar="DIR", type=Path, help="of packages, or published; PKGDIR where left out")
     told = "say whether packages run on this CPU; may be given again"
     parser.add_argument("--cpu", metavar="CPU", action="append", default=[], help=told)
     parser.add_argument("--runs", action="store_true", help="only those that run on one of the CPUs")
@@ -28,10 +28,10 @@ def _add_query(parser: Parser) -> None:
 
 
 def _query(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.binhost import index, query
+    from gentoomuch_portage.binhost import generations, index, query
     from gentoomuch_portage.portage_adapter.pkgdir import pkgdir
 
-    shelf = pkgdir(args.dir)
+    shelf = pkgdir(generations.shown(args.dir))
     index.followed(shelf)
     found = query.held(shelf.folder, settings.cache, asked=args.atom, cpus=args.cpu, use=args.use)
     rows = [one for one in found if one.runs_on or not args.runs]

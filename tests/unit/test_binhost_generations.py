@@ -10,29 +10,14 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from shelving import shelve
 
 from gentoomuch_portage.binhost import generations, retention
 from gentoomuch_portage.binhost.generations import NoGeneration
 from gentoomuch_portage.binhost.objects import NotAsIndexed
-from gentoomuch_portage.pkgindex import names, splice, stamp, stanza, writing
+from gentoomuch_portage.pkgindex import names, splice, stamp, stanza
 
 HOUR = 3600.0
-
-
-def shelve(folder: Path, contents: dict[str, bytes]) -> Path:
-    """A folder of packages with a fresh index; ``a/b-1`` -> content."""
-    entries = []
-    for cpv, content in contents.items():
-        path = f"{cpv.rpartition('-')[0]}/{cpv.rpartition('/')[2]}-1.gpkg.tar"
-        file = folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if not file.exists() or file.read_bytes() != content:
-            file.write_bytes(content)
-        md5 = hashlib.md5(content).hexdigest()
-        entries.append(f"CPV: {cpv}\nMD5: {md5}\nPATH: {path}\nSIZE: {len(content)}\n\n".encode())
-    header = f"PACKAGES: {len(entries)}\nTIMESTAMP: {int(time.time())}\n\n".encode()
-    writing.follow(folder, lambda _: {}, writing.rewrite(folder, header, entries, compress=True))
-    return folder
 
 
 def publish(source: Path, top: Path, grace: float = HOUR) -> generations.Generation:

@@ -1,0 +1,73 @@
+"""Folders that commands of ``binhost`` are given, and that are others than they need."""
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+from shelving import shelve
+
+from gentoomuch_portage.binhost import generations
+from gentoomuch_portage.cli.door import enter
+
+
+@pytest.fixture
+def binhost(monkeypatch, settings, tmp_path: Path, capsys):
+    """Run ``gentoomuch binhost ...`` in a folder; its status, and what it said."""
+    for name in ("config", "state", "cache"):
+        monkeypatch.setenv(f"GM_{name.upper()}", str(getattr(settings, name)))
+    settings.host.mkdir(parents=True)
+    monkeypatch.setenv("PORTAGE_CONFIGROOT", str(settings.host.parent.parent))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str):
+        capsys.readouterr()
+        return enter(["binhost", *words]), capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """A published folder; a package has left its index, and can still be fetched."""
+    top = tmp_path / "www"
+    for one in ({"a/b-1": b"one", "c/d-1": b"two"}, {"a/b-1": b"one"}):
+        source = shelve(tmp_path / f"of{len(one)}", one)
+        with generations.locked(top):
+            generations.publish(source, top, grace=3600, finish=lambda _: None, lock=nullcontext)
+    return top
+
+
+def test_query_of_a_folder_without_an_index_says_how_to_get_one(binhost, tmp_path: Path):
+    (tmp_path / "pk").mkdir()
+
+    status, said = binhost("query", "--dir", "pk")
+
+    assert (status, f"binhost index {tmp_path}/pk" in said.err) == (64, True)
+
+
+def test_query_and_check_of_a_published_folder_look_at_what_clients_see(binhost, published: Path):
+    queried, told = binhost("query", "--dir", str(published))
+    checked, said = binhost("check", "--quick", str(published))
+
+    assert (queried, "a/b-1" in told.out, "c/d-1" in told.out) == (0, True, False)
+    assert (checked, said.out) == (0, ""), said
+
+
+def test_what_is_published_is_not_mended_in_place(binhost, published: Path):
+    assert binhost("check", "--fix", str(published))[0] == 64
+
+
+@pytest.mark.parametrize("words", [("rollback", "typo"), ("publish", "--from", "typo", "new")], ids=" ".join)
+def test_a_mistyped_folder_is_refused_and_no_folder_is_made(binhost, tmp_path: Path, words):
+    assert binhost(*words)[0] == 64
+    assert not {"typo", "new"} & {one.name for one in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("top", ["pk", "pk/www"])
+def test_packages_are_not_published_into_the_folder_that_they_come_from(binhost, tmp_path: Path, top: str):
+    shelve(tmp_path / "pk", {"a/b-1": b"one"})
+
+    status, said = binhost("publish", "--from", "pk", top)
+
+    assert (status, "[usage]" in said.err) == (64, True)
+    assert not list(tmp_path.rglob("generations"))
