@@ -128,11 +128,9 @@ def own_folder(folder: Path) -> Path:
     """Make a folder that nobody else can have prepared, below one that all may write.
 
     Raises:
-        NoPrivilege: it is there and belongs to somebody else, or is a link.
+        NoPrivilege: it is there and belongs to somebody else, or is a link; or it cannot be made.
     """
-    with suppress(FileExistsError):
-        ensure(folder.parent)
-        folder.mkdir(mode=0o755)
+    ensure(folder)
     held = folder.lstat()
     if not folder.is_dir() or folder.is_symlink() or held.st_uid not in {os.geteuid(), 0}:
         raise NoPrivilege(f"{folder} is not a folder of ours", remedy=f"look at it, then remove it: ls -ld {folder}")

@@ -3,7 +3,7 @@
 import os
 from dataclasses import replace
 
-from gentoomuch_portage import configroot, crossing
+from gentoomuch_portage import configroot, crossing, room
 from gentoomuch_portage.plan import Plan
 from gentoomuch_portage.recipe import Recipe
 from gentoomuch_portage.settings import Settings
@@ -27,7 +27,7 @@ def lay(plan: Plan, settings: Settings) -> tuple[Plan, list[int]]:
         plan,
         configroot=str(laid.path),
         build_configroot=str(beside.path) if beside else "",
-        env={**plan.env, "PORTAGE_TMPDIR": f"{above}/gentoomuch-{os.geteuid()}/{plan.profile}"},
+        env={**plan.env, "PORTAGE_TMPDIR": room.folder(above, plan.profile)},
         cpu=laid.facts["machine"],
         build_cpu=beside.facts["machine"] if beside else "",
         abi=laid.facts["abi"],

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gentoomuch_portage import files, profiles, walk
+from gentoomuch_portage import profiles, room, walk
 from gentoomuch_portage.compose import Composed, Source, compose, sources_of
 from gentoomuch_portage.laying import lay
 from gentoomuch_portage.plan import Plan
@@ -42,14 +42,12 @@ class View:
 
 
 def environment(view: View) -> dict[str, str]:
-    """What programs of Portage besides emerge need to work for a profile; the folder that they build in is there.
+    """What programs of Portage besides emerge need to work for a profile; the folder that they build in is made.
 
     Raises:
         NoPrivilege: that folder is somebody else's.
     """
-    folder = Path(view.plan.env["PORTAGE_TMPDIR"])
-    files.own_folder(folder.parent)
-    files.own_folder(folder)
+    room.make(view.plan)
     return {"ROOT": view.plan.root, "SYSROOT": "/", **view.plan.env, "PORTAGE_CONFIGROOT": view.plan.configroot}
 
 

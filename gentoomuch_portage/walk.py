@@ -13,7 +13,7 @@ from typing import Any
 
 from pluggy import PluginManager
 
-from gentoomuch_portage import __version__, afterword, configroot, console, crossing, files, manager, profiles
+from gentoomuch_portage import __version__, afterword, configroot, console, crossing, manager, profiles, room
 from gentoomuch_portage.dotgentoo.words import folders
 from gentoomuch_portage.errors import ProfileBeaten
 from gentoomuch_portage.events import Events
@@ -87,9 +87,7 @@ def _with(request: Request, settings: Settings, name: str, plugins: Iterable[tup
         plan = _with_mounts(plan, settings)
         console.say(plan.to_json().rstrip() if request.said["explain"] == "json" else console.explained(plan))
         return 0
-    folder = Path(plan.env["PORTAGE_TMPDIR"])
-    files.own_folder(folder.parent)
-    files.own_folder(folder)
+    room.make(plan)
     events = Events(Path(request.said["json"]).absolute() if "json" in request.said else None)
     try:
         with _in_root(plan):

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from gentoomuch_portage import console, files
+from gentoomuch_portage import console, files, room
 from gentoomuch_portage.containers import boxes, logs, merged, staging
 from gentoomuch_portage.containers.boxing import boxed, furnish
 from gentoomuch_portage.containers.hearing import heard
@@ -62,6 +62,7 @@ def build(plan: Plan, settings: Settings, kind: str, place: Path, watch: Watch |
         KeyboardInterrupt: Ctrl-C ended what ran in it.
     """
     places = Places.of(plan, settings)
+    room.needed(plan)
     for folder in (places.pkgdir, places.distdir, places.tmpdir, settings.state / plan.profile, settings.cache):
         files.ensure(folder)
     places.tmpdir.chmod(0o700)

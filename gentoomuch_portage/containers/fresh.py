@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from gentoomuch_portage import files
+from gentoomuch_portage import files, room
 from gentoomuch_portage.containers import boxes, building, staging, tenants
 from gentoomuch_portage.containers.boxing import Boxed, boxed, furnish
 from gentoomuch_portage.containers.mounts import Bind, Tmpfs
@@ -43,6 +43,7 @@ def enter(
         GmError: a container cannot be made.
     """
     places = Places.of(plan, settings)
+    room.needed(plan)
     for folder in (places.pkgdir, places.distdir, places.tmpdir, settings.state / plan.profile, settings.cache):
         files.ensure(folder)
     with ExitStack() as held:

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from gentoomuch_portage import files
 from gentoomuch_portage.portage_adapter.swap import swapped
 
 
@@ -40,8 +41,7 @@ def _moved(plain: Callable[..., None], state: Path) -> Callable[..., None]:
     @functools.wraps(plain)
     def opened(self: Any, filename: str) -> None:
         eroot = filename.removesuffix("/var/cache/edb/mtimedb").strip("/").replace("/", "-")
-        own = state / "resume" / (eroot or "root")
-        own.mkdir(parents=True, exist_ok=True)
+        own = files.ensure(state / "resume" / (eroot or "root"))
         plain(self, str(own / "mtimedb"))
 
     return opened

@@ -169,6 +169,15 @@ def test_a_folder_of_ours_is_no_link_that_somebody_prepared(tmp_path: Path):
         files.own_folder(tmp_path / "ours")
 
 
+def test_a_folder_of_ours_that_cannot_be_made_is_told(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(NoPrivilege, match="cannot be made"):
+        files.own_folder(tmp_path / "file/ours")
+    with pytest.raises(NoPrivilege, match="ours"):
+        files.own_folder(tmp_path / "file")
+
+
 def _count_up(path: Path, times: int) -> None:
     for _ in range(times):
         with files.locked(path.with_suffix(".lock")):
