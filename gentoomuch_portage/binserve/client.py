@@ -65,7 +65,7 @@ def key_of(pools: Pools, url: str, fingerprint: str, file: Path | None) -> tuple
     else:
         found = index.get(pools, f"{url}/key.asc", most=1 << 20)
         if found.status != 200:
-            raise BinhostSilent(url, f"it answers {found.status} for key.asc; --key FILE names the key")
+            raise BinhostSilent(f"{url}/key.asc", f"it answers {found.status}; --key FILE names the key")
         content = found.body
     with tempfile.TemporaryDirectory(prefix="gm-key-") as made:
         return trust.checked(url, content, fingerprint, Path(made)), content

@@ -76,7 +76,7 @@ class BinhostSilent(MachineError):
 
     def __init__(self, where: str, why: str) -> None:
         told = f"{bare(where)} does not answer as a binhost: {why}"
-        super().__init__(told, remedy=f"curl -I {bare(where)}/Packages")
+        super().__init__(told, remedy=f"curl -I {bare(where)}")
         self.where, self.why = where, why
 
 

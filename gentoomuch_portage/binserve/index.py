@@ -81,7 +81,7 @@ def brought(policy: Policy, home: Path, place: Path, pools: Pools) -> bool:
         if found.status == 304:
             return False
         if found.status != 200:
-            raise BinhostSilent(url, f"it answers {found.status}")
+            raise BinhostSilent(f"{url}/Packages", f"it answers {found.status}")
         text = _unpacked(url, found.body) if packed else found.body
         why = _against(url, text, policy.key, home, pools) if policy.signed else ""
         if not why:

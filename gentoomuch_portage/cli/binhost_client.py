@@ -3,16 +3,28 @@
 import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from gentoomuch_portage import console
 from gentoomuch_portage.cli import Command
 from gentoomuch_portage.cli.errors import BadUsage
 from gentoomuch_portage.cli.parser import Parser, listing
+from gentoomuch_portage.errors import UsageError
 from gentoomuch_portage.portage_adapter.binpkgs import bare
 from gentoomuch_portage.settings import Settings
 
 if TYPE_CHECKING:
     from gentoomuch_portage.binserve.client import Met
+
+
+class NotWritten(UsageError):
+    """Something of the machine itself is to be written, and nobody said yes."""
+
+    code = "not-written"
+
+    def __init__(self, place: Path) -> None:
+        super().__init__(f"{place} is not written: nobody agreed", remedy="--yes")
+        self.place = place
 
 
 def _add(parser: Parser) -> None:
@@ -35,15 +47,17 @@ def _add(parser: Parser) -> None:
 def _client(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.binserve import client, gpg
     from gentoomuch_portage.binserve.errors import NotConfirmed
-    from gentoomuch_portage.binserve.policy import Policy
+    from gentoomuch_portage.binserve.policy import Policy, policies
 
     url, fingerprint = args.url.rstrip("/"), gpg.plain(args.fingerprint)
     if args.fingerprint and not fingerprint:
         raise BadUsage("gentoomuch binhost client", f"{args.fingerprint!r} is no fingerprint: 40 hexadecimal digits")
+    _check(url)
+    pinned = {one.url: one.key for one in policies(settings)}
     with client.asked(args.timeout or 10) as pools:
         key, text = client.key_of(pools, url, fingerprint, args.key)
         question = f"the key of {bare(url)} is\n    {gpg.spaced(key)}\nIs that what binhost key says there?"
-        if not fingerprint and not console.agreed(question):
+        if not fingerprint and pinned.get(url) != key and not console.agreed(question):
             raise NotConfirmed(url, key)
         policy = Policy(
             url, key, args.priority or 1, not args.no_fallback, args.timeout or 10, signed=not args.plain_index
@@ -64,10 +78,22 @@ def _client(settings: Settings, args: argparse.Namespace) -> int:
     return 0
 
 
+def _check(url: str) -> None:
+    """See to it that a word may be the URL of a binhost.
+
+    Raises:
+        BadUsage: it cannot.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        near = "" if "//" in url or parts.scheme in {"http", "https"} else f"http://{bare(url)} ?"
+        told = f"{bare(url)!r} is no http:// or https:// URL of a binhost"
+        raise BadUsage("gentoomuch binhost client", told, remedy=near)
+
+
 def _system(settings: Settings, found: "Met", *, agreed: bool) -> None:
     """Make the machine itself a client."""
     from gentoomuch_portage.binserve import client
-    from gentoomuch_portage.binserve.errors import NotConfirmed
     from gentoomuch_portage.portage_adapter import binhosts
 
     known, url = binhosts.known(settings.host), found.policy.url
@@ -77,7 +103,7 @@ def _system(settings: Settings, found: "Met", *, agreed: bool) -> None:
         console.say(shown.rstrip("\n"))
     console.tell(f"the key {found.policy.key} goes into {known.home}")
     if not agreed and not console.agreed("Write that?"):
-        raise NotConfirmed(found.policy.url, found.policy.key)
+        raise NotWritten(place)
     client.trusted(known.home, found)
     if shown:
         client.written(place, text, url)

@@ -1,0 +1,50 @@
+"""``gentoomuch binhost client``, where nobody is at a terminal to be asked."""
+
+import pytest
+
+from gentoomuch_portage.binserve import client
+from gentoomuch_portage.binserve.client import Met
+from gentoomuch_portage.binserve.errors import BinhostSilent
+from gentoomuch_portage.cli.door import enter
+
+KEY, URL = "A" * 40, "http://tower/x"
+
+
+@pytest.fixture
+def asked(monkeypatch, settings, capsys):
+    """Run ``gentoomuch binhost client ...`` before a binhost that shows KEY; its status, and what it said."""
+    for name in ("config", "state", "cache"):
+        monkeypatch.setenv(f"GM_{name.upper()}", str(getattr(settings, name)))
+    settings.host.mkdir(parents=True)
+    monkeypatch.setenv("PORTAGE_CONFIGROOT", str(settings.host.parent.parent))
+    monkeypatch.setattr(client, "key_of", lambda _pools, _url, _fingerprint, _file: (KEY, b"key"))
+    monkeypatch.setattr(client, "met", lambda _pools, policy, key: Met(policy, key, 0, ""))
+
+    def run(*words: str):
+        return enter(["binhost", "client", *words]), capsys.readouterr().err
+
+    return run
+
+
+@pytest.mark.parametrize("url", ["tower/x", "http://", "file:///var/cache"])
+def test_what_is_no_url_is_refused_before_anything_is_fetched(asked, url: str):
+    status, said = asked(url, "--fingerprint", KEY)
+
+    assert (status, "[usage]" in said, "http://tower/x ?" in said) == (64, True, url == "tower/x")
+
+
+def test_a_key_that_is_pinned_is_not_asked_for_again(asked):
+    assert asked(URL)[0] == 64
+    assert asked(URL, "--fingerprint", KEY)[0] == 0
+    assert asked(URL)[0] == 0
+
+
+def test_whoever_gave_the_fingerprint_is_told_that_yes_is_missing(asked, settings):
+    status, said = asked(URL, "--fingerprint", KEY, "--system")
+
+    assert (status, "--yes" in said, "--fingerprint" in said) == (64, True, False)
+    assert not list(settings.host.iterdir())
+
+
+def test_the_way_out_of_silence_asks_for_the_file_that_is_missing():
+    assert BinhostSilent(f"{URL}/key.asc", "it answers 404").remedy == f"curl -I {URL}/key.asc"
