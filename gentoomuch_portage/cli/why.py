@@ -3,17 +3,19 @@
 import argparse
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gentoomuch_portage import console
 from gentoomuch_portage.cli import Command
 from gentoomuch_portage.cli.binpkg import worded
 from gentoomuch_portage.cli.history import builds, told
 from gentoomuch_portage.cli.parser import Parser, listing, profile_named, profiled
-from gentoomuch_portage.decisions import Decisions, Mask
 from gentoomuch_portage.portage_adapter.binpkgs import RECORDED
-from gentoomuch_portage.portage_adapter.installed import Installed
 from gentoomuch_portage.settings import Settings
+
+if TYPE_CHECKING:
+    from gentoomuch_portage.decisions import Decisions, Mask
+    from gentoomuch_portage.portage_adapter.installed import Installed
 
 
 def _add(parser: Parser) -> None:
@@ -40,7 +42,7 @@ def _work(settings: Settings, args: argparse.Namespace) -> int:
     return 0
 
 
-def _sections(found: Decisions) -> Iterator[tuple[str, Iterable[str]]]:
+def _sections(found: "Decisions") -> Iterator[tuple[str, Iterable[str]]]:
     yield "ebuilds", _ebuilds(found)
     yield "installed", (_installed(one) for one in found.installed)
     yield "binary packages", _binpkgs(found)
@@ -56,26 +58,26 @@ def _sections(found: Decisions) -> Iterator[tuple[str, Iterable[str]]]:
     yield "last builds", builds(found.builds).splitlines() if found.builds else ()
 
 
-def _ebuilds(found: Decisions) -> Iterator[str]:
+def _ebuilds(found: "Decisions") -> Iterator[str]:
     best = next((one for one, masks in reversed(found.ebuilds) if not masks), None)
     for one, masks in reversed(found.ebuilds):
         yield f"{one.cpv}::{one.repository}  {console.good('taken') if one == best else _state(masks)}"
         yield from (f"    {mask.kind}: {mask.reason}{f'; {mask.against}' if mask.against else ''}" for mask in masks)
 
 
-def _state(masks: Iterable[Mask]) -> str:
+def _state(masks: "Iterable[Mask]") -> str:
     """What a run that needs an ebuild does with it."""
     if any(mask.against for mask in masks):
         return console.bad("masked")
     return "may be taken, once unmasked" if masks else "may be taken"
 
 
-def _installed(one: Installed) -> str:
+def _installed(one: "Installed") -> str:
     built = _built_with(one)
     return f'{one.cpv}  USE="{" ".join(sorted(one.use))}"{f"  built with {built}" if built else ""}'
 
 
-def _built_with(one: Installed) -> str:
+def _built_with(one: "Installed") -> str:
     """The machine flags that it recorded of its build; empty where it was built without us."""
     return str(json.loads(one.told[RECORDED])["told"]) if RECORDED in one.told else ""
 
@@ -84,14 +86,14 @@ def _asked(required_by: tuple[str, ...]) -> str:
     return ", then ".join(required_by) or "the command line"
 
 
-def _binpkgs(found: Decisions) -> Iterator[str]:
+def _binpkgs(found: "Decisions") -> Iterator[str]:
     for one in found.binpkgs:
         offer = one.offer.binpkg
         yield f"{offer.name}  {worded(one)}  {console.faint(offer.where)}"
         yield from (f"    {code}: {text}" for code, text in one.reasons)
 
 
-def _data(found: Decisions, profile: str) -> dict[str, Any]:
+def _data(found: "Decisions", profile: str) -> dict[str, Any]:
     return {
         "package": found.package,
         "profile": profile,

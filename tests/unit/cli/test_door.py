@@ -1,6 +1,8 @@
 """Which commands there are, and how errors of the command line end."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -158,3 +160,14 @@ def test_the_template_of_a_profile_shows_every_key_with_a_value_that_is_taken(wr
     assert said.keys() == tables.PROFILE.keys()
     assert said["unmask"].keys() == tables.PROFILE["unmask"].keys()
     assert said["binpkg"].keys() == tables.PROFILE["binpkg"].keys()
+
+
+def test_a_start_imports_no_more_than_what_tells_of_commands():
+    asks = "import sys; from gentoomuch_portage.cli import commands; commands.ours(); print(*sys.modules)"
+    heavy = {"walk", "view", "shelf", "plan", "compose", "pkgindex", "containers"}
+
+    modules = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=True).stdout.split()
+
+    assert not {f"gentoomuch_portage.{name}" for name in heavy} & {*modules}
+    assert "urllib3" not in modules
+    assert "_emerge" not in modules
