@@ -19,6 +19,8 @@ Told = Callable[[int], object]
 _CHUNK = 1 << 20
 _MOST_MEMORY = 512 << 20
 """Bytes for unpacking xz; its own strongest setting wants 65 MiB."""
+_MOST_BEYOND = 100
+"""Reads behind the end; tarfile goes on with them for as many bytes as a header says."""
 _BROKEN = (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile)
 
 
@@ -80,6 +82,7 @@ class _Hashed(io.RawIOBase):
     def __init__(self, below: IO[bytes], kind: str) -> None:
         self._below = below
         self._hash = hashlib.new(kind) if kind else None
+        self._beyond = 0
 
     def readable(self) -> bool:
         return True
@@ -87,6 +90,9 @@ class _Hashed(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         found = self._below.read(len(buffer))
         buffer[: len(found)] = found
+        self._beyond += not found
+        if self._beyond > _MOST_BEYOND:
+            raise EOFError("it is cut off")
         if self._hash is not None:
             self._hash.update(found)
         return len(found)

@@ -216,6 +216,7 @@ NESTED = odd(type=tarfile.XHDTYPE)[:512] * 2000
         odd(gid=2**32),
         odd(pax_headers={"uid": "-2"}),
         odd(pax_headers={"size": "-1024"}),
+        odd(pax_headers={"size": str(1 << 62)}),
         odd(type=LINK, pax_headers={"linkpath": "a\0b"}),
         odd(pax_headers={"SCHILY.xattr.user.a\0b": "x"}),
         odd(pax_headers={"SCHILY.xattr.user.": "x"}),
