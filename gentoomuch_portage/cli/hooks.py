@@ -9,6 +9,7 @@ from pathlib import Path
 from gentoomuch_portage import console, profiles
 from gentoomuch_portage.cli import Command
 from gentoomuch_portage.cli.columns import columns
+from gentoomuch_portage.cli.errors import BadUsage
 from gentoomuch_portage.cli.parser import Parser, group, listing
 from gentoomuch_portage.settings import Settings
 
@@ -120,7 +121,7 @@ def _refresh(settings: Settings, args: argparse.Namespace) -> int:
 
 def _add_query(parser: Parser) -> None:
     parser.add_argument("what", choices=("requires", "profile", "patches"), help="requires, profile or patches")
-    parser.add_argument("cpv", metavar="CPV", help="an installed package: cat/pkg-1.0")
+    parser.add_argument("cpv", metavar="CPV", help="an installed package, with or without version")
 
 
 def _query(settings: Settings, args: argparse.Namespace) -> int:
@@ -128,10 +129,19 @@ def _query(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.hooks.errors import NothingRecorded
     from gentoomuch_portage.portage_adapter import front
 
-    found = recorder.recorded(args.what, args.cpv, recorder.vdb(front.eprefix()))
-    if not found:
-        raise NothingRecorded(args.what, args.cpv)
-    console.say(found)
+    if found := recorder.recorded(args.what, args.cpv, recorder.vdb(front.eprefix())):
+        console.say(found)
+        return 0
+    try:
+        every = recorder.meant(args.what, args.cpv)
+    except LookupError as error:
+        raise BadUsage("gentoomuch hooks query", str(error)) from error
+    if len(every) > 1:
+        told = f"{args.cpv} is installed as {' and '.join(every)}"
+        raise BadUsage("gentoomuch hooks query", told, remedy=f"gentoomuch hooks query {args.what} {max(every)}")
+    if not any(every.values()):
+        raise NothingRecorded(args.what, args.cpv, installed=bool(every))
+    console.say_each(every.values())
     return 0
 
 

@@ -39,10 +39,11 @@ class HookChanged(ConfigError):
 
 
 class NothingRecorded(RunError):
-    """An installed package does not tell what it is asked for."""
+    """An installed package does not tell what it is asked for, or is not installed."""
 
     code = "nothing-recorded"
     status = 70
 
-    def __init__(self, what: str, cpv: str) -> None:
-        super().__init__(f"{cpv} does not tell {what!r}: it was built without gentoomuch, or is not installed")
+    def __init__(self, what: str, cpv: str, *, installed: bool) -> None:
+        told = f"{cpv} does not tell {what!r}: it was built without gentoomuch" if installed else ""
+        super().__init__(told or f"{cpv} is not installed", remedy="gentoomuch hooks enable record" if told else "")

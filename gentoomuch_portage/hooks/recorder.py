@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gentoomuch_portage import needs
-from gentoomuch_portage.portage_adapter import binpkgs, userpatches
+from gentoomuch_portage.portage_adapter import binpkgs, installed, userpatches
 from gentoomuch_portage.settings import Settings
 
 KINDS = {"requires": binpkgs.RECORDED, "profile": binpkgs.BUILT_FOR, "patches": userpatches.NAMED}
@@ -36,6 +36,20 @@ def recorded(what: str, cpv: str, vdb: Path) -> str:
     """
     file = vdb / cpv / KINDS[what]
     return file.read_text(encoding="utf-8").strip() if file.is_file() else ""
+
+
+def meant(what: str, asked: str) -> dict[str, str]:
+    """The installed packages that a user means, and what each tells; empty where it tells nothing.
+
+    Args:
+        asked: ``pkg``, ``cat/pkg`` or ``cat/pkg-1.0``.
+
+    Raises:
+        LookupError: it is no name, or that of packages of several categories.
+    """
+    env = {name: os.environ[name] for name in ("PORTAGE_CONFIGROOT", "ROOT") if name in os.environ}
+    found = installed.installed(env, asked, [KINDS[what]])
+    return {one.cpv: one.told.get(KINDS[what], "") for one in found}
 
 
 def vdb(eprefix: str) -> Path:

@@ -2,14 +2,15 @@
 
 import hashlib
 import json
+import os
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from gentoomuch_portage import files
-from gentoomuch_portage.errors import BadFile
+from gentoomuch_portage.errors import BadFile, NoPrivilege
 from gentoomuch_portage.hooks.errors import HookChanged, HookTaken, UnknownHook
 from gentoomuch_portage.hooks.kinds import ALL, Hook, Places, template
 from gentoomuch_portage.settings import Settings
@@ -71,6 +72,7 @@ def enable(settings: Settings, hook: Hook, places: Places, *, command: Path, pro
 
     Raises:
         HookTaken: a file is there that we did not write, or no longer as we wrote it.
+        NoPrivilege: this user may not write there.
     """
     before = _read(settings, hook)
     texts = {path: _text(hook, name, command, profile) for (name, _, _), path in _pairs(hook, places)}
@@ -78,6 +80,7 @@ def enable(settings: Settings, hook: Hook, places: Places, *, command: Path, pro
         taken = _taken(path, before.files.get(str(path)))
         if taken:
             raise HookTaken(hook.name, taken, _line(hook, taken, text))
+    _check(texts)
     folders = tuple(dict.fromkeys([*before.folders, *_missing(texts)]))
     digests = {str(path): hashlib.sha256(text.encode()).hexdigest() for path, text in texts.items()}
     _write(settings, hook, _Written(digests, folders))
@@ -86,6 +89,18 @@ def enable(settings: Settings, hook: Hook, places: Places, *, command: Path, pro
         files.write(path, texts[path])
         path.chmod(0o755 if program else 0o644)
     return tuple(texts)
+
+
+def _check(paths: Iterable[Path]) -> None:
+    """See to it that all can be written, before anything is.
+
+    Raises:
+        NoPrivilege: one cannot.
+    """
+    for path in paths:
+        above = next(folder for folder in path.parents if folder.exists())
+        if not os.access(above, os.W_OK):
+            raise NoPrivilege(f"{above} cannot be written by this user", remedy="run it as the owner of that folder")
 
 
 def disable(settings: Settings, hook: Hook) -> tuple[Path, ...]:

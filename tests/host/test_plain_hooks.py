@@ -97,6 +97,8 @@ def test_ebuild_alone_records_as_well_with_nothing_of_ours_in_its_process(host: 
     assert ended.status == 0, ended.out + ended.err
     assert '"told": "-march=x86-64"' in gentoomuch("query", "requires", f"{PKG}-1.0").out
     assert gentoomuch("query", "profile", f"{PKG}-1.0").out == "here\n"
+    assert gentoomuch("query", "profile", PKG.partition("/")[2]).out == "here\n"
+    assert "is not installed" in on("gentoomuch", "hooks", "query", "profile", "gm-hello").err
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """Hooks for plain emerge are written and removed to the byte; emaint's module stands on its own."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from gentoomuch_portage.errors import NoPrivilege
 from gentoomuch_portage.hooks import switching
 from gentoomuch_portage.hooks.errors import HookTaken, UnknownHook
 from gentoomuch_portage.hooks.kinds import ALL, Places
@@ -77,3 +79,13 @@ def test_emaints_module_says_so_where_gentoomuch_is_gone(settings: Settings, pla
     ended = subprocess.run(argv, cwd=places.emaint, env={}, capture_output=True, text=True, check=True)
 
     assert ended.stdout.startswith("(False, ['gentoomuch is gone")
+
+
+@pytest.mark.parametrize("hook", ALL, ids=lambda hook: hook.name)
+def test_where_this_user_may_not_write_nothing_is_noted_down(settings: Settings, places: Places, monkeypatch, hook):
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
+
+    with pytest.raises(NoPrivilege):
+        switching.enable(settings, hook, places, command=COMMAND)
+
+    assert not settings.state.exists()
