@@ -27,6 +27,7 @@ def apart(*, state: Path, cache: Path, build_configroot: Callable[[], str]) -> I
     with ExitStack() as held:
         # Not portage.MtimeDB, which is imported lazily: its first use would put the plain class in our place.
         held.enter_context(swapped(MtimeDB, "__init__", _moved(MtimeDB.__init__, state)))
+        held.enter_context(swapped(MtimeDB, "commit", _kept(MtimeDB.commit)))
         # An absolute path wins in os.path.join(EROOT, CACHE_PATH, "binhost", ...): its only use there.
         held.enter_context(swapped(bintree, "CACHE_PATH", str(cache)))
         if build_configroot():
@@ -41,10 +42,21 @@ def _moved(plain: Callable[..., None], state: Path) -> Callable[..., None]:
     @functools.wraps(plain)
     def opened(self: Any, filename: str) -> None:
         eroot = filename.removesuffix("/var/cache/edb/mtimedb").strip("/").replace("/", "-")
-        own = files.ensure(state / "resume" / (eroot or "root"))
-        plain(self, str(own / "mtimedb"))
+        plain(self, str(state / "resume" / (eroot or "root") / "mtimedb"))
 
     return opened
+
+
+def _kept(plain: Callable[..., None]) -> Callable[..., None]:
+    """Writing it makes its folder; who only looks makes none."""
+
+    @functools.wraps(plain)
+    def committed(self: Any) -> None:
+        if self.filename is not None and dict(self) != self._clean_data:
+            files.ensure(Path(self.filename).parent)
+        plain(self)
+
+    return committed
 
 
 def _governed(plain: Callable[..., None], configroot: Callable[[], str]) -> Callable[..., None]:

@@ -6,7 +6,7 @@ from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from io import StringIO
 from typing import Any, NamedTuple
 
-from gentoomuch_portage.portage_adapter.swap import environment
+from gentoomuch_portage.portage_adapter.swap import looking
 
 
 class Wanted(NamedTuple):
@@ -35,7 +35,7 @@ def closure(env: Mapping[str, str], targets: Sequence[str]) -> list[Wanted]:
     """
     said = StringIO()
     with ExitStack() as around:
-        around.enter_context(environment(env))
+        around.enter_context(looking(env))
         around.enter_context(redirect_stdout(said))
         around.enter_context(redirect_stderr(said))
         done, graph = _resolved(targets)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gentoomuch_portage.portage_adapter.masktexts import Masked, masked
-from gentoomuch_portage.portage_adapter.swap import environment
+from gentoomuch_portage.portage_adapter.swap import looking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +148,7 @@ def opened(env: Mapping[str, str]) -> Iterator[Ebuilds]:
     """
     import portage
 
-    with environment(env):
+    with looking(env) as env:
         with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
             root = env.get("ROOT", "/")
             trees = portage.create_trees(config_root=env["PORTAGE_CONFIGROOT"], target_root=root)

@@ -40,6 +40,7 @@ NAMES = (
     Held(
         "portage.util.mtimedb", "MtimeDB.__init__", ("self", "filename"), "a --resume list of its own for each profile"
     ),
+    Held("portage.util.mtimedb", "MtimeDB.commit", ("self",), "a --resume list of its own for each profile"),
     Held("portage.dbapi.bintree", "CACHE_PATH", (), "a binhost cache of its own for each profile"),
     Held("portage.dbapi.bintree", "binarytree._populate_local", ("self", "reindex", "invalid_errors"), _BY_NAME),
     Held("portage.dbapi.bintree", "binarytree._load_pkgindex", ("self",), _BY_NAME),

@@ -7,7 +7,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from gentoomuch_portage.portage_adapter.swap import environment
+from gentoomuch_portage.portage_adapter.swap import looking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ def installed(env: Mapping[str, str], asked: str | None, wanted: Collection[str]
     """
     from portage import create_trees
 
-    with environment(env), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+    with looking(env) as env, redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         trees = create_trees(env.get("PORTAGE_CONFIGROOT"), env.get("ROOT"))
         tree = trees[trees._target_eroot]["vartree"]
         cpvs = sorted(tree.dbapi.cpv_all()) if asked is None else _matching(tree, asked)

@@ -8,7 +8,7 @@ from typing import Any
 
 from gentoomuch_portage.ledger import Entry
 from gentoomuch_portage.portage_adapter import masktexts
-from gentoomuch_portage.portage_adapter.swap import environment
+from gentoomuch_portage.portage_adapter.swap import looking
 
 
 def why_not(env: Mapping[str, str], entries: Iterable[Entry], *, installed_only: bool) -> list[str]:
@@ -20,7 +20,7 @@ def why_not(env: Mapping[str, str], entries: Iterable[Entry], *, installed_only:
     """
     import portage
 
-    with environment(env), redirect_stderr(StringIO()):
+    with looking(env) as env, redirect_stderr(StringIO()):
         trees = portage.create_trees(
             config_root=env["PORTAGE_CONFIGROOT"], target_root=env.get("ROOT"), env={**os.environ}
         )

@@ -5,7 +5,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 
-from gentoomuch_portage.portage_adapter.swap import environment
+from gentoomuch_portage.portage_adapter.swap import looking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ def looked_at(env: Mapping[str, str]) -> Root:
     from portage import create_trees
     from portage.versions import pkgcmp, pkgsplit
 
-    with environment(env), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+    with looking(env) as env, redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         trees = create_trees(env.get("PORTAGE_CONFIGROOT"), env.get("ROOT"))
         here = trees[trees._target_eroot]
         vardb, portdb = here["vartree"].dbapi, here["porttree"].dbapi

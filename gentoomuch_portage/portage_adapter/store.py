@@ -11,7 +11,7 @@ from gentoomuch_portage.portage_adapter.masktexts import Masked, masked
 from gentoomuch_portage.portage_adapter.ondemand import ondemand
 from gentoomuch_portage.portage_adapter.sifting import sifted
 from gentoomuch_portage.portage_adapter.signatures import Signature, of
-from gentoomuch_portage.portage_adapter.swap import environment
+from gentoomuch_portage.portage_adapter.swap import looking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ def offers(
         LookupError: the atom is none, or means packages of several categories; the message names them.
     """
     with ExitStack() as around:
-        around.enter_context(environment(env))
+        around.enter_context(looking(env))
         around.enter_context(redirect_stdout(StringIO()))
         around.enter_context(redirect_stderr(StringIO()))
         # The set of docs/plain-emerge.md would hide what it refuses; it leaves that to whoever sifts already.

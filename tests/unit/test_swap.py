@@ -1,0 +1,41 @@
+"""What holds for a while: an environment to look with, and the files of one profile."""
+
+import os
+from pathlib import Path
+
+from portage.util.mtimedb import MtimeDB
+
+from gentoomuch_portage.portage_adapter import apart
+from gentoomuch_portage.portage_adapter.swap import looking
+
+
+def test_a_root_that_is_not_there_is_looked_at_as_an_empty_one_and_never_made(tmp_path: Path):
+    root = str(tmp_path / "box")
+
+    with looking({"ROOT": root, "SYSROOT": root, "PORTAGE_CONFIGROOT": "/c"}) as env:
+        seen = Path(env["ROOT"])
+        (seen / "var").mkdir()  # as Portage does
+        told = {name: os.environ[name] for name in env}
+
+    assert told == {"ROOT": str(seen), "SYSROOT": str(seen), "PORTAGE_CONFIGROOT": "/c"}
+    assert not seen.exists()
+    assert not (tmp_path / "box").exists()
+
+
+def test_a_root_that_is_there_is_looked_at_itself(tmp_path: Path):
+    asked = {"ROOT": str(tmp_path), "SYSROOT": "/"}
+
+    with looking(asked) as env:
+        assert env == asked
+
+
+def test_the_list_of_resume_makes_its_folder_when_it_is_written_and_not_before(tmp_path: Path):
+    with apart.apart(state=tmp_path / "state", cache=tmp_path, build_configroot=lambda: ""):
+        database = MtimeDB("/roots/box/var/cache/edb/mtimedb")
+        database.commit()
+        before = list(tmp_path.iterdir())
+        database["starttime"] = 7
+        database.commit()
+
+    assert before == []
+    assert '"starttime": 7' in (tmp_path / "state/resume/roots-box/mtimedb").read_text()
