@@ -18,37 +18,58 @@ from gentoomuch_portage.view import View
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A line of the file."""
+    """A line of a file."""
 
+    file: Path
     line: int
     entry: Entry
     why: str
     """Why it is not needed; empty where it is."""
 
 
-def judged(file: Path, view: View) -> list[Found]:
+def judged(path: Path, view: View) -> list[Found]:
     """Each entry of a file, and whether the profile still needs it: looked at as if the file were not there.
 
+    Args:
+        path: the file, or a folder of such.
+
     Raises:
-        BadFile: it cannot be read, has a line that is no entry, or does not tell by its name what it is.
+        BadFile: one cannot be read, has a line that is no entry, or does not tell by its name what it is.
     """
-    kind = _kind(file)
-    found = list(_entries(file, kind))
+    found = list(read(path))
+    gone = {file.resolve() for file in _files(path)}
     with tempfile.TemporaryDirectory(prefix="gm-adopt-") as aside:
         shown = Path(aside) / "etc/portage"
         shutil.copytree(view.shown, shown, symlinks=True)
         for name, origin in view.composed.origins.items():
-            if origin.resolve() == file.resolve():
+            if origin.resolve() in gone:
                 (shown / name).unlink()
         env = {**view.plan.env, "PORTAGE_CONFIGROOT": aside}
-        reasons = needed.why_not(env, [entry for _, entry in found], installed_only=False)
-    return [Found(line, entry, why) for (line, entry), why in zip(found, reasons, strict=True)]
+        reasons = needed.why_not(env, [entry for *_, entry in found], installed_only=False)
+    return [Found(*place, why) for place, why in zip(found, reasons, strict=True)]
 
 
 def take(found: list[Found], plan: Plan, settings: Settings) -> None:
     """Enter what is needed in the ledger."""
     new = [one.entry for one in found if not one.why]
     ledger.change(settings.state, plan.profile, lambda before: ledger.joined(before, new))
+
+
+def read(path: Path) -> Iterator[tuple[Path, int, Entry]]:
+    """The entries of a file, or of all files of a folder that Portage reads, each with its place.
+
+    Raises:
+        BadFile: as ``judged``.
+    """
+    if not path.exists():
+        raise BadFile(path, 0, "there is no such file")
+    kind = _kind(path)
+    for file in _files(path):
+        yield from ((file, number, entry) for number, entry in _entries(file, kind))
+
+
+def _files(path: Path) -> list[Path]:
+    return query.file_list(path) if path.is_dir() else [path]
 
 
 def _kind(file: Path) -> str:
@@ -62,9 +83,9 @@ def _kind(file: Path) -> str:
 
 
 def _entries(file: Path, kind: str) -> Iterator[tuple[int, Entry]]:
-    query.check_atoms(file)
     today = datetime.date.today().isoformat()
     try:
+        query.check_atoms(file)
         text = file.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise BadFile(file, 0, error.strerror or "it cannot be read") from error

@@ -120,7 +120,7 @@ def _add_adopt(parser: Parser) -> None:
     parser.add_argument(
         "--take", action="store_true", help="enter what is needed in the ledger; FILE itself is never changed"
     )
-    parser.add_argument("file", metavar="FILE", type=Path, help="a package.accept_keywords, .use, .license or .unmask")
+    parser.add_argument("file", metavar="FILE", type=Path, help="package.accept_keywords, .use, .license or .unmask")
 
 
 def _adopt(settings: Settings, args: argparse.Namespace) -> int:
@@ -133,14 +133,27 @@ def _adopt(settings: Settings, args: argparse.Namespace) -> int:
             adopting.take(found, view.plan, settings)
     if args.json:
         console.say_json(
-            [{**one.entry._asdict(), "line": one.line, "needed": not one.why, "why": one.why} for one in found]
+            [
+                {**one.entry._asdict(), "file": str(one.file), "line": one.line, "needed": not one.why, "why": one.why}
+                for one in found
+            ]
         )
         return 0
     rows = [
-        (str(one.line), one.entry.line, console.bad(one.why) if one.why else console.good("needed")) for one in found
+        (
+            _place(args.file, one.file, one.line),
+            one.entry.line,
+            console.bad(one.why) if one.why else console.good("needed"),
+        )
+        for one in found
     ]
     console.say(columns(("line", "entry", ""), rows))
     return 0
+
+
+def _place(asked: Path, file: Path, line: int) -> str:
+    """The line, behind the name of its file where a folder was named."""
+    return str(line) if file == asked else f"{file.relative_to(asked)}:{line}"
 
 
 COMMAND = group(
