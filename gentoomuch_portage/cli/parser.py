@@ -19,6 +19,9 @@ GENERAL = "general options"
 class Parser(arghparse.ArgumentParser):  # type: ignore[misc]
     """snakeoil's parser with our general options; they may stand before the command and behind it."""
 
+    is_command = False
+    """Whether no further command follows its own name."""
+
     def __init__(self, *, helps: bool = True, **named: Any) -> None:
         super().__init__(suppress=True, debug=False, verbose=False, allow_abbrev=False, **named)
         general = self.add_argument_group(GENERAL)
@@ -33,6 +36,13 @@ class Parser(arghparse.ArgumentParser):  # type: ignore[misc]
         general.add_argument(
             "--color", action=arghparse.StoreBool, help="colours, y or n; left out: as the terminal has them"
         )
+
+    def parse_known_args(self, args: Any, namespace: Any) -> Any:
+        """Argparse's own: what a command does not know is answered with the help of that command."""
+        found, rest = super().parse_known_args(args, namespace)
+        if rest and self.is_command:
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
+        return found, rest
 
     def error(self, message: str, status: int = 64) -> NoReturn:
         """Argparse's way to say that the command line is wrong.
@@ -86,11 +96,10 @@ def group(name: str, help_: str, commands: Iterable[Command]) -> Command:
 def _join(parser: Parser, commands: Iterable[Command], at: str) -> None:
     below = parser.add_subparsers(dest=at, title="commands", metavar="COMMAND")
     for command in commands:
-        command.add(
-            below.add_parser(
-                command.name, help=command.help, description=f"{command.help[:1].upper()}{command.help[1:]}."
-            )
-        )
+        told = f"{command.help[:1].upper()}{command.help[1:]}."
+        made = below.add_parser(command.name, help=command.help, description=told)
+        command.add(made)
+        made.is_command = not made._subparsers
 
 
 def listing(parser: Parser) -> None:

@@ -34,12 +34,15 @@ def _add_rm(parser: Parser) -> None:
 
 def _rm(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.containers import boxes, tenants
+    from gentoomuch_portage.roots import listing as known
     from gentoomuch_portage.roots import removing, steps
-    from gentoomuch_portage.roots.errors import NoRoot, NotAgreed, NotARoot, RootIsHost
+    from gentoomuch_portage.roots.errors import NoFreshRoot, NoRoot, NotAgreed, NotARoot, RootIsHost
 
     profile = profiles.read(settings, args.name)
     if args.fresh:
         folder = boxes.kept(settings, profile.name, profiles.valid(args.fresh, "root"))
+        if args.fresh not in (names := known.kept(settings, profile.name)):
+            raise NoFreshRoot(args.fresh, profile.name, names)
     elif not profile.foreign:
         raise RootIsHost(profile.name, str(profile.file))
     else:

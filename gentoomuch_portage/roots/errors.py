@@ -1,8 +1,9 @@
 """Why a root cannot be made, removed or taken elsewhere."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from gentoomuch_portage.errors import ConfigError, MachineError, RunError, UsageError
+from gentoomuch_portage.errors import ConfigError, MachineError, RunError, UsageError, listed
 
 
 class RootIsHost(ConfigError):
@@ -12,7 +13,7 @@ class RootIsHost(ConfigError):
 
     def __init__(self, profile: str, where: str) -> None:
         super().__init__(
-            f"the root of profile {profile!r} is / itself", remedy=f'root = "/var/roots/{profile}" in {where}'
+            f"the root of profile {profile!r} is / itself", remedy=f'root = "/srv/roots/{profile}" in {where}'
         )
 
 
@@ -36,6 +37,18 @@ class NoRoot(RunError):
             f"profile {profile!r} has no root yet: {root}", remedy=f"gentoomuch bootstrap {profile} --from-host"
         )
         self.root = root
+
+
+class NoFreshRoot(RunError):
+    """No fresh root of that name was kept."""
+
+    code = "no-fresh-root"
+
+    def __init__(self, name: str, profile: str, known: Iterable[str]) -> None:
+        super().__init__(
+            f"no fresh root {name!r} of profile {profile!r} was kept {listed(known)}", remedy="gentoomuch root ls"
+        )
+        self.name = name
 
 
 class NotARoot(RunError):

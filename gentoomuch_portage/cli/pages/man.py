@@ -112,10 +112,9 @@ def _tail(
 
 
 def _command(shape: Shape) -> Iterator[str]:
-    values = [_i(value) if value == "NEW" or shape.name == "diff" else f"[{_i(value)}]" for value in shape.values]
     behind = [f"{_b('--')} {_i('COMMAND')}..."] if shape.becomes else []
     own = [one for one in shape.options if not one.general]
-    words = [_b(" ".join(shape.path[1:])), *(f"[{_word(one)}]" for one in own), *values, *behind]
+    words = [_b(" ".join(shape.path[1:])), *(f"[{_word(one)}]" for one in own), *shape.words(_i), *behind]
     yield ".TP"
     yield " ".join(words)
     yield f"{_text(shape.help[:1].upper() + shape.help[1:])}."

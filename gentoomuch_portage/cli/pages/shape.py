@@ -1,7 +1,7 @@
 """What a command line looks like, as data: what pages and completion are written from."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from gentoomuch_portage import console
@@ -46,6 +46,8 @@ class Shape:
     options: tuple[Option, ...] = ()
     values: tuple[str, ...] = ()
     """Shapes of what stands without an option, in order: ``NAME``."""
+    counts: tuple[str, ...] = ()
+    """How often each may stand: once (empty), ``?``, ``*`` or ``+``."""
     below: tuple["Shape", ...] = ()
     source: str = ""
     """Where options that are not ours come from: ``Portage 3.0.83``."""
@@ -61,6 +63,12 @@ class Shape:
         """The comment at the top of a completion."""
         theirs = f" Emerge's options are those of {self.source}." if self.source else ""
         return f"# Completion of {self.name} for {shell}; made by python -m gentoomuch_portage.cli.pages.{theirs}"
+
+    def words(self, font: Callable[[str], str] = str) -> Iterator[str]:
+        """Its values as a usage line has them: ``NAME [FILE] [ATOM...]``."""
+        for value, count in zip(self.values, self.counts, strict=True):
+            text = f"{font(value)}{'...' if count in {'*', '+'} else ''}"
+            yield f"[{text}]" if count in {"*", "?"} else text
 
     def every(self) -> Iterator["Shape"]:
         """This one and all below."""
@@ -81,7 +89,13 @@ def gm_emerge() -> Shape:
         Option(names=one.names, value="VALUE" if one.takes else "", optional=bool(one.choices), choices=one.choices)
         for one in emerge_options()
     ]
-    return Shape(path=("gm-emerge",), options=(*ours, *theirs), values=("PACKAGE",), source=f"Portage {held.version()}")
+    return Shape(
+        path=("gm-emerge",),
+        options=(*ours, *theirs),
+        values=("PACKAGE",),
+        counts=("*",),
+        source=f"Portage {held.version()}",
+    )
 
 
 def _word(word: str, told: str) -> Option:
@@ -96,7 +110,7 @@ def _word(word: str, told: str) -> Option:
 
 def _of(parser: Parser, path: tuple[str, ...], told: str) -> Shape:
     groups = {action: group.title for group in parser._action_groups for action in group._group_actions}
-    options, values, below = [], [], []
+    options, values, counts, below = [], [], [], []
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             helps = {one.dest: one.help or "" for one in action._choices_actions}
@@ -107,9 +121,16 @@ def _of(parser: Parser, path: tuple[str, ...], told: str) -> Shape:
             options.append(_option(action, general=groups.get(action) == GENERAL))
         else:
             values.append(str(action.metavar or action.dest))
+            counts.append(str(action.nargs or ""))
     becomes = parser.get_default("becomes") is True
     return Shape(
-        path=path, help=told, options=tuple(options), values=tuple(values), below=tuple(below), becomes=becomes
+        path=path,
+        help=told,
+        options=tuple(options),
+        values=tuple(values),
+        counts=tuple(counts),
+        below=tuple(below),
+        becomes=becomes,
     )
 
 

@@ -171,3 +171,10 @@ def test_a_start_imports_no_more_than_what_tells_of_commands():
     assert not {f"gentoomuch_portage.{name}" for name in heavy} & {*modules}
     assert "urllib3" not in modules
     assert "_emerge" not in modules
+
+
+@pytest.mark.parametrize("words", [["profile", "lint", "--hlp"], ["history", "--hlp", "a/b"]], ids=" ".join)
+def test_a_word_that_a_command_does_not_know_is_answered_with_the_help_of_that_command(words, capsys):
+    command = " ".join(word for word in words if word in {"profile", "lint", "history"})
+
+    assert (enter(words), f"try: gentoomuch {command} --help" in capsys.readouterr().err) == (64, True)

@@ -52,3 +52,11 @@ def test_a_folder_without_anything_is_removed(root: Path):
 
     assert enter(["root", "rm", "lab", "--yes", "--quiet"]) == 0
     assert not root.exists()
+
+
+def test_a_fresh_root_that_was_not_kept_is_told_with_those_that_were(root: Path, settings, capsys):
+    (settings.state / "lab/roots/old").mkdir(parents=True)
+
+    status = enter(["root", "rm", "lab", "--fresh", "odl", "--yes"])
+
+    assert (status, "(there are: old)" in capsys.readouterr().err) == (70, True)
