@@ -99,13 +99,16 @@ def of(asked: str, view: View, settings: Settings) -> Decisions:
     if not every:
         raise KnownNowhere(asked, name)
     package = query.package_of(min(every))
-    kept = [one for one in history.packages(settings.state, [name]) if query.package_of(one["cpv"]) == package]
+    recorded = (one for state in settings.states for one in history.packages(state, [name]))
+    kept = [one for one in recorded if query.package_of(one["cpv"]) == package]
     return Decisions(
         package=package,
         ebuilds=versions,
         installed=here,
         binpkgs=stored,
-        unmasked=tuple(one for one in ledger.read(settings.state, name) if query.atom_key(one.atom) == package),
+        unmasked=tuple(
+            one for one in ledger.read(settings.having(ledger.name(name)), name) if query.atom_key(one.atom) == package
+        ),
         patches=tuple(_patched(offered, view)),
         lines=tuple(_said(offered, here, view)),
         builds=tuple(one for one in kept if one["cpv"] in every)[-BUILDS:],

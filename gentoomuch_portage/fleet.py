@@ -64,7 +64,8 @@ def _member(settings: Settings, name: str) -> Member:
         env = {"ROOT": view.plan.root, "SYSROOT": "/", **view.plan.env, "PORTAGE_CONFIGROOT": view.plan.configroot}
         root = outdated.looked_at(env)
         judged = shelf.judged(view.plan, settings)
-    merged = [one for one in history.packages(settings.state, [name], "merge") if one["status"] == 0]
+    recorded = (one for state in settings.states for one in history.packages(state, [name], "merge"))
+    merged = [one for one in recorded if one["status"] == 0]
     return Member(
         profile=name,
         cpu=view.plan.cpu,
@@ -73,7 +74,7 @@ def _member(settings: Settings, name: str) -> Member:
         outdated=root.outdated,
         offered=len(judged),
         refused=len(shelf.refused(judged)),
-        unmasked=len(ledger.read(settings.state, name)),
+        unmasked=len(ledger.read(settings.having(ledger.name(name)), name)),
         built=sum(one["source"] != "binpkg" for one in merged),
         taken=sum(one["source"] == "binpkg" for one in merged),
         last=max((one["at"] for one in merged), default=0.0),

@@ -44,9 +44,14 @@ class Entry(NamedTuple):
         return self.atom, self.kind, self.value
 
 
+def name(profile: str) -> str:
+    """The file of a profile's ledger, below a folder of state."""
+    return f"{profile}/unmask.json"
+
+
 def path(state: Path, profile: str) -> Path:
     """Where the ledger of a profile is kept."""
-    return state / profile / "unmask.json"
+    return state / name(profile)
 
 
 def read(state: Path, profile: str) -> tuple[Entry, ...]:

@@ -26,6 +26,9 @@ class Settings(NamedTuple):
     """A plugin that cannot be imported ends the run. Environment: GM_STRICT."""
     defaults: Mapping[str, Any] = MappingProxyType({})
     """What ``gentoomuch.toml`` says for every profile, not yet checked against a profile's keys."""
+    shared: Path | None = None
+    """The system's state, which is read where a user has nothing of their own; None where it is ``state``, or another
+    was named."""
 
     @classmethod
     def of(
@@ -46,17 +49,21 @@ class Settings(NamedTuple):
         paths = top.pop("paths", {})
         strict = bool(top.pop("strict", False))
 
-        def place(name: str, xdg: str, home: str, system: str) -> Path:
+        def place(name: str, xdg: str, home: str, system: str) -> tuple[Path, Path | None]:
             if told := said.get(name) or environ.get(f"GM_{name.upper()}"):
-                return Path(told).absolute()
+                return Path(told).absolute(), None
             if name in paths:
-                return config / str(paths[name])
-            return _ours(environ, prefix / system / "gentoomuch", xdg, home)
+                return config / str(paths[name]), None
+            theirs = prefix / system / "gentoomuch"
+            ours = _ours(environ, theirs, xdg, home)
+            return ours, theirs if ours != theirs else None
 
+        state, shared = place("state", "XDG_STATE_HOME", ".local/state", "var/lib")
         return cls(
             config=config,
-            state=place("state", "XDG_STATE_HOME", ".local/state", "var/lib"),
-            cache=place("cache", "XDG_CACHE_HOME", ".cache", "var/cache"),
+            state=state,
+            shared=shared,
+            cache=place("cache", "XDG_CACHE_HOME", ".cache", "var/cache")[0],
             host=Path(environ.get("GM_HOST") or environ.get("PORTAGE_CONFIGROOT") or prefix).absolute() / "etc/portage",
             strict=strict or environ.get("GM_STRICT", "") not in {"", "0"},
             defaults=MappingProxyType(top),
@@ -69,17 +76,33 @@ class Settings(NamedTuple):
 
     @property
     def chosen(self) -> str:
-        """The profile that ``gentoomuch profile set`` wrote down, or an empty string.
+        """The profile that ``gentoomuch profile set`` wrote down, or an empty string; a user's own beats the system's.
 
         Raises:
             BadFile: something else is written there.
         """
+        place = self.having("profile") / "profile"
         try:
-            return (self.state / "profile").read_text(encoding="utf-8").strip()
+            return place.read_text(encoding="utf-8").strip()
         except OSError:
             return ""
         except UnicodeDecodeError as error:
-            raise BadFile(self.state / "profile", 0, "this is no text", remedy="gentoomuch profile set NAME") from error
+            raise BadFile(place, 0, "this is no text", remedy="gentoomuch profile set NAME") from error
+
+    @property
+    def states(self) -> tuple[Path, ...]:
+        """The folders of state that this user may read: their own, then the system's."""
+        return (self.state,) if self.shared is None else (self.state, self.shared)
+
+    def having(self, file: str) -> Path:
+        """The first folder of state that has a file for this user, otherwise their own.
+
+        Args:
+            file: its name below: ``profile``, ``router/unmask.json``.
+        """
+        if self.shared is None:
+            return self.state
+        return next((one for one in self.states if os.access(one / file, os.R_OK)), self.state)
 
 
 def chosen(environ: Mapping[str, str], eprefix: str) -> str:

@@ -40,7 +40,8 @@ def _work(settings: Settings, args: argparse.Namespace) -> int:
         return _running(args)
     names = _names(settings, args.profile)
     since = _since(args.since)
-    found = sorted((run for name in names for run in history.runs(settings.state, name)), key=lambda run: run.at)
+    every = (run for state in settings.states for name in names for run in history.runs(state, name))
+    found = sorted(every, key=lambda run: run.at)
     found = [run for run in found if run.at >= since]
     found = found if args.all or args.cpv else list(_changing(found))
     rows = [(run, one) for run in found for one in run.packages if not args.cpv or named(args.cpv, one["cpv"])]
@@ -61,7 +62,7 @@ def _names(settings: Settings, asked: str | None) -> Iterable[str]:
     Raises:
         UnknownProfile: there is neither a profile nor a record of that name.
     """
-    recorded = history.profiles(settings.state)
+    recorded = sorted({name for state in settings.states for name in history.profiles(state)})
     known = {*recorded, *profiles.names(settings)}
     if asked and asked not in known:
         raise UnknownProfile(asked, known)

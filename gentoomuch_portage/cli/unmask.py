@@ -31,7 +31,8 @@ def _add_ls(parser: Parser) -> None:
 
 
 def _ls(settings: Settings, args: argparse.Namespace) -> int:
-    entries = ledger.read(settings.state, profile_named(settings, args))
+    profile = profile_named(settings, args)
+    entries = ledger.read(settings.having(ledger.name(profile)), profile)
     if args.json:
         console.say_json([one._asdict() for one in entries])
     elif entries:
@@ -48,14 +49,13 @@ def _add_atom(parser: Parser) -> None:
     parser.add_argument("atom", metavar="ATOM", help="a package, with or without version")
 
 
-def _matching(settings: Settings, args: argparse.Namespace) -> tuple[str, tuple[Entry, ...]]:
-    profile = profile_named(settings, args)
-    entries = ledger.read(settings.state, profile)
+def _matching(state: Path, profile: str, args: argparse.Namespace) -> tuple[Entry, ...]:
+    entries = ledger.read(state, profile)
     asked = {args.atom, args.atom.lstrip("=~<>")}
     found = tuple(one for one in entries if asked & _names(one.atom))
     if not found:
         raise NotUnmasked(args.atom, profile, [one.atom for one in entries])
-    return profile, found
+    return found
 
 
 def _names(atom: str) -> set[str]:
@@ -67,7 +67,8 @@ def _names(atom: str) -> set[str]:
 
 
 def _why(settings: Settings, args: argparse.Namespace) -> int:
-    _, found = _matching(settings, args)
+    profile = profile_named(settings, args)
+    found = _matching(settings.having(ledger.name(profile)), profile, args)
     if args.json:
         console.say_json([one._asdict() for one in found])
         return 0
@@ -80,7 +81,8 @@ def _why(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def _drop(settings: Settings, args: argparse.Namespace) -> int:
-    profile, found = _matching(settings, args)
+    profile = profile_named(settings, args)
+    found = _matching(settings.state, profile, args)
     keys = {one.key for one in found}
     ledger.change(settings.state, profile, lambda before: (one for one in before if one.key not in keys))
     _told(args, [{**one._asdict(), "why": "dropped"} for one in found])

@@ -16,7 +16,7 @@ def gm_parts(request: Request, settings: Settings, profile: Profile) -> Iterator
     said = request.said.get("unmask")
     if said is not None and (unknown := {*said.split(",")} - {*policy.KINDS, "none", ""}):
         raise UnknownWord(f"--gm-unmask={unknown.pop()}", [f"--gm-unmask={kind}" for kind in policy.KINDS])
-    for entry in ledger.read(settings.state, profile.name):
+    for entry in ledger.read(settings.having(ledger.name(profile.name)), profile.name):
         yield Line(ledger.FILES[entry.kind], entry.line)
     for kind, allowed in policy.allowed(profile.unmask, said).items():
         yield Unmask(kind, allowed)

@@ -117,6 +117,26 @@ def test_portages_own_configroot_is_where_the_host_is_configured(tmp_path: Path)
     assert found.host == tmp_path / "etc/portage"
 
 
+@pytest.mark.usefixtures("as_user")
+def test_what_root_set_holds_for_users_who_set_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "access", lambda path, how: how == os.R_OK and Path(path).exists())
+    system, own = tmp_path / "p/var/lib/gentoomuch", tmp_path / ".local/state/gentoomuch"
+    for name, text in (("profile", "router\n"), ("router/unmask.json", "[]")):
+        (system / name).parent.mkdir(parents=True, exist_ok=True)
+        (system / name).write_text(text)
+    found = Settings.of({"HOME": str(tmp_path)}, eprefix=str(tmp_path / "p"))
+    named = Settings.of({"GM_STATE": str(own)}, eprefix=str(tmp_path / "p"))
+
+    assert (found.state, found.states, found.chosen) == (own, (own, system), "router")
+    assert found.having("router/unmask.json") == system
+    assert (named.states, named.chosen) == ((own,), "")
+
+    own.mkdir(parents=True)
+    (own / "profile").write_text("laptop\n")
+    assert found.chosen == "laptop"
+    assert found.having("router/other") == own
+
+
 def test_in_a_shell_of_a_profile_the_host_is_still_the_host():
     found = Settings.of({"GM_HOST": "/", "PORTAGE_CONFIGROOT": "/var/cache/gentoomuch/configroots/x"}, eprefix="/p")
 
