@@ -91,7 +91,7 @@ def start(kind: str, box: Box, *, keep: bool = False) -> run.Ran:
     if kind == "vm":
         machine = vm.prepare(box, place.parent, terminal=not keep and all(os.isatty(number) for number in range(3)))
         (place / "argv").write_text("\0".join(vm.argv(box, machine)), encoding="utf-8")
-    enter = [*programs.words("containers.enter"), kind, str(place)]
+    enter = [*programs.words("containers.enter"), kind, str(place), str(os.getpid())]
     if keep:
         return run.run(enter, env=programs.environment(), keep=True, accept=())
     return run.Ran(run.answered(enter, programs.environment()), "", "")

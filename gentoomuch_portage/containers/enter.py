@@ -1,4 +1,4 @@
-"""Enter a box: ``python -m gentoomuch_portage.containers.enter KIND RUN``, where ``RUN/box.json`` tells of it.
+"""Enter a box: ``python -m gentoomuch_portage.containers.enter KIND RUN PARENT``, where ``RUN/box.json`` tells of it.
 
 A program of its own, started by ``boxes``: whoever kills it kills all that is in the box, and its mounts with it.
 """
@@ -16,19 +16,19 @@ from gentoomuch_portage.containers.mounts import Box, Dev, Proc, Squashfs
 _ALONE = kernel.NEWIPC | kernel.NEWUTS | kernel.NEWPID | kernel.NEWCGROUP
 
 
-def main(kind: str, run: Path) -> NoReturn:
-    """Make the box's namespaces, lay its mounts, run its program; end as that ends."""
-    kernel.die_with_parent()
+def main(kind: str, run: Path, parent: int) -> NoReturn:
+    """Make the box's namespaces, lay its mounts, run its program; end as that ends, or with the parent."""
+    kernel.die_with_parent(parent)
     box = Box.from_json((run / "box.json").read_text(encoding="utf-8"))
     loop.lay(one for one in box.mounts if isinstance(one, Squashfs))
     if kind == "unshare":
         flags = kernel.NEWUSER | kernel.NEWNS | _ALONE | (0 if box.network else kernel.NEWNET)
-        number = kernel.fork(lambda: _first(box), mapped=maps.write, flags=flags)
+        number = kernel.fork(lambda: _first(box), mapped=maps.write, flags=flags, as_root=True)
     else:
         theirs = (run / "argv").read_text(encoding="utf-8").split("\0")
         mapped = maps.write if kind in {"bwrap", "vm"} else None
         flags = kernel.NEWNS | (kernel.NEWUSER if mapped else kernel.NEWPID)
-        number = kernel.fork(lambda: _hand_over(box, theirs), mapped=mapped, flags=flags)
+        number = kernel.fork(lambda: _hand_over(box, theirs), mapped=mapped, flags=flags, as_root=True)
     status = inside.wait(number)
     if kind == "vm":
         from gentoomuch_portage.containers import vm  # every other kind would wait for it
@@ -39,7 +39,6 @@ def main(kind: str, run: Path) -> NoReturn:
 
 def _hand_over(box: Box, theirs: Sequence[str]) -> None:
     """Lay the mounts and let another program make the namespaces: all below it ends with us."""
-    _be_root()
     raise SystemExit(inside.wait(kernel.fork(lambda: _become(box, theirs))))
 
 
@@ -58,15 +57,7 @@ def _become(box: Box, theirs: Sequence[str]) -> NoReturn:
 
 def _first(box: Box) -> None:
     """Be above the first process of the box: a process that makes a pid namespace stays outside of it."""
-    _be_root()
     raise SystemExit(inside.wait(kernel.fork(lambda: _init(box))))
-
-
-def _be_root() -> None:
-    if os.geteuid():
-        os.setresgid(0, 0, 0)
-        os.setresuid(0, 0, 0)
-        kernel.die_with_parent()  # the kernel forgets it where a process changes its user
 
 
 def _init(box: Box) -> None:
@@ -86,4 +77,4 @@ def _init(box: Box) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))

@@ -77,9 +77,15 @@ def pivot_root(new: str, old: str) -> None:
     _call("syscall", _PIVOT_ROOT[os.uname().machine], new.encode(), old.encode())
 
 
-def die_with_parent() -> None:
-    """Be killed when the parent ends, however it ends."""
+def die_with_parent(number: int = 0) -> None:
+    """Be killed when the parent ends, however it ends.
+
+    Args:
+        number: the parent's; if that has ended before, the kernel watches another, and this process ends at once.
+    """
     _call("prctl", _PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if number and os.getppid() != number:
+        os._exit(128 + signal.SIGKILL)
 
 
 def no_new_privileges() -> None:
@@ -140,13 +146,20 @@ def loopback() -> None:
         fcntl.ioctl(made, _SIOCSIFFLAGS, struct.pack("16sh", b"lo", _UP))
 
 
-def fork(child: Callable[[], object], *, mapped: Callable[[int], None] | None = None, flags: int = 0) -> int:
+def fork(
+    child: Callable[[], object],
+    *,
+    mapped: Callable[[int], None] | None = None,
+    flags: int = 0,
+    as_root: bool = False,
+) -> int:
     """Start a process that leaves for new namespaces and then does something; it is killed when we end.
 
     Args:
         child: what it does; when that returns, the process ends with 0, and with 70 where it raises.
         mapped: given the process's number once it is there, writes its user maps; needed for NEWUSER.
         flags: the namespaces.
+        as_root: it becomes root, who it may be by its maps, before.
 
     Returns:
         The process's number.
@@ -157,7 +170,7 @@ def fork(child: Callable[[], object], *, mapped: Callable[[int], None] | None = 
     if not number:
         os.close(there)
         os.close(go)
-        _leave(child, flags, arrived, awaited)
+        _leave(child, flags, arrived, awaited, as_root=as_root)
     os.close(arrived)
     os.close(awaited)
     try:
@@ -175,7 +188,7 @@ def fork(child: Callable[[], object], *, mapped: Callable[[int], None] | None = 
     return number
 
 
-def _leave(child: Callable[[], object], flags: int, arrived: int, awaited: int) -> None:
+def _leave(child: Callable[[], object], flags: int, arrived: int, awaited: int, *, as_root: bool) -> None:
     import traceback
 
     status = 70
@@ -184,6 +197,9 @@ def _leave(child: Callable[[], object], flags: int, arrived: int, awaited: int) 
             unshare(flags)
         os.write(arrived, b"x")
         if os.read(awaited, 1):
+            if as_root and os.geteuid():  # first: the kernel forgets whom it watches where a process changes its user
+                os.setresgid(0, 0, 0)
+                os.setresuid(0, 0, 0)
             die_with_parent()
             if not select.select([awaited], [], [], 0)[0]:  # or it died before the kernel was told to watch it
                 os.close(arrived)

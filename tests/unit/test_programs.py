@@ -1,6 +1,7 @@
 """Programs of ours that stand around a box and in it."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,12 @@ def test_a_program_of_ours_needs_no_installed_modules() -> None:
     words = (*programs.words("containers.enter")[:-2], "-c", "import gentoomuch_portage.containers.enter")
     ended = subprocess.run(words, env={"PYTHONPATH": str(programs.home())}, capture_output=True, check=False)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_no_box_is_made_for_who_has_been_killed_meanwhile(tmp_path: Path) -> None:
+    words = (*programs.words("containers.enter"), "unshare", str(tmp_path / "run"), str(os.getppid()))
+    ended = subprocess.run(words, env=programs.environment(), capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (128 + signal.SIGKILL, b"")
 
 
 def test_where_we_are_imported_from_comes_before_what_the_user_said(monkeypatch: pytest.MonkeyPatch) -> None:
