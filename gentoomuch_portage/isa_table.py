@@ -4,7 +4,6 @@ import functools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib import resources
 
 ARCHES = ("x86_64", "i386", "arm64", "arm", "ppc64le", "riscv64")
 
@@ -73,6 +72,8 @@ class Table:
 @functools.lru_cache(maxsize=len(ARCHES))
 def table(arch: str) -> Table | None:
     """The table of an architecture; None where there is none."""
+    from importlib import resources  # takes its time, and the names above are asked for at each start
+
     if arch not in ARCHES:
         return None
     file = resources.files("gentoomuch_portage") / "isa_tables" / f"{arch}.json"
@@ -82,6 +83,13 @@ def table(arch: str) -> Table | None:
     return Table(
         tuple(found["compilers"]), tuple(found["features"]), tuple(map(tuple, found["sets"])), found["options"]
     )
+
+
+def cpus(arch: str) -> tuple[str, ...]:
+    """The names of CPUs, and of what some of them have in common, that a known compiler takes, sorted."""
+    found = table(arch)
+    chosen = (word.partition("=") for word in found.options if word.startswith(("-march=", "-mcpu="))) if found else ()
+    return tuple(sorted({name for _, _, name in chosen if name}))
 
 
 def compilers(arch: str) -> tuple[str, ...]:

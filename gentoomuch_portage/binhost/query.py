@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gentoomuch_portage import knowledge, offers, requirement
-from gentoomuch_portage.errors import UsageError
+from gentoomuch_portage.errors import UsageError, nearest
+from gentoomuch_portage.isa_table import ARCHES, cpus
 from gentoomuch_portage.pkgindex import names, shards, stanza
 from gentoomuch_portage.portage_adapter import query as portage
 from gentoomuch_portage.portage_adapter.binpkgs import BUILT_FOR
@@ -18,7 +19,8 @@ class UnknownCpu(UsageError):
     code = "no-such-cpu"
 
     def __init__(self, cpu: str, why: str) -> None:
-        super().__init__(why, remedy="gentoomuch isa show")
+        near = nearest(cpu, (name for arch in ARCHES for name in cpus(arch)))
+        super().__init__(why, remedy=f"{near} ? all of them: gentoomuch isa ls" if near else "gentoomuch isa ls")
         self.cpu = cpu
 
 

@@ -5,7 +5,7 @@ import string
 from collections.abc import Sequence
 from typing import Any
 
-from gentoomuch_portage import console
+from gentoomuch_portage import console, isa_table
 from gentoomuch_portage.cli import Command
 from gentoomuch_portage.cli.columns import columns
 from gentoomuch_portage.cli.errors import BadUsage, UnknownCompiler
@@ -49,6 +49,21 @@ def _told(args: argparse.Namespace, add: Any, prog: str) -> str:
     return " ".join([*args.told, *(args.flags or ())])
 
 
+def _add_ls(parser: Parser) -> None:
+    listing(parser)
+    told = "those of this architecture; this machine's where left out"
+    parser.add_argument("--arch", choices=isa_table.ARCHES, help=told)
+
+
+def _ls(settings: Settings, args: argparse.Namespace) -> int:
+    from gentoomuch_portage import isa_words
+
+    arch = args.arch or isa_words.arch_of("")
+    names = isa_table.cpus(arch)
+    console.say_json([{"cpu": name, "arch": arch} for name in names]) if args.json else console.say_each(names)
+    return 0
+
+
 def _add_show(parser: Parser) -> None:
     listing(parser)
     _flags(parser, "a CPU, perhaps with features behind it, or compiler flags; this machine where left out")
@@ -56,11 +71,12 @@ def _add_show(parser: Parser) -> None:
 
 def _show(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage import isa, knowledge
+    from gentoomuch_portage.binhost.query import UnknownCpu
 
     told = _told(args, _add_show, "gentoomuch isa show") or "native"
     arch, found = knowledge.cpu(_sifted(told), settings.cache)
     if not found.known:
-        raise BadUsage("gentoomuch isa", found.told)
+        raise UnknownCpu(told, found.told)
     name, flags = isa.cpu_flags_of(found.features, arch)
     level = isa.level_of(found.features, arch)
     shown = {
@@ -97,7 +113,7 @@ def _add_check(parser: Parser) -> None:
 
 
 def _check(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage import isa_table, knowledge, requirement
+    from gentoomuch_portage import knowledge, requirement
 
     told = _told(args, _add_check, "gentoomuch isa check")
     if not args.cpu:
@@ -147,6 +163,7 @@ COMMAND = group(
     "isa",
     "say what a CPU has, and what runs on it",
     (
+        Command("ls", "list the CPUs that are known by name", _add_ls, _ls),
         Command("show", "show the features of a CPU, and what Gentoo and Go call them", _add_show, _show),
         Command("check", "say whether code built with some flags would run on a CPU", _add_check, _check),
     ),

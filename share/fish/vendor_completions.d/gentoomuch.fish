@@ -5,9 +5,9 @@ function __gentoomuch_at
     for word in (commandline -opc)[2..]
         if test $skip = 1
             set skip 0
-        else if contains -- $word --as --bind --cache --cert --color --compat --compiler --config --cpu --days --dir --export --fingerprint --format --fresh --from --grace --html --isolation --jobs --keep --key --log --message --oci --output --package --packages --priority --profile --root --set --since --stage3 --state --timeout --url --use --user --workers --write -m -o
+        else if contains -- $word --arch --as --bind --cache --cert --color --compat --compiler --config --cpu --days --dir --export --fingerprint --format --fresh --from --grace --html --isolation --jobs --keep --key --log --message --oci --output --package --packages --priority --profile --root --set --since --stage3 --state --timeout --url --use --user --workers --write -m -o
             set skip 1
-        else if contains -- (string join ' ' $path $word) 'init' 'profile' 'profile ls' 'profile show' 'profile set' 'profile add' 'profile adopt' 'profile diff' 'profile lint' 'profile env' 'profile run' 'unmask' 'unmask ls' 'unmask why' 'unmask prune' 'unmask drop' 'unmask adopt' 'binpkg' 'binpkg ls' 'binpkg why' 'binpkg audit' 'binpkg mask' 'binhost' 'binhost index' 'binhost check' 'binhost publish' 'binhost rollback' 'binhost diff' 'binhost query' 'binhost coverage' 'binhost serve' 'binhost sign' 'binhost key' 'binhost client' 'patch' 'patch ls' 'patch check' 'patch prep' 'patch try' 'patch save' 'isa' 'isa show' 'isa check' 'dotgentoo' 'dotgentoo id' 'dotgentoo check' 'dotgentoo trust' 'dotgentoo init' 'freeze' 'verify' 'thaw' 'sync' 'bootstrap' 'root' 'root ls' 'root rm' 'root export' 'freshroot' 'history' 'why' 'fleet' 'hooks' 'hooks ls' 'hooks enable' 'hooks disable' 'hooks text' 'hooks query' 'hooks refresh' 'hooks record' 'doctor' 'plugins' 'demo'
+        else if contains -- (string join ' ' $path $word) 'init' 'profile' 'profile ls' 'profile show' 'profile set' 'profile add' 'profile adopt' 'profile diff' 'profile lint' 'profile env' 'profile run' 'unmask' 'unmask ls' 'unmask why' 'unmask prune' 'unmask drop' 'unmask adopt' 'binpkg' 'binpkg ls' 'binpkg why' 'binpkg audit' 'binpkg mask' 'binhost' 'binhost index' 'binhost check' 'binhost publish' 'binhost rollback' 'binhost diff' 'binhost query' 'binhost coverage' 'binhost serve' 'binhost sign' 'binhost key' 'binhost client' 'patch' 'patch ls' 'patch check' 'patch prep' 'patch try' 'patch save' 'isa' 'isa ls' 'isa show' 'isa check' 'dotgentoo' 'dotgentoo id' 'dotgentoo check' 'dotgentoo trust' 'dotgentoo init' 'freeze' 'verify' 'thaw' 'sync' 'bootstrap' 'root' 'root ls' 'root rm' 'root export' 'freshroot' 'history' 'why' 'fleet' 'hooks' 'hooks ls' 'hooks enable' 'hooks disable' 'hooks text' 'hooks query' 'hooks refresh' 'hooks record' 'doctor' 'plugins' 'demo'
             set -a path $word
         end
     end
@@ -463,6 +463,7 @@ complete -c gentoomuch -n '__gentoomuch_at patch save' -l quiet -s q -d 'be sile
 complete -c gentoomuch -n '__gentoomuch_at patch save' -l color -x -a 'y n' -d 'colours, y or n; left out: as the terminal has them'
 complete -c gentoomuch -n '__gentoomuch_at patch save' -l series -d 'a patch for each commit, instead of one for all'
 complete -c gentoomuch -n '__gentoomuch_at patch save' -l message -s m -x -d 'subject of the patch'
+complete -c gentoomuch -n '__gentoomuch_at isa' -a ls -d 'list the CPUs that are known by name'
 complete -c gentoomuch -n '__gentoomuch_at isa' -a show -d 'show the features of a CPU, and what Gentoo and Go call them'
 complete -c gentoomuch -n '__gentoomuch_at isa' -a check -d 'say whether code built with some flags would run on a CPU'
 complete -c gentoomuch -n '__gentoomuch_at isa' -l help -s h -d 'show this help and exit'
@@ -472,6 +473,15 @@ complete -c gentoomuch -n '__gentoomuch_at isa' -l state -x -a '(__fish_complete
 complete -c gentoomuch -n '__gentoomuch_at isa' -l cache -x -a '(__fish_complete_directories)' -d 'cache instead of /var/cache/gentoomuch'
 complete -c gentoomuch -n '__gentoomuch_at isa' -l quiet -s q -d 'be silent but for errors'
 complete -c gentoomuch -n '__gentoomuch_at isa' -l color -x -a 'y n' -d 'colours, y or n; left out: as the terminal has them'
+complete -c gentoomuch -n '__gentoomuch_at isa ls' -l help -s h -d 'show this help and exit'
+complete -c gentoomuch -n '__gentoomuch_at isa ls' -l version -d 'show the version and exit'
+complete -c gentoomuch -n '__gentoomuch_at isa ls' -l config -x -a '(__fish_complete_directories)' -d 'configuration instead of /etc/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at isa ls' -l state -x -a '(__fish_complete_directories)' -d 'state instead of /var/lib/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at isa ls' -l cache -x -a '(__fish_complete_directories)' -d 'cache instead of /var/cache/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at isa ls' -l quiet -s q -d 'be silent but for errors'
+complete -c gentoomuch -n '__gentoomuch_at isa ls' -l color -x -a 'y n' -d 'colours, y or n; left out: as the terminal has them'
+complete -c gentoomuch -n '__gentoomuch_at isa ls' -l json -d 'print JSON'
+complete -c gentoomuch -n '__gentoomuch_at isa ls' -l arch -x -a 'x86_64 i386 arm64 arm ppc64le riscv64' -d 'those of this architecture; this machine\'s where left out'
 complete -c gentoomuch -n '__gentoomuch_at isa show' -l help -s h -d 'show this help and exit'
 complete -c gentoomuch -n '__gentoomuch_at isa show' -l version -d 'show the version and exit'
 complete -c gentoomuch -n '__gentoomuch_at isa show' -l config -x -a '(__fish_complete_directories)' -d 'configuration instead of /etc/gentoomuch'

@@ -120,3 +120,17 @@ def test_show_of_an_arm_cpu_names_gentoos_flags(isa):
 
 def test_show_of_nothing_is_this_machine(isa):
     assert isa("show")[0] == 0
+
+
+def test_ls_names_what_show_takes(isa):
+    names = isa("ls", "--arch", "arm64")[1].out.split()
+
+    assert {"cortex-a76", "armv8.2-a"} <= {*names}
+    assert isa("show", names[0])[0] == 0
+    assert "znver3" not in names
+
+
+def test_show_of_what_nobody_knows_has_the_code_that_query_has_and_the_name_that_is_near(isa):
+    status, said = isa("show", "zenver3")
+
+    assert (status, "[no-such-cpu]" in said.err, "znver3 ?" in said.err) == (64, True, True)
