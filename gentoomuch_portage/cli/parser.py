@@ -1,6 +1,7 @@
 """The command line: general options everywhere, commands in commands, and usage errors as errors of ours."""
 
 import argparse
+import os
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
@@ -116,14 +117,19 @@ def chosen(settings: Settings, args: argparse.Namespace) -> str:
     """The profile that a command is about.
 
     Raises:
-        NoProfileSet: none is named, and none is set.
+        NoProfileSet: none is named, here or by GM_PROFILE, and none is set.
     """
     from gentoomuch_portage import profiles
 
-    name: str = args.name or settings.chosen
+    name = in_force(settings, args.name)
     if not name:
         raise NoProfileSet(profiles.names(settings))
     return name
+
+
+def in_force(settings: Settings, named: str | None) -> str:
+    """The profile that is named on the command line, by GM_PROFILE, or set; empty where none is."""
+    return named or os.environ.get("GM_PROFILE") or settings.chosen
 
 
 def profiled(parser: Parser) -> None:

@@ -120,6 +120,8 @@ def _set(settings: Settings, args: argparse.Namespace) -> int:
     place = settings.state / "profile"
     if args.unset:
         place.unlink(missing_ok=True)
+        if settings.chosen:  # by root; a file of one's own that names none beats that
+            files.write(place, "")
     else:
         files.write(place, f"{profiles.read(settings, args.name).name}\n")
     if not args.quiet:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gentoomuch_portage import console
 from gentoomuch_portage.cli import Command
-from gentoomuch_portage.cli.parser import Parser, profiled
+from gentoomuch_portage.cli.parser import Parser, in_force, profiled
 from gentoomuch_portage.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def _work(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.request import Request
     from gentoomuch_portage.roots import snapshots
 
-    profile = args.profile or settings.chosen
+    profile = in_force(settings, args.profile)
     plan, _ = walk.prepare(Request(words=(), said={}), settings, profile)
     plan, locks = lay(plan, settings)
     try:

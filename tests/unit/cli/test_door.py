@@ -1,5 +1,6 @@
 """Which commands there are, and how errors of the command line end."""
 
+import argparse
 import json
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import sys
 import pytest
 
 from gentoomuch_portage import tables, template
-from gentoomuch_portage.cli import Command
+from gentoomuch_portage.cli import Command, parser, profile
 from gentoomuch_portage.cli.door import enter
 from gentoomuch_portage.hookspec import hookimpl
 
@@ -178,3 +179,23 @@ def test_a_word_that_a_command_does_not_know_is_answered_with_the_help_of_that_c
     command = " ".join(word for word in words if word in {"profile", "lint", "history"})
 
     assert (enter(words), f"try: gentoomuch {command} --help" in capsys.readouterr().err) == (64, True)
+
+
+def test_the_environment_names_the_profile_before_what_is_set_and_the_line_before_both(monkeypatch, settings):
+    monkeypatch.setenv("GM_PROFILE", "server")
+    settings.state.mkdir()
+    (settings.state / "profile").write_text("laptop\n")
+
+    named = [parser.chosen(settings, argparse.Namespace(name=name)) for name in (None, "router")]
+
+    assert named == ["server", "router"]
+
+
+def test_a_user_may_set_no_profile_where_root_has_set_one(settings, tmp_path):
+    (tmp_path / "system").mkdir()
+    (tmp_path / "system/profile").write_text("server\n")
+    ours = settings._replace(shared=tmp_path / "system")
+
+    profile.COMMAND.work(ours, argparse.Namespace(profile_command="set", unset=True, name=None, quiet=True))
+
+    assert (settings.chosen, ours.chosen) == ("", "")
