@@ -8,7 +8,16 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from gentoomuch_portage import tables
-from gentoomuch_portage.errors import BadLayer, BadName, BadPatchSet, BadSetting, UnknownProfile, listed, nearest
+from gentoomuch_portage.errors import (
+    BadLayer,
+    BadName,
+    BadPatchSet,
+    BadSetting,
+    ConfigError,
+    UnknownProfile,
+    listed,
+    nearest,
+)
 from gentoomuch_portage.settings import Settings
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]*")
@@ -17,8 +26,21 @@ _BINPKG = {
     "build": True, "use": True, "remote": False, "unknown": "reject", "prefer": "newest", "audit": False, "sign": False,
 }  # fmt: skip
 
+_TAKEN = frozenset({"binhost", "hooks", "profile", "thaw.json", "thaw.lock", "trust", "trusted"})
+"""What else lies in the folder of state, where each profile has a folder of its name."""
 _CONTAINER = {"processes": 0, "disk": "", "kernel": ""}
 _SIZE = re.compile(r"([1-9][0-9]*)([KMGT]?)")
+
+
+class TakenName(ConfigError):
+    """A profile has the name of something that is kept where each profile has a folder."""
+
+    code = "taken-name"
+
+    def __init__(self, name: str, where: str = "") -> None:
+        told = f"{where + ': ' if where else ''}{name!r} is no name for a profile: a file of our own has it"
+        super().__init__(told, remedy="take another; taken are " + ", ".join(sorted(_TAKEN)))
+        self.name = name
 
 
 class Profile(NamedTuple):
@@ -68,7 +90,7 @@ def read(settings: Settings, name: str) -> Profile:
     """Read one profile.
 
     Raises:
-        BadName: the name would leave ``profiles/``.
+        BadName, TakenName: the name would leave ``profiles/``, or is in the way of something else.
         UnknownProfile: there is no such file.
         BadFile, BadSetting: it is wrong.
     """
@@ -153,9 +175,12 @@ def valid(name: str, kind: str, where: str = "") -> str:
 
     Raises:
         BadName: it is not.
+        TakenName: it is that of a profile, and would be in the way of something else.
     """
     if not _NAME.fullmatch(name):
         raise BadName(kind, name, where)
+    if kind == "profile" and name in _TAKEN:
+        raise TakenName(name, where)
     return name
 
 

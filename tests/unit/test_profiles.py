@@ -1,5 +1,6 @@
 """Profiles on disk: names, defaults, layers."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from gentoomuch_portage import profiles
 from gentoomuch_portage.errors import BadLayer, BadName, BadSetting, UnknownProfile
 from gentoomuch_portage.plan import Env
 from gentoomuch_portage.plugins import profile as plugin
-from gentoomuch_portage.profiles import Profile
+from gentoomuch_portage.profiles import Profile, TakenName
 from gentoomuch_portage.request import Request
 from gentoomuch_portage.settings import Settings
 
@@ -58,6 +59,19 @@ def test_in_a_shell_of_another_profile_the_root_is_that_of_this_one(monkeypatch:
     parts = list(plugin.gm_parts(Request((), {}), written.settings, written.read()))
 
     assert parts == [Env("ROOT", "/"), Env("SYSROOT", "/")]
+
+
+def _of_state() -> set[str]:
+    """What our code calls its files directly below the folder of state."""
+    code = "".join(file.read_text() for file in Path(profiles.__file__).parent.rglob("*.py"))
+    return {*re.findall(r'settings\.state / "([\w.]+)', code), *re.findall(r'\bstate / "(trusted)"', code)}
+
+
+def test_no_profile_takes_the_place_of_a_file_of_state(written: Written):
+    assert {"profile", "binhost", "trusted", "hooks"} <= _of_state()
+    for name in _of_state():
+        with pytest.raises(TakenName, match=name):
+            written.read(name=name)
 
 
 @pytest.mark.parametrize("name", ["a", "router-2", "x86_64.musl", "c++", "9"])
