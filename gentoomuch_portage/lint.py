@@ -4,14 +4,16 @@ A later layer wins, so none of this stops a run; but whoever wrote the earlier l
 The host's own etc/portage lies below all layers in order to be changed by them: it is not held against them.
 """
 
+import re
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
-from gentoomuch_portage import profiles, tables
-from gentoomuch_portage.errors import BadFile, GmError
+from gentoomuch_portage import etcnames, profiles, tables
+from gentoomuch_portage.compose import OTHER_TOOLS
+from gentoomuch_portage.errors import BadFile, GmError, nearest
 from gentoomuch_portage.patches import overlaps, sets
 from gentoomuch_portage.portage_adapter import query
 from gentoomuch_portage.settings import Settings
@@ -19,6 +21,7 @@ from gentoomuch_portage.statements import Assigned, Line, Place, Token, assignme
 from gentoomuch_portage.view import View, looked_at
 
 _SWITCHES = frozenset({"package.use", "package.accept_keywords", "package.license"})
+_FLAGS = frozenset({"COMMON_FLAGS", "CFLAGS", "CXXFLAGS", "FCFLAGS", "FFLAGS"})
 _T = TypeVar("_T")
 _REPEATABLE = frozenset({"package.use", "package.accept_keywords"})
 
@@ -30,7 +33,7 @@ class Finding:
     profile: str
     kind: str
     """``flag``, ``variable``, ``hidden``, ``repeat``, ``layer-twice``, ``pkgdir``, ``missing-env``, ``same-file``,
-    ``same-root``, or the code of the error that keeps the profile from being read."""
+    ``same-root``, ``unread``, ``cpu``, or the code of the error that keeps the profile from being read."""
     text: str
     places: tuple[Place, ...]
 
@@ -72,6 +75,8 @@ def contradictions(view: View) -> list[Finding]:
         *(Finding(name, "pkgdir", *told) for told in _own_pkgdir(said)),
         *(Finding(name, "missing-env", *told) for told in _missing_env(view, spoken)),
         *(Finding(name, "same-file", *told) for told in _patched_twice(view)),
+        *(Finding(name, "unread", *told) for told in _unread(view)),
+        *(Finding(name, "cpu", *told) for told in _other_cpu(view, said)),
     ]
 
 
@@ -134,6 +139,40 @@ def _patched_twice(view: View) -> _Told:
             f"patch sets {' and '.join(map(repr, one.sets))} both touch {one.name} of {one.package}",
             tuple(Place(path, line) for path, line in one.places),
         )
+
+
+def _unread(view: View) -> _Told:
+    """Names that Portage does not read, as a mistyped one; not what a bashrc or make.conf reads, nor a README."""
+    for layer in view.layers:
+        told = "\n".join(_scripts(layer.folder))
+        for path in sorted((*layer.folder.glob("[!.]*"), *layer.folder.glob("profile/[!.]*"))):
+            name = str(path.relative_to(layer.folder))
+            plain = path.name.endswith("~") or path.name in OTHER_TOOLS or path.name.partition(".")[0].isupper()
+            if not (plain or etcnames.known(name) or path.name in told):
+                near = nearest(name, etcnames.every(name))
+                hint = f"; {near!r} ?" if near else ""
+                yield (
+                    f"Portage reads nothing of the name {name!r}, which layer {layer.name!r} has{hint}",
+                    (Place(path, 1),),
+                )
+
+
+def _scripts(folder: Path) -> Iterator[str]:
+    """The texts of a layer that may read others."""
+    for name in ("make.conf", "bashrc", "profile/profile.bashrc", "profile/make.defaults"):
+        for file in query.file_list(folder / name):
+            yield file.read_text(encoding="utf-8", errors="replace")
+
+
+def _other_cpu(view: View, said: Iterable[Assigned]) -> _Told:
+    """A layer's -march beside the profile's cpu, which comes behind it on a compiler's command line."""
+    cpu, at = view.profile.cpu, view.profile.where("cpu").rpartition(":")
+    for one in said if cpu else ():
+        found = re.search(r"-m(?:arch|cpu)=([^\s\"']+)", one.raw) if one.name in _FLAGS else None
+        if found and found[1] != cpu:
+            line = one.place.line + one.raw.count("\n", 0, found.start())
+            places = (Place(one.place.file, line), Place(Path(at[0]), int(at[2])))
+            yield f"{one.name} has {found[0]} in layer {one.layer!r}, and the profile has cpu = {cpu!r}", places
 
 
 def shared_root(settings: Settings, name: str) -> list[Finding]:

@@ -155,3 +155,42 @@ def test_flags_from_a_variable_of_the_layer_are_found_at_the_line_that_uses_it(w
     second = write("layers/two/make.conf", 'USE="-nls"\n')
 
     assert [one.places for one in found()] == [(Place(first, 2), Place(second, 1))]
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("packge.mask/mine", "package.mask"), ("profile/use.maks", "profile/use.mask")]
+)
+def test_what_portage_does_not_read_in_a_layer_is_found_with_the_name_that_is_near(write, found, name, near):
+    file = write(f"layers/two/{name}", "app-misc/foo\n")
+    place = file.parent if name.startswith("packge") else file
+
+    [one] = found()
+
+    assert (one.kind, one.places) == ("unread", (Place(place, 1),))
+    assert f"{near!r} ?" in one.text
+
+
+def test_what_a_layer_reads_itself_and_what_tells_people_about_it_is_no_finding(write, found):
+    write("layers/one/make.conf", "source flags.d/some\n")
+    write("layers/one/flags.d/some", 'USE="nls"\n')
+    write("layers/one/bashrc", 'source "${PORTAGE_CONFIGROOT}/etc/portage/more.sh"\n')
+    write("layers/one/more.sh", "true\n")
+    write("layers/one/README.md", "what this is for\n")
+    write("layers/one/.git/config", "")
+
+    assert found() == []
+
+
+def test_a_cpu_that_a_layer_names_besides_that_of_the_profile_is_found_once(write, found):
+    profile = write("profiles/lab.toml", 'base = "none"\nlayers = ["one"]\ncpu = "x86-64-v3"\n')
+    layer = write("layers/one/make.conf", 'COMMON_FLAGS="-O2 -march=x86-64-v2"\nCFLAGS="${COMMON_FLAGS}"\n')
+    write("layers/two/make.conf", 'CFLAGS="-march=x86-64-v4"\n')
+
+    assert [(one.kind, one.places) for one in found()] == [("cpu", (Place(layer, 1), Place(profile, 3)))]
+
+
+def test_a_cpu_that_a_layer_and_the_profile_agree_on_is_no_finding(write, found):
+    write("profiles/lab.toml", 'base = "none"\nlayers = ["one"]\ncpu = "x86-64-v3"\n')
+    write("layers/one/make.conf", 'CFLAGS="-O2 -march=x86-64-v3"\n')
+
+    assert found() == []
