@@ -296,6 +296,5 @@ def test_a_client_follows_what_is_published_and_rolled_back(stocked: Host, on, t
 
     assert seen == ["5", "4", "5"]
     assert "root" in on("gentoomuch", "binhost", "publish", "--nginx", www).out
-    assert [one["change"] for one in json.loads(on("gentoomuch", "binhost", "diff", www, "1", "2", "--json").out)] == [
-        "gone"
-    ]
+    told = on("gentoomuch", "binhost", "diff", www, "1", "2", "--json").out
+    assert [one["change"] for one in json.loads(told)] == ["gone"]
