@@ -4,7 +4,8 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Self
 
-from gentoomuch_portage.errors import UsageError, nearest
+from gentoomuch_portage import tables
+from gentoomuch_portage.errors import UsageError, listed, nearest
 
 WORDS: Mapping[str, str] = {
     "--gm-profile": "NAME",
@@ -23,6 +24,11 @@ WORDS: Mapping[str, str] = {
     "--gm-version": "",
 }
 """Our words on emerge's command line, each with the shape of its value: in brackets where it may be left out."""
+_KINDS: Mapping[str, tuple[str, ...]] = {
+    "--gm-isolation": tables.PROFILE["isolation"],
+    "--gm-unmask": (*tables.PROFILE["unmask"], "none"),
+}
+"""What words that take kinds take."""
 
 
 class UnknownWord(UsageError):
@@ -34,6 +40,19 @@ class UnknownWord(UsageError):
         near = nearest(word.partition("=")[0], known)
         super().__init__(f"unknown word {word!r}", remedy=f"{near} ?" if near else "gm-emerge --gm-help")
         self.word = word
+
+
+class UnknownKind(UsageError):
+    """A ``--gm-`` word names a kind of something that there is not."""
+
+    code = "unknown-kind"
+
+    def __init__(self, word: str, kind: str, known: Iterable[str]) -> None:
+        known = tuple(known)
+        near = nearest(kind, known)
+        remedy = f"{word}={near} ?" if near else "gm-emerge --gm-help"
+        super().__init__(f"{word}= takes no {kind!r} {listed(known)}", remedy=remedy)
+        self.word, self.kind = word, kind
 
 
 class WordNeedsValue(UsageError):
@@ -83,7 +102,7 @@ class Request(NamedTuple):
             called: the name we were started by; ``router-emerge`` chooses the profile router.
 
         Raises:
-            UnknownWord, WordNeedsValue: a word of ours is wrong.
+            UnknownWord, UnknownKind, WordNeedsValue: a word of ours is wrong.
             UnreadableWords: GM_DEFAULT_OPTS has an open quote.
         """
         said: dict[str, str] = {}
@@ -109,6 +128,7 @@ class Request(NamedTuple):
                 raise WordNeedsValue(name, shape)
             if (equals and not shape) or (name == "--gm-explain" and value not in {"", "json", "text"}):
                 raise UnknownWord(word, WORDS)
+            _check_kinds(name, value)
             key = name.removeprefix("--gm-")
             said[key] = f"{said[key]},{value}" if key == "no" and key in said else value
         return cls(words=tuple(theirs), said=said)
@@ -117,6 +137,14 @@ class Request(NamedTuple):
     def without(self) -> frozenset[str]:
         """The plugins that this run leaves out."""
         return frozenset(name for name in self.said.get("no", "").split(",") if name)
+
+
+def _check_kinds(word: str, value: str) -> None:
+    known = _KINDS.get(word, ())
+    kinds = value.split(",") if "," in WORDS[word] else [value]
+    for kind in kinds if known else ():
+        if kind not in {*known, ""}:
+            raise UnknownKind(word, kind, known)
 
 
 def _parted(environ: Mapping[str, str], variable: str) -> list[str]:

@@ -7,15 +7,13 @@ from gentoomuch_portage.hookspec import hookimpl
 from gentoomuch_portage.plan import Line, Locked, Part, Plan, Unmask
 from gentoomuch_portage.portage_adapter import front
 from gentoomuch_portage.profiles import Profile
-from gentoomuch_portage.request import Request, UnknownWord
+from gentoomuch_portage.request import Request
 from gentoomuch_portage.settings import Settings
 
 
 @hookimpl
 def gm_parts(request: Request, settings: Settings, profile: Profile) -> Iterator[Part]:
     said = request.said.get("unmask")
-    if said is not None and (unknown := {*said.split(",")} - {*policy.KINDS, "none", ""}):
-        raise UnknownWord(f"--gm-unmask={unknown.pop()}", [f"--gm-unmask={kind}" for kind in policy.KINDS])
     for entry in ledger.read(settings.having(ledger.name(profile.name)), profile.name):
         yield Line(ledger.FILES[entry.kind], entry.line)
     for kind, allowed in policy.allowed(profile.unmask, said).items():

@@ -12,7 +12,7 @@ from gentoomuch_portage import profiles
 from gentoomuch_portage.errors import PartsConflict, UnreadablePlan
 from gentoomuch_portage.plan import Env, File, Layer, Line, MakeProfile, Part, Plan, Show, Word, make_plan
 from gentoomuch_portage.profiles import Profile
-from gentoomuch_portage.request import Request, UnknownWord, UnreadableWords, WordNeedsValue
+from gentoomuch_portage.request import Request, UnknownKind, UnknownWord, UnreadableWords, WordNeedsValue
 
 
 def asked(*words: str, called: str = "gm-emerge", **environ: str) -> Request:
@@ -84,6 +84,27 @@ def test_a_word_without_the_value_that_it_needs_is_refused(word: str):
 def test_a_word_with_a_value_that_it_does_not_take_is_refused(word: str):
     with pytest.raises(UnknownWord):
         asked(word)
+
+
+@pytest.mark.parametrize(
+    ("word", "remedy", "known"),
+    [
+        ("--gm-isolation=bwarp", "--gm-isolation=bwrap ?", "unshare"),
+        ("--gm-isolation=bwrap,vm", "--gm-isolation=bwrap ?", "unshare"),
+        ("--gm-unmask=use,keyword", "--gm-unmask=keywords ?", "license"),
+        ("--gm-unmask=~amd64", "gm-emerge --gm-help", "license"),
+    ],
+)
+def test_a_kind_that_there_is_not_is_told_before_anything_runs_with_those_that_there_are(word, remedy, known):
+    with pytest.raises(UnknownKind, match=known) as caught:
+        asked(word)
+
+    assert (caught.value.status, caught.value.remedy) == (64, remedy)
+
+
+@pytest.mark.parametrize("word", ["--gm-unmask=none", "--gm-unmask=use,", "--gm-isolation=auto"])
+def test_kinds_that_there_are_are_taken(word: str):
+    assert asked(word).said
 
 
 def test_default_words_with_an_open_quote_are_refused():

@@ -20,7 +20,7 @@ def nothing_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["--gm-isolation=bwrap", "--gm-locked", "--gm-json=events", "--gm-unmask=foo", "--gm-no=foo"]
+    "word", ["--gm-isolation=bwrap", "--gm-locked", "--gm-json=events", "--gm-unmask=use", "--gm-no=foo"]
 )
 def test_a_word_that_plain_emerge_cannot_keep_is_refused(word: str, capsys: pytest.CaptureFixture[str]):
     status = walk("gm-emerge", ["--gm-explain", word, "foo"])
