@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from gentoomuch_portage import console, files, profiles
-from gentoomuch_portage.cli import Command, profile_adopt, profile_whole
+from gentoomuch_portage.cli import Command, profile_adopt, profile_rm, profile_whole
 from gentoomuch_portage.cli.columns import columns
 from gentoomuch_portage.cli.errors import ProfileExists
 from gentoomuch_portage.cli.parser import Parser, chosen, group, listing, named
@@ -172,6 +172,7 @@ COMMAND = group(
         Command("set", "choose the profile that gm-emerge builds for", _add_set, _set),
         Command("add", "write a new profile", _add_add, _new),
         profile_adopt.COMMAND,
+        profile_rm.COMMAND,
         *profile_whole.COMMANDS,
     ),
 )

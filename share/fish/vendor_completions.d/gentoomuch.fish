@@ -7,7 +7,7 @@ function __gentoomuch_at
             set skip 0
         else if contains -- $word --arch --as --bind --cache --cert --color --compat --compiler --config --cpu --days --dir --export --fingerprint --format --fresh --from --grace --html --isolation --jobs --keep --key --log --message --oci --output --package --packages --priority --profile --root --set --since --stage3 --state --timeout --url --use --user --workers --write -m -o
             set skip 1
-        else if contains -- (string join ' ' $path $word) 'init' 'profile' 'profile ls' 'profile show' 'profile set' 'profile add' 'profile adopt' 'profile diff' 'profile lint' 'profile env' 'profile run' 'unmask' 'unmask ls' 'unmask why' 'unmask prune' 'unmask drop' 'unmask adopt' 'binpkg' 'binpkg ls' 'binpkg why' 'binpkg audit' 'binpkg mask' 'binhost' 'binhost index' 'binhost check' 'binhost publish' 'binhost rollback' 'binhost diff' 'binhost query' 'binhost coverage' 'binhost serve' 'binhost sign' 'binhost key' 'binhost client' 'patch' 'patch ls' 'patch check' 'patch prep' 'patch try' 'patch save' 'isa' 'isa ls' 'isa show' 'isa check' 'dotgentoo' 'dotgentoo id' 'dotgentoo check' 'dotgentoo trust' 'dotgentoo init' 'freeze' 'verify' 'thaw' 'sync' 'bootstrap' 'root' 'root ls' 'root rm' 'root export' 'freshroot' 'history' 'why' 'fleet' 'hooks' 'hooks ls' 'hooks enable' 'hooks disable' 'hooks text' 'hooks query' 'hooks refresh' 'hooks record' 'doctor' 'plugins' 'demo'
+        else if contains -- (string join ' ' $path $word) 'init' 'profile' 'profile ls' 'profile show' 'profile set' 'profile add' 'profile adopt' 'profile rm' 'profile diff' 'profile lint' 'profile env' 'profile run' 'unmask' 'unmask ls' 'unmask why' 'unmask prune' 'unmask drop' 'unmask adopt' 'binpkg' 'binpkg ls' 'binpkg why' 'binpkg audit' 'binpkg mask' 'binhost' 'binhost index' 'binhost check' 'binhost publish' 'binhost rollback' 'binhost diff' 'binhost query' 'binhost coverage' 'binhost serve' 'binhost sign' 'binhost key' 'binhost client' 'patch' 'patch ls' 'patch check' 'patch prep' 'patch try' 'patch save' 'isa' 'isa ls' 'isa show' 'isa check' 'dotgentoo' 'dotgentoo id' 'dotgentoo check' 'dotgentoo trust' 'dotgentoo init' 'freeze' 'verify' 'thaw' 'sync' 'bootstrap' 'root' 'root ls' 'root rm' 'root export' 'freshroot' 'history' 'why' 'fleet' 'hooks' 'hooks ls' 'hooks enable' 'hooks disable' 'hooks text' 'hooks query' 'hooks refresh' 'hooks record' 'doctor' 'plugins' 'demo'
             set -a path $word
         end
     end
@@ -58,6 +58,7 @@ complete -c gentoomuch -n '__gentoomuch_at profile' -a show -d 'show what is in 
 complete -c gentoomuch -n '__gentoomuch_at profile' -a set -d 'choose the profile that gm-emerge builds for'
 complete -c gentoomuch -n '__gentoomuch_at profile' -a add -d 'write a new profile'
 complete -c gentoomuch -n '__gentoomuch_at profile' -a adopt -d 'make a profile of another machine\'s /etc/portage, here or by ssh'
+complete -c gentoomuch -n '__gentoomuch_at profile' -a rm -d 'put a profile aside; with --with-state remove what is known of it, too'
 complete -c gentoomuch -n '__gentoomuch_at profile' -a diff -d 'show what differs between two profiles once they are composed'
 complete -c gentoomuch -n '__gentoomuch_at profile' -a lint -d 'find contradictions between layers, with the places of both'
 complete -c gentoomuch -n '__gentoomuch_at profile' -a env -d 'print the environment of a profile for a shell: eval "$(...)"'
@@ -115,6 +116,16 @@ complete -c gentoomuch -n '__gentoomuch_at profile adopt' -l color -x -a 'y n' -
 complete -c gentoomuch -n '__gentoomuch_at profile adopt' -l json -d 'print JSON'
 complete -c gentoomuch -n '__gentoomuch_at profile adopt' -l root -x -a '(__fish_complete_directories)' -d 'where it is built; left out: /srv/roots/NAME'
 complete -c gentoomuch -n '__gentoomuch_at profile adopt' -a '(gentoomuch profile ls --names 2>/dev/null)'
+complete -c gentoomuch -n '__gentoomuch_at profile rm' -l help -s h -d 'show this help and exit'
+complete -c gentoomuch -n '__gentoomuch_at profile rm' -l version -d 'show the version and exit'
+complete -c gentoomuch -n '__gentoomuch_at profile rm' -l config -x -a '(__fish_complete_directories)' -d 'configuration instead of /etc/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at profile rm' -l state -x -a '(__fish_complete_directories)' -d 'state instead of /var/lib/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at profile rm' -l cache -x -a '(__fish_complete_directories)' -d 'cache instead of /var/cache/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at profile rm' -l quiet -s q -d 'be silent but for errors'
+complete -c gentoomuch -n '__gentoomuch_at profile rm' -l color -x -a 'y n' -d 'colours, y or n; left out: as the terminal has them'
+complete -c gentoomuch -n '__gentoomuch_at profile rm' -l with-state -d 'also its ledger, history and kept fresh roots, for good; they stay where left out'
+complete -c gentoomuch -n '__gentoomuch_at profile rm' -l yes -d 'do not ask'
+complete -c gentoomuch -n '__gentoomuch_at profile rm' -a '(gentoomuch profile ls --names 2>/dev/null)'
 complete -c gentoomuch -n '__gentoomuch_at profile diff' -l help -s h -d 'show this help and exit'
 complete -c gentoomuch -n '__gentoomuch_at profile diff' -l version -d 'show the version and exit'
 complete -c gentoomuch -n '__gentoomuch_at profile diff' -l config -x -a '(__fish_complete_directories)' -d 'configuration instead of /etc/gentoomuch'
