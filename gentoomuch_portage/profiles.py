@@ -68,9 +68,9 @@ class Profile(NamedTuple):
     emerge: tuple[str, ...] = ()
     """Words put before the user's."""
 
-    def where(self, key: str, value: str = "") -> str:
+    def where(self, key: str, value: str = "", *, table: str = "") -> str:
         """``FILE:LINE`` of the line that sets a key, in the profile or in the defaults."""
-        path, line = _place(self.file, key, value)
+        path, line = _place(self.file, key, value, table=table)
         return f"{path}:{line}" if line else str(path)
 
     @property
@@ -108,11 +108,22 @@ def read(settings: Settings, name: str) -> Profile:
     root = str(merged.get("root", "/"))
     if not root.startswith("/"):
         raise BadSetting(*_place(file, "root"), f"root = {root!r} is no absolute path", remedy='root = "/..."')
-    if (disk := str(merged["container"]["disk"])) and not _SIZE.fullmatch(disk):
-        told = f"disk = {disk!r} is no size"
-        raise BadSetting(*_place(file, "disk"), told, remedy='disk = "20G"; K, M, G and T are powers of 1024')
+    _check(file, merged)
     merged["root"] = Path(f"/{os.path.normpath(root).lstrip('/')}")
     return Profile(name=name, file=file, **merged)
+
+
+def _check(file: Path, merged: Mapping[str, Any]) -> None:
+    """Refuse values of the right type that nothing can be made of."""
+    if (disk := str(merged["container"]["disk"])) and not _SIZE.fullmatch(disk):
+        told, remedy = f"disk = {disk!r} is no size", 'disk = "20G"; K, M, G and T are powers of 1024'
+        raise BadSetting(*_place(file, "disk", table="container"), told, remedy=remedy)
+    if (processes := merged["container"]["processes"]) < 0:
+        told, remedy = f"processes = {processes} is less than 0", "processes = 0 for no limit"
+        raise BadSetting(*_place(file, "processes", table="container"), told, remedy=remedy)
+    if word := next((one for one in merged["emerge"] if one.startswith("--gm-")), ""):
+        told, remedy = f"emerge = {word!r} is a word of ours, and here are words of emerge", "leave it out"
+        raise BadSetting(*_place(file, "emerge", word), told, remedy=remedy)
 
 
 def size(text: str) -> int:
@@ -184,9 +195,10 @@ def valid(name: str, kind: str, where: str = "") -> str:
     return name
 
 
-def _place(file: Path, key: str, value: str = "") -> tuple[Path, int]:
+def _place(file: Path, key: str, value: str = "", *, table: str = "") -> tuple[Path, int]:
     """The file and line that set a key: the profile itself, or the defaults; line 0 where none does."""
+    within = (table,) if table else ()
     for path in (file, file.parent.parent / "gentoomuch.toml"):
-        if path.is_file() and (line := tables.line_of(path.read_text(encoding="utf-8"), (), key, value)):
+        if path.is_file() and (line := tables.line_of(path.read_text(encoding="utf-8"), within, key, value)):
             return path, line
     return file, 0

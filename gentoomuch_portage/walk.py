@@ -15,10 +15,10 @@ from pluggy import PluginManager
 
 from gentoomuch_portage import __version__, afterword, configroot, console, crossing, manager, profiles, room
 from gentoomuch_portage.dotgentoo.words import folders
-from gentoomuch_portage.errors import ProfileBeaten
+from gentoomuch_portage.errors import BadSetting, ProfileBeaten
 from gentoomuch_portage.events import Events
 from gentoomuch_portage.laying import lay
-from gentoomuch_portage.plan import Mounted, Plan, make_plan
+from gentoomuch_portage.plan import MakeProfile, Mounted, Plan, make_plan
 from gentoomuch_portage.portage_adapter import front, held
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
 from gentoomuch_portage.request import WORDS, Request, WordNeedsProfile
@@ -82,6 +82,9 @@ def prepare(
 
 def _with(request: Request, settings: Settings, name: str, plugins: Iterable[tuple[str, object]]) -> int:
     plan, taking_part = prepare(request, settings, name, plugins)
+    if plan.base == "none" and not any(isinstance(part, MakeProfile) for _, part in plan.parts):
+        told, remedy = 'base = "none" needs a make_profile', "gentoomuch profile ls --gentoo"
+        raise BadSetting(profiles.read(settings, plan.profile).where("base"), 0, told, remedy=remedy)
     plan, locks = lay(plan, settings)
     if "explain" in request.said:
         plan = _with_mounts(plan, settings)

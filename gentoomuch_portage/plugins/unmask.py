@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from gentoomuch_portage import ledger, policy
+from gentoomuch_portage.errors import BadSetting
 from gentoomuch_portage.hookspec import hookimpl
 from gentoomuch_portage.plan import Line, Locked, Part, Plan, Unmask
-from gentoomuch_portage.portage_adapter import front
+from gentoomuch_portage.portage_adapter import front, query
 from gentoomuch_portage.profiles import Profile
 from gentoomuch_portage.request import Request
 from gentoomuch_portage.settings import Settings
@@ -16,10 +17,20 @@ def gm_parts(request: Request, settings: Settings, profile: Profile) -> Iterator
     said = request.said.get("unmask")
     for entry in ledger.read(settings.having(ledger.name(profile.name)), profile.name):
         yield Line(ledger.FILES[entry.kind], entry.line)
+    _check(profile)
     for kind, allowed in policy.allowed(profile.unmask, said).items():
         yield Unmask(kind, allowed)
     if "locked" in request.said:
         yield Locked("--gm-locked")
+
+
+def _check(profile: Profile) -> None:
+    """Refuse what is to be unmasked and is no atom, which would mean no package without a word."""
+    for kind, allowed in profile.unmask.items():
+        for atom in () if isinstance(allowed, bool) else allowed:
+            if not query.is_atom(atom):
+                where = profile.where(kind, atom, table="unmask")
+                raise BadSetting(where, 0, f"{kind}: {atom!r} is no atom", remedy=f'{kind} = ["category/package"]')
 
 
 @hookimpl

@@ -9,6 +9,7 @@ from gentoomuch_portage import profiles
 from gentoomuch_portage.errors import BadLayer, BadName, BadSetting, UnknownProfile
 from gentoomuch_portage.plan import Env
 from gentoomuch_portage.plugins import profile as plugin
+from gentoomuch_portage.plugins import unmask
 from gentoomuch_portage.profiles import Profile, TakenName
 from gentoomuch_portage.request import Request
 from gentoomuch_portage.settings import Settings
@@ -72,6 +73,28 @@ def test_no_profile_takes_the_place_of_a_file_of_state(written: Written):
     for name in _of_state():
         with pytest.raises(TakenName, match=name):
             written.read(name=name)
+
+
+@pytest.mark.parametrize(
+    ("text", "told", "line"),
+    [
+        ('cpu = ""\n[container]\ndisk = "20X"\n', "disk = '20X' is no size", 3),
+        ("[container]\nprocesses = -1\n", "processes = -1 is less than 0", 2),
+        ('emerge = [\n"-q",\n"--gm-profile=x"]\n', "emerge = '--gm-profile=x' is a word of ours", 3),
+    ],
+)
+def test_a_value_that_nothing_can_be_made_of_is_told_with_its_line(written: Written, text: str, told: str, line: int):
+    with pytest.raises(BadSetting, match=told) as caught:
+        written.read(text)
+
+    assert caught.value.line == line
+
+
+def test_what_is_to_be_unmasked_are_atoms(written: Written):
+    profile = written.read('[unmask]\nkeywords = ["dev-libs/*", "=a/b-1::gentoo", "foo bar"]\n')
+
+    with pytest.raises(BadSetting, match=r"a.toml:2: keywords: 'foo bar' is no atom"):
+        list(unmask.gm_parts(Request((), {}), written.settings, profile))
 
 
 @pytest.mark.parametrize("name", ["a", "router-2", "x86_64.musl", "c++", "9"])

@@ -46,6 +46,16 @@ def test_plain_emerge_is_no_container_and_explained_in_json_too(capsys: pytest.C
     assert (status, plan["profile"], plan["words"], plan["parts"]) == (0, "", ["-p", "foo"], [])
 
 
+def test_a_profile_of_nothing_without_a_make_profile_is_refused_by_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "config/profiles").mkdir(parents=True)
+    (tmp_path / "config/profiles/lab.toml").write_text('cpu = ""\nbase = "none"\n')
+
+    assert walk("gm-emerge", ["--gm-profile=lab", "-p", "foo"]) == 78
+    assert 'lab.toml:2: base = "none" needs a make_profile' in capsys.readouterr().err
+
+
 def test_a_reader_that_has_gone_away_ends_it_without_a_traceback():
     unread, pipe = os.pipe()
     os.close(unread)
