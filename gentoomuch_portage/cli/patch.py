@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from gentoomuch_portage import console, profiles
-from gentoomuch_portage.cli import Command
+from gentoomuch_portage.cli import Command, patch_drop
 from gentoomuch_portage.cli.columns import columns
 from gentoomuch_portage.cli.errors import NoProfileSet
 from gentoomuch_portage.cli.parser import Parser, group, listing, profile_named, profiled
@@ -128,6 +128,8 @@ def _save(settings: Settings, args: argparse.Namespace) -> int:
         console.say_each(f"{'' if path.exists() else 'removed '}{path}" for path in changed)
         if not changed and not args.quiet:
             console.tell(f"{bench.cpv}: nothing is new")
+    if not args.quiet:
+        console.tell(f"go on in the work trees, or end them: gentoomuch patch drop {name}")
     return 0
 
 
@@ -172,5 +174,6 @@ COMMAND = group(
         Command("prep", "unpack a package as user patches find it, in git", _add_prep, _prep),
         Command("try", "build what stands in the work trees of a set", _add_try, _try),
         Command("save", "make the work trees of a set its patches", _add_save, _save),
+        patch_drop.COMMAND,
     ),
 )

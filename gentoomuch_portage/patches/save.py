@@ -10,10 +10,10 @@ from email.utils import formatdate
 from pathlib import Path
 
 from gentoomuch_portage import files
-from gentoomuch_portage.errors import RunError
+from gentoomuch_portage.errors import GmError, RunError
 from gentoomuch_portage.patches import header, unlike
 from gentoomuch_portage.patches.applied import Package
-from gentoomuch_portage.patches.git import IDENTITY, git, written
+from gentoomuch_portage.patches.git import IDENTITY, git, ignored, written
 from gentoomuch_portage.patches.header import Header
 from gentoomuch_portage.patches.workbench import BadWorkTree, Bench, settled
 from gentoomuch_portage.portage_adapter import userpatches
@@ -152,6 +152,29 @@ def store(bench: Bench, made: list[Piece], folder: Path) -> tuple[Bench, list[Pa
     if target.is_dir() and not any(target.iterdir()):
         target.rmdir()
     return replace(bench, taken=tuple(taken)), changed
+
+
+def is_saved(bench: Bench, folder: Path) -> bool:
+    """Whether a set has all that a work tree says, as one patch or as a series.
+
+    Args:
+        folder: of the set.
+    """
+    if ignored(bench.tree):
+        return False
+    target = folder / bench.category / bench.target
+    return any(_stored(bench, target, series=series) for series in (False, True))
+
+
+def _stored(bench: Bench, target: Path, *, series: bool) -> bool:
+    try:
+        made = pieces(bench, series=series)
+    except GmError:  # it cannot be said as patches, or not as they stand
+        return False
+    places = [(target / one.name, one.content) for one in made]
+    return all(
+        path.is_file() and header.diff_of(path.read_bytes()) == header.diff_of(content) for path, content in places
+    )
 
 
 def _put(path: Path, content: bytes) -> bool:

@@ -7,7 +7,7 @@ import json
 import os
 import pwd
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -130,6 +130,16 @@ def _read(note: Path) -> Bench:
     if bench.cpv != f"{tree.parent.name}/{tree.name}" or "/" in bench.target or bench.set != tree.parents[1].name:
         raise BadWorkTree(f"{tree} says that it is for something else", remedy=f"rm -r '{tree}'")
     return bench
+
+
+def drop(settings: Settings, benches: Iterable[Bench]) -> None:
+    """Remove work trees, what was tried of their sets, and the folders that are empty then."""
+    for one in benches:
+        shutil.rmtree(settings.cache / "trying" / one.set, ignore_errors=True)
+        shutil.rmtree(one.tree)
+        with suppress(OSError):  # other work trees lie there
+            one.tree.parent.rmdir()
+            one.tree.parents[1].rmdir()
 
 
 def settled(bench: Bench) -> None:

@@ -62,6 +62,8 @@ def test_a_compile_error_is_mended_and_the_patch_stays_with_its_profiles(app: Ho
     assert second.status == 0, second.out + second.err
     assert "builds on what was built before" in second.err
     assert saved.out.strip() == str(app.config / "patches/mend" / APP / "app.patch")
+    assert on("gentoomuch", "patch", "drop", "mend").status == 0
+    assert not tree.exists()
 
     app.profile("strict", 'layers = ["strict"]\npatches = ["mend"]\n')
     app.profile("also", 'layers = ["strict"]\npatches = ["mend"]\n')

@@ -7,7 +7,7 @@ function __gentoomuch_at
             set skip 0
         else if contains -- $word --arch --as --bind --cache --cert --color --compat --compiler --config --cpu --days --dir --export --fingerprint --format --fresh --from --grace --html --isolation --jobs --keep --key --log --message --oci --output --package --packages --priority --profile --root --set --since --stage3 --state --timeout --url --use --user --workers --write -m -o
             set skip 1
-        else if contains -- (string join ' ' $path $word) 'init' 'profile' 'profile ls' 'profile show' 'profile set' 'profile add' 'profile adopt' 'profile rm' 'profile diff' 'profile lint' 'profile env' 'profile run' 'unmask' 'unmask ls' 'unmask why' 'unmask prune' 'unmask drop' 'unmask adopt' 'binpkg' 'binpkg ls' 'binpkg why' 'binpkg audit' 'binpkg mask' 'binhost' 'binhost index' 'binhost check' 'binhost publish' 'binhost rollback' 'binhost diff' 'binhost query' 'binhost coverage' 'binhost serve' 'binhost sign' 'binhost key' 'binhost client' 'patch' 'patch ls' 'patch check' 'patch prep' 'patch try' 'patch save' 'isa' 'isa ls' 'isa show' 'isa check' 'dotgentoo' 'dotgentoo id' 'dotgentoo check' 'dotgentoo trust' 'dotgentoo init' 'freeze' 'verify' 'thaw' 'sync' 'bootstrap' 'root' 'root ls' 'root rm' 'root export' 'freshroot' 'history' 'why' 'fleet' 'hooks' 'hooks ls' 'hooks enable' 'hooks disable' 'hooks text' 'hooks query' 'hooks refresh' 'hooks record' 'doctor' 'plugins' 'demo'
+        else if contains -- (string join ' ' $path $word) 'init' 'profile' 'profile ls' 'profile show' 'profile set' 'profile add' 'profile adopt' 'profile rm' 'profile diff' 'profile lint' 'profile env' 'profile run' 'unmask' 'unmask ls' 'unmask why' 'unmask prune' 'unmask drop' 'unmask adopt' 'binpkg' 'binpkg ls' 'binpkg why' 'binpkg audit' 'binpkg mask' 'binhost' 'binhost index' 'binhost check' 'binhost publish' 'binhost rollback' 'binhost diff' 'binhost query' 'binhost coverage' 'binhost serve' 'binhost sign' 'binhost key' 'binhost client' 'patch' 'patch ls' 'patch check' 'patch prep' 'patch try' 'patch save' 'patch drop' 'isa' 'isa ls' 'isa show' 'isa check' 'dotgentoo' 'dotgentoo id' 'dotgentoo check' 'dotgentoo trust' 'dotgentoo init' 'freeze' 'verify' 'thaw' 'sync' 'bootstrap' 'root' 'root ls' 'root rm' 'root export' 'freshroot' 'history' 'why' 'fleet' 'hooks' 'hooks ls' 'hooks enable' 'hooks disable' 'hooks text' 'hooks query' 'hooks refresh' 'hooks record' 'doctor' 'plugins' 'demo'
             set -a path $word
         end
     end
@@ -423,6 +423,7 @@ complete -c gentoomuch -n '__gentoomuch_at patch' -a check -d 'find patches that
 complete -c gentoomuch -n '__gentoomuch_at patch' -a prep -d 'unpack a package as user patches find it, in git'
 complete -c gentoomuch -n '__gentoomuch_at patch' -a try -d 'build what stands in the work trees of a set'
 complete -c gentoomuch -n '__gentoomuch_at patch' -a save -d 'make the work trees of a set its patches'
+complete -c gentoomuch -n '__gentoomuch_at patch' -a drop -d 'remove the work trees of a set; its patches stay'
 complete -c gentoomuch -n '__gentoomuch_at patch' -l help -s h -d 'show this help and exit'
 complete -c gentoomuch -n '__gentoomuch_at patch' -l version -d 'show the version and exit'
 complete -c gentoomuch -n '__gentoomuch_at patch' -l config -x -a '(__fish_complete_directories)' -d 'configuration instead of /etc/gentoomuch'
@@ -474,6 +475,14 @@ complete -c gentoomuch -n '__gentoomuch_at patch save' -l quiet -s q -d 'be sile
 complete -c gentoomuch -n '__gentoomuch_at patch save' -l color -x -a 'y n' -d 'colours, y or n; left out: as the terminal has them'
 complete -c gentoomuch -n '__gentoomuch_at patch save' -l series -d 'a patch for each commit, instead of one for all'
 complete -c gentoomuch -n '__gentoomuch_at patch save' -l message -s m -x -d 'subject of the patch'
+complete -c gentoomuch -n '__gentoomuch_at patch drop' -l help -s h -d 'show this help and exit'
+complete -c gentoomuch -n '__gentoomuch_at patch drop' -l version -d 'show the version and exit'
+complete -c gentoomuch -n '__gentoomuch_at patch drop' -l config -x -a '(__fish_complete_directories)' -d 'configuration instead of /etc/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at patch drop' -l state -x -a '(__fish_complete_directories)' -d 'state instead of /var/lib/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at patch drop' -l cache -x -a '(__fish_complete_directories)' -d 'cache instead of /var/cache/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at patch drop' -l quiet -s q -d 'be silent but for errors'
+complete -c gentoomuch -n '__gentoomuch_at patch drop' -l color -x -a 'y n' -d 'colours, y or n; left out: as the terminal has them'
+complete -c gentoomuch -n '__gentoomuch_at patch drop' -l yes -d 'do not ask, though something is not saved'
 complete -c gentoomuch -n '__gentoomuch_at isa' -a ls -d 'list the CPUs that are known by name'
 complete -c gentoomuch -n '__gentoomuch_at isa' -a show -d 'show the features of a CPU, and what Gentoo and Go call them'
 complete -c gentoomuch -n '__gentoomuch_at isa' -a check -d 'say whether code built with some flags would run on a CPU'
