@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 from conftest import BIN
 
+from gentoomuch_portage.containers import kernel
 from gentoomuch_portage.embedded import Host
 
 KILLS = int(os.environ.get("GM_TEST_KILLS") or 100)
@@ -53,15 +54,28 @@ def one(host: Host) -> Host:
     file.parent.mkdir(parents=True)
     file.write_text(_EBUILD)
     host.profile("router", 'cpu = "x86-64-v2"\n')
+    (host.folder / "tmp").mkdir()
     return host
+
+
+def environment(host: Host) -> dict[str, str]:
+    """The environment of what is run: with a TMPDIR where nobody else leaves anything."""
+    return host.env(TMPDIR=str(host.folder / "tmp"))
 
 
 @pytest.fixture(autouse=True, scope="module")
 def orphans_come_to_us() -> Iterator[None]:
-    """What a killed process has started becomes ours, where we can see it."""
+    """What a killed process has started becomes ours, where we can see it; and no mount that we see is of others."""
     libc = ctypes.CDLL(None)
     libc.prctl(_SUBREAPER, 1, 0, 0, 0)
+    before = os.open("/proc/self/ns/mnt", os.O_RDONLY)
+    if not os.geteuid():
+        kernel.unshare(kernel.NEWNS)
+        kernel.mount("", "/", "", kernel.REC | kernel.PRIVATE)
     yield
+    if not os.geteuid():
+        assert libc.setns(before, 0) == 0
+    os.close(before)
     libc.prctl(_SUBREAPER, 0, 0, 0, 0)
 
 
@@ -118,7 +132,7 @@ def image(package: Path) -> str:
 def run(host: Host, *words: str) -> subprocess.CompletedProcess[str]:
     """A command to its end."""
     argv = [str(BIN / words[0]), *words[1:]]
-    return subprocess.run(argv, env=host.env(), capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(argv, env=environment(host), capture_output=True, text=True, timeout=300, check=False)
 
 
 def build(host: Host, kind: str) -> list[str]:
@@ -129,7 +143,9 @@ def build(host: Host, kind: str) -> list[str]:
 def seconds(host: Host, kind: str) -> float:
     """How long it takes when nobody kills it."""
     begun = time.monotonic()
-    ended = subprocess.run(build(host, kind), env=host.env(), capture_output=True, text=True, timeout=300, check=False)
+    ended = subprocess.run(
+        build(host, kind), env=environment(host), capture_output=True, text=True, timeout=300, check=False
+    )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return time.monotonic() - begun
 
@@ -137,7 +153,11 @@ def seconds(host: Host, kind: str) -> float:
 def killed(host: Host, kind: str, after: float, turn: int) -> str:
     """Start a build, kill one of its processes, wait for its end; what was killed."""
     with subprocess.Popen(
-        build(host, kind), env=host.env(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        build(host, kind),
+        env=environment(host),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     ) as started:
         time.sleep(after)
         found = [started.pid, *(one for one in below(started.pid) if name(one))]  # no name: it ends anyway
@@ -197,7 +217,11 @@ def temporary(host: Host) -> set[str]:
     found += [one for one in host.pkgdir.rglob(".*") if "lockfile" not in one.name]
     built = host.eprefix.glob("var/tmp/*/*.box/portage/*/[!.]*")
     found += [one for one in built if not (one / ".die_hooks").exists()]  # what has failed by itself is kept
-    found += [*Path("/tmp").glob("gentoomuch*"), *Path("/run").glob("gentoomuch*"), *Path("/run").glob("podman/*")]
+    found += [
+        *(host.folder / "tmp").glob("gentoomuch*"),
+        *Path("/run").glob("gentoomuch*"),
+        *Path("/run").glob("podman/*"),
+    ]
     return {str(one) for one in found}
 
 
