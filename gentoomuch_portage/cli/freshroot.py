@@ -23,9 +23,11 @@ def _add(parser: Parser) -> None:
 
 def _work(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.containers import fresh, probes, sweeping
+    from gentoomuch_portage.roots.errors import refuse_empty
     from gentoomuch_portage.view import looked_at
 
     name = chosen(settings, args)
+    refuse_empty(profiles.read(settings, name).root, name)
     keep = profiles.valid(args.keep, "root") if args.keep else ""
     kind = probes.chosen(args.isolation or "auto", settings.cache)
     if kind == "none":

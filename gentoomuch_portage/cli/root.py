@@ -71,13 +71,12 @@ def _add_export(parser: Parser) -> None:
 
 def _export(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.containers import tenants
-    from gentoomuch_portage.roots.errors import NoRoot, RootIsHost
+    from gentoomuch_portage.roots.errors import RootIsHost, refuse_empty
 
     profile = profiles.read(settings, chosen(settings, args))
     if not profile.foreign:
         raise RootIsHost(profile.name, str(profile.file))
-    if not profile.root.is_dir():
-        raise NoRoot(profile.root, profile.name)
+    refuse_empty(profile.root, profile.name)
     if args.output.is_dir() or files.is_stream(args.output):  # two others are written beside it
         raise BadUsage("gentoomuch root export", f"{args.output} is no plain file")
     with tenants.alone(profile.root):

@@ -39,6 +39,16 @@ class NoRoot(RunError):
         self.root = root
 
 
+def refuse_empty(root: Path, profile: str) -> None:
+    """Refuse the root of a profile that is not there, or holds nothing.
+
+    Raises:
+        NoRoot: so it is.
+    """
+    if not root.is_dir() or next(root.iterdir(), None) is None:
+        raise NoRoot(root, profile)
+
+
 class NoFreshRoot(RunError):
     """No fresh root of that name was kept."""
 

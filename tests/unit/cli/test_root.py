@@ -54,6 +54,21 @@ def test_a_folder_without_anything_is_removed(root: Path):
     assert not root.exists()
 
 
+@pytest.mark.parametrize("words", [("freshroot", "lab", "--", "true"), ("root", "export", "lab", "-o", "image.tar")])
+@pytest.mark.parametrize("there", [False, True])
+def test_a_root_that_was_never_made_is_not_entered_or_exported(words, there, root: Path, write, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    box = root / "box"
+    write("profiles/lab.toml", f'root = "{box}"\n')
+    if there:
+        box.mkdir()
+
+    status = enter(list(words))
+
+    assert (status, "[no-root]" in capsys.readouterr().err) == (70, True)
+    assert (box.exists(), (root / "image.tar").exists()) == (there, False)
+
+
 def test_a_fresh_root_that_was_not_kept_is_told_with_those_that_were(root: Path, settings, capsys):
     (settings.state / "lab/roots/old").mkdir(parents=True)
 
