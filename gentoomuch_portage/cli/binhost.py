@@ -6,7 +6,15 @@ from functools import partial
 from pathlib import Path
 
 from gentoomuch_portage import console
-from gentoomuch_portage.cli import Command, binhost_check, binhost_client, binhost_publish, binhost_query, binhost_serve
+from gentoomuch_portage.cli import (
+    Command,
+    binhost_check,
+    binhost_client,
+    binhost_ls,
+    binhost_publish,
+    binhost_query,
+    binhost_serve,
+)
 from gentoomuch_portage.cli.parser import Parser, group, listing
 from gentoomuch_portage.settings import Settings
 
@@ -56,5 +64,6 @@ COMMANDS: tuple[Command, ...] = (
     *map(_trusting, _READING),
     *binhost_serve.COMMANDS,
     *binhost_client.COMMANDS,
+    *binhost_ls.COMMANDS,
 )
 COMMAND = group("binhost", "keep and publish the binary packages of many machines", COMMANDS)

@@ -42,6 +42,8 @@ def _add(parser: Parser) -> None:
     parser.add_argument("--plain-index", action="store_true", help="its index is not signed; its packages are")
     parser.add_argument("--system", action="store_true", help="for emerge itself as well: etc/portage, after a diff")
     parser.add_argument("--yes", action="store_true", help="with --system: write without asking")
+    told = "take no more packages from it: its table, its key, and what --system wrote in binrepos.conf go"
+    parser.add_argument("--remove", action="store_true", help=told)
 
 
 def _client(settings: Settings, args: argparse.Namespace) -> int:
@@ -53,6 +55,8 @@ def _client(settings: Settings, args: argparse.Namespace) -> int:
     if args.fingerprint and not fingerprint:
         raise BadUsage("gentoomuch binhost client", f"{args.fingerprint!r} is no fingerprint: 40 hexadecimal digits")
     _check(url)
+    if args.remove:
+        return _remove(settings, args, url)
     pinned = {one.url: one.key for one in policies(settings)}
     with client.asked(args.timeout or 10) as pools:
         key, text = client.key_of(pools, url, fingerprint, args.key)
@@ -75,6 +79,17 @@ def _client(settings: Settings, args: argparse.Namespace) -> int:
     if args.system:
         _system(settings, found, agreed=args.yes)
     _tell(args, found, fresh=fresh)
+    return 0
+
+
+def _remove(settings: Settings, args: argparse.Namespace, url: str) -> int:
+    from gentoomuch_portage.binserve import leaving
+
+    changed = leaving.left(settings, url)
+    if args.json:
+        console.say_json({"url": bare(url), "files": [str(one) for one in changed]})
+    elif not args.quiet:
+        console.say_each(f"{'changed' if one.exists() else 'removed'} {one}" for one in changed)
     return 0
 
 

@@ -7,7 +7,7 @@ function __gentoomuch_at
             set skip 0
         else if contains -- $word --arch --as --bind --cache --cert --color --compat --compiler --config --cpu --days --dir --export --fingerprint --format --fresh --from --grace --html --isolation --jobs --keep --key --log --message --oci --output --package --packages --priority --profile --root --set --since --stage3 --state --timeout --url --use --user --workers --write -m -o
             set skip 1
-        else if contains -- (string join ' ' $path $word) 'init' 'profile' 'profile ls' 'profile show' 'profile set' 'profile add' 'profile adopt' 'profile rm' 'profile diff' 'profile lint' 'profile env' 'profile run' 'unmask' 'unmask ls' 'unmask why' 'unmask prune' 'unmask drop' 'unmask adopt' 'binpkg' 'binpkg ls' 'binpkg why' 'binpkg audit' 'binpkg mask' 'binhost' 'binhost index' 'binhost check' 'binhost publish' 'binhost rollback' 'binhost diff' 'binhost query' 'binhost coverage' 'binhost serve' 'binhost sign' 'binhost key' 'binhost client' 'patch' 'patch ls' 'patch check' 'patch prep' 'patch try' 'patch save' 'patch drop' 'isa' 'isa ls' 'isa show' 'isa check' 'dotgentoo' 'dotgentoo id' 'dotgentoo check' 'dotgentoo trust' 'dotgentoo init' 'freeze' 'verify' 'thaw' 'sync' 'bootstrap' 'root' 'root ls' 'root rm' 'root export' 'freshroot' 'history' 'why' 'fleet' 'hooks' 'hooks ls' 'hooks enable' 'hooks disable' 'hooks text' 'hooks query' 'hooks refresh' 'hooks record' 'doctor' 'plugins' 'demo'
+        else if contains -- (string join ' ' $path $word) 'init' 'profile' 'profile ls' 'profile show' 'profile set' 'profile add' 'profile adopt' 'profile rm' 'profile diff' 'profile lint' 'profile env' 'profile run' 'unmask' 'unmask ls' 'unmask why' 'unmask prune' 'unmask drop' 'unmask adopt' 'binpkg' 'binpkg ls' 'binpkg why' 'binpkg audit' 'binpkg mask' 'binhost' 'binhost index' 'binhost check' 'binhost publish' 'binhost rollback' 'binhost diff' 'binhost query' 'binhost coverage' 'binhost serve' 'binhost sign' 'binhost key' 'binhost client' 'binhost ls' 'patch' 'patch ls' 'patch check' 'patch prep' 'patch try' 'patch save' 'patch drop' 'isa' 'isa ls' 'isa show' 'isa check' 'dotgentoo' 'dotgentoo id' 'dotgentoo check' 'dotgentoo trust' 'dotgentoo init' 'freeze' 'verify' 'thaw' 'sync' 'bootstrap' 'root' 'root ls' 'root rm' 'root export' 'freshroot' 'history' 'why' 'fleet' 'hooks' 'hooks ls' 'hooks enable' 'hooks disable' 'hooks text' 'hooks query' 'hooks refresh' 'hooks record' 'doctor' 'plugins' 'demo'
             set -a path $word
         end
     end
@@ -283,6 +283,7 @@ complete -c gentoomuch -n '__gentoomuch_at binhost' -a serve -d 'give packages o
 complete -c gentoomuch -n '__gentoomuch_at binhost' -a sign -d 'sign the packages of a folder that are not'
 complete -c gentoomuch -n '__gentoomuch_at binhost' -a key -d 'show the key that this machine signs packages with'
 complete -c gentoomuch -n '__gentoomuch_at binhost' -a client -d 'take packages from a binhost: pin its key, and test it'
+complete -c gentoomuch -n '__gentoomuch_at binhost' -a ls -d 'list the binhosts that packages are taken from'
 complete -c gentoomuch -n '__gentoomuch_at binhost' -l help -s h -d 'show this help and exit'
 complete -c gentoomuch -n '__gentoomuch_at binhost' -l version -d 'show the version and exit'
 complete -c gentoomuch -n '__gentoomuch_at binhost' -l config -x -a '(__fish_complete_directories)' -d 'configuration instead of /etc/gentoomuch'
@@ -418,6 +419,15 @@ complete -c gentoomuch -n '__gentoomuch_at binhost client' -l no-fallback -d 'fa
 complete -c gentoomuch -n '__gentoomuch_at binhost client' -l plain-index -d 'its index is not signed; its packages are'
 complete -c gentoomuch -n '__gentoomuch_at binhost client' -l system -d 'for emerge itself as well: etc/portage, after a diff'
 complete -c gentoomuch -n '__gentoomuch_at binhost client' -l yes -d 'with --system: write without asking'
+complete -c gentoomuch -n '__gentoomuch_at binhost client' -l remove -d 'take no more packages from it: its table, its key, and what --system wrote in binrepos.conf go'
+complete -c gentoomuch -n '__gentoomuch_at binhost ls' -l help -s h -d 'show this help and exit'
+complete -c gentoomuch -n '__gentoomuch_at binhost ls' -l version -d 'show the version and exit'
+complete -c gentoomuch -n '__gentoomuch_at binhost ls' -l config -x -a '(__fish_complete_directories)' -d 'configuration instead of /etc/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at binhost ls' -l state -x -a '(__fish_complete_directories)' -d 'state instead of /var/lib/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at binhost ls' -l cache -x -a '(__fish_complete_directories)' -d 'cache instead of /var/cache/gentoomuch'
+complete -c gentoomuch -n '__gentoomuch_at binhost ls' -l quiet -s q -d 'be silent but for errors'
+complete -c gentoomuch -n '__gentoomuch_at binhost ls' -l color -x -a 'y n' -d 'colours, y or n; left out: as the terminal has them'
+complete -c gentoomuch -n '__gentoomuch_at binhost ls' -l json -d 'print JSON'
 complete -c gentoomuch -n '__gentoomuch_at patch' -a ls -d 'list patch sets, and which profiles have them'
 complete -c gentoomuch -n '__gentoomuch_at patch' -a check -d 'find patches that no longer apply, without building'
 complete -c gentoomuch -n '__gentoomuch_at patch' -a prep -d 'unpack a package as user patches find it, in git'

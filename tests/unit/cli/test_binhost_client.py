@@ -1,5 +1,7 @@
 """``gentoomuch binhost client``, where nobody is at a terminal to be asked."""
 
+import json
+
 import pytest
 
 from gentoomuch_portage.binserve import client
@@ -48,3 +50,51 @@ def test_whoever_gave_the_fingerprint_is_told_that_yes_is_missing(asked, setting
 
 def test_the_way_out_of_silence_asks_for_the_file_that_is_missing():
     assert BinhostSilent(f"{URL}/key.asc", "it answers 404").remedy == f"curl -I {URL}/key.asc"
+
+
+def test_a_binhost_is_listed_and_goes_with_all_that_was_written_for_it(asked, settings, write, capsys):
+    mine = '# mine\nstrict = true\n\n[binhost."http://other"]\ncpu = "znver3"\n'
+    toml = write("gentoomuch.toml", mine)
+    assert asked(URL, "--fingerprint", KEY)[0] == 0
+    (settings.host / "binrepos.conf").mkdir()
+    (settings.host / "binrepos.conf/tower_x.conf").write_text("[tower_x]\n")
+
+    assert enter(["binhost", "ls", "--json"]) == 0
+    assert [(one["url"], one["pinned"]) for one in json.loads(capsys.readouterr().out)] == [
+        ("http://other", False),
+        (URL, True),
+    ]
+    assert asked(URL, "--remove")[0] == 0
+
+    assert toml.read_text() == mine
+    assert not list((settings.config / "keys").iterdir())
+    assert not list((settings.host / "binrepos.conf").iterdir())
+    assert asked(URL, "--remove")[0] == 64
+
+
+@pytest.mark.parametrize("between", ["", "# about the next\n", "\n# about the next\n\n"])
+def test_what_stands_behind_a_table_stays(asked, write, between: str):
+    behind = f'{between}[binhost."http://other"]\ncpu = "znver3"\n'
+    toml = write("gentoomuch.toml", f'[binhost."{URL}/"]\n# why\nkey = "{KEY}" # this\n{behind}')
+
+    assert asked(URL, "--remove")[0] == 0
+
+    assert toml.read_text() == behind
+
+
+def test_a_key_that_another_binhost_shows_stays(asked, settings):
+    for url in (URL, f"{URL}y"):
+        assert asked(url, "--fingerprint", KEY)[0] == 0
+
+    assert asked(URL, "--remove")[0] == 0
+
+    assert [one.stem for one in (settings.config / "keys").iterdir()] == [KEY]
+
+
+def test_a_table_that_is_written_otherwise_is_left_to_its_owner(asked, write):
+    toml = write("gentoomuch.toml", text := f'[binhost]\n"{URL}" = {{ key = "{KEY}" }}\n')
+
+    status, said = asked(URL, "--remove")
+
+    assert (status, "gentoomuch.toml:2" in said) == (78, True)
+    assert toml.read_text() == text
