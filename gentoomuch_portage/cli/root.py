@@ -76,9 +76,9 @@ def _export(settings: Settings, args: argparse.Namespace) -> int:
     profile = profiles.read(settings, chosen(settings, args))
     if not profile.foreign:
         raise RootIsHost(profile.name, str(profile.file))
-    refuse_empty(profile.root, profile.name)
     if args.output.is_dir() or files.is_stream(args.output):  # two others are written beside it
         raise BadUsage("gentoomuch root export", f"{args.output} is no plain file")
+    refuse_empty(profile.root, profile.name)
     with tenants.alone(profile.root):
         written = _exported(settings, args, profile)
     if not args.quiet:
