@@ -23,6 +23,7 @@ def bwrap(box: Box) -> tuple[str, ...]:
         "--bind", f"{box.run}/root", "/", "--dev", "/dev", "--proc", "/proc",
         *(word for name in SHUT for word in ("--ro-bind-try", f"/proc/{name}", f"/proc/{name}")),
         *(word for name in HIDDEN for word in _hidden(Path("/proc", name))),
+        "--setenv", "PATH", box.env.get("PATH", ""), "--setenv", "PYTHONPATH", box.env.get("PYTHONPATH", ""),
         "--chdir", "/", "--", *box.door, TOLD,
     )  # fmt: skip
 

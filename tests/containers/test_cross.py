@@ -1,5 +1,8 @@
 """A static C package for another CPU, built by crossdev's conventions, and run: by qemu-user."""
 
+import grp
+import os
+import pwd
 import shutil
 import subprocess
 from pathlib import Path
@@ -30,8 +33,8 @@ FEATURES="{features}"
 PORTAGE_TMPDIR="{var}/tmp"
 PKGDIR="{var}/cache/binpkgs"
 DISTDIR="{var}/cache/distfiles"
-PORTAGE_USERNAME="root"
-PORTAGE_GRPNAME="root"
+PORTAGE_USERNAME="{user}"
+PORTAGE_GRPNAME="{group}"
 """
 _HEAD = """EAPI=8
 DESCRIPTION="For another CPU"
@@ -79,6 +82,8 @@ def root(host: Host) -> Path:
         chost=CHOST,
         cbuild="x86_64-pc-linux-gnu",
         var=host.eprefix / "var",
+        user=pwd.getpwuid(os.geteuid()).pw_name,
+        group=grp.getgrgid(os.getegid()).gr_name,
         features="-sandbox -usersandbox -userpriv -userfetch -news",
     )
     repositories = (host.etc / "repos.conf/gm-demo.conf").read_text()
