@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gentoomuch_portage import configroot, make_profiles, manager, profiles
+from gentoomuch_portage import configroot, ledger, make_profiles, manager, profiles
+from gentoomuch_portage.binserve import keys, trust
+from gentoomuch_portage.binserve.policy import policies
 from gentoomuch_portage.errors import GmError
 from gentoomuch_portage.frozen import journal
 from gentoomuch_portage.portage_adapter import held
+from gentoomuch_portage.portage_adapter.binpkgs import bare
 from gentoomuch_portage.run import run, where
 from gentoomuch_portage.settings import Settings
 
@@ -42,6 +45,7 @@ def facts(settings: Settings, without: frozenset[str]) -> Iterator[Fact]:
     yield _tar()
     yield from _places(settings)
     yield from _profiles(settings)
+    yield from _keys(settings)
     yield from _leftovers(settings)
     yield from _plugins(settings, without)
 
@@ -106,6 +110,7 @@ def _profiles(settings: Settings) -> Iterator[Fact]:
             profile = profiles.read(settings, name)
             for layer in profile.layers:
                 profiles.layer_folder(settings, profile, layer)
+            ledger.read(settings.state, name)
         except GmError as error:
             bad += 1
             yield Fact("profile", "bad", error.message, error.remedy or f"gentoomuch profile lint {name}")
@@ -114,6 +119,23 @@ def _profiles(settings: Settings) -> Iterator[Fact]:
         yield Fact("profile", "bad", told, "gentoomuch profile set --unset")
     elif known and not bad:
         yield Fact("profile", "good", f"{len(known)} can be read; set: {settings.chosen or 'none'}")
+
+
+def _keys(settings: Settings) -> Iterator[Fact]:
+    """The key that this machine signs with, and those of the binhosts that it takes packages from."""
+    if own := keys.known(settings):
+        yield Fact("key", "good", f"this machine signs packages with {own.fingerprint}")
+    try:
+        binhosts = policies(settings)
+    except GmError as error:
+        yield Fact("binhost", "bad", error.message, error.remedy)
+        return
+    for one in binhosts:
+        if trust.pinned(settings, one.key).is_file():
+            yield Fact("binhost", "good", f"packages of {bare(one.url)} are taken, signed by {one.key}")
+        else:
+            told = f"the key {one.key} of {bare(one.url)} is not there: {trust.pinned(settings, one.key)}"
+            yield Fact("binhost", "bad", told, f"gentoomuch binhost client {bare(one.url)}")
 
 
 def _leftovers(settings: Settings) -> Iterator[Fact]:

@@ -111,13 +111,22 @@ def test_doctor_takes_a_plugin_that_tells_no_fact_for_bad_itself(host, on, joine
     assert "'greet' told something that is no fact" in ended.out
 
 
-def test_doctor_tells_a_profile_that_cannot_be_read(host, on):
+def test_doctor_tells_a_profile_a_ledger_and_a_binhost_that_cannot_be_read(host, on):
     host.profile("lab", 'layers = ["gone"]\n')
+    host.profile("server", "")
+    ledger = host.eprefix / "var/lib/gentoomuch/server/unmask.json"
+    ledger.parent.mkdir(parents=True)
+    ledger.write_text("[{]")
+    with (host.config / "gentoomuch.toml").open("a") as toml:
+        toml.write(f'[binhost."http://joe:secret@tower"]\nkey = "{"A" * 40}"\n')
 
     ended = on("gentoomuch", "doctor", "--quiet")
 
     assert ended.status == 1
     assert "lab.toml:1: there is no layer 'gone'" in ended.out
+    assert f"{ledger}: this is no ledger" in ended.out
+    assert "try: gentoomuch binhost client http://tower\n" in ended.out
+    assert "secret" not in ended.out
     assert "good" not in ended.out
 
 
