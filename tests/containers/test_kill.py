@@ -215,7 +215,8 @@ def temporary(host: Host) -> set[str]:
     cache = host.eprefix / "var/cache/gentoomuch"
     found = [*(cache / "containers").glob("*run-*"), *cache.glob("containers/.*")]
     found += [one for one in host.pkgdir.rglob(".*") if "lockfile" not in one.name]
-    built = host.eprefix.glob("var/tmp/*/*.box/portage/*/[!.]*")
+    below = ("[!.]*/[!.]*", "._unmerge_/*/[!.]*")  # the empty folder of a category in the latter is Portage's habit
+    built = [one for names in below for one in host.eprefix.glob(f"var/tmp/*/*.box/portage/{names}")]
     found += [one for one in built if not (one / ".die_hooks").exists()]  # what has failed by itself is kept
     found += [
         *(host.folder / "tmp").glob("gentoomuch*"),
