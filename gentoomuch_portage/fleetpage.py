@@ -1,5 +1,6 @@
 """The fleet as one HTML page: charts and tables in one file that loads nothing and runs nothing."""
 
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -100,6 +101,8 @@ def _bars(title: str, names: Sequence[str], series: Sequence[tuple[str, str, Seq
         title_font_size=20, label_font_size=17, major_label_font_size=17, legend_font_size=17, value_font_size=15,
         value_colors=("#fff",) * len(series), opacity="1", transition="0s",
     )  # fmt: skip
+    # It leaves a finder for its maps, by a protocol that Python has given up: every later import would warn of it.
+    sys.meta_path[:] = [one for one in sys.meta_path if type(one).__module__ != "pygal"]
     chart = pygal.HorizontalStackedBar(
         style=style, width=_WIDTH, height=_AROUND + _BAR * len(names), title=title, legend_at_bottom=True, js=[],
         legend_at_bottom_columns=len(series), print_values=True, print_zeroes=False, show_y_guides=False,
