@@ -244,7 +244,7 @@ def test_explain_prints_the_mounts(host: Host, on: Run) -> None:
 def test_an_unknown_kind_is_refused_with_those_that_there_are(host: Host, on: Run) -> None:
     host.profile("router", PROFILE)
     ended = on("gm-emerge", "--gm-profile=router", "--gm-isolation=jail", "gm-hello")
-    assert ended.status == 69
+    assert ended.status == 64
     assert "bwrap" in ended.err
 
 
