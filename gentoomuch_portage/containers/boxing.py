@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from gentoomuch_portage.containers import foreign, logs, maps
+from gentoomuch_portage.containers import foreign, maps
 from gentoomuch_portage.containers.hearing import PIPE, pipe
 from gentoomuch_portage.containers.mounts import Bind, Box, Mount, Overlay
 from gentoomuch_portage.containers.places import Places
@@ -84,7 +84,6 @@ def furnish(run: Path, found: Boxed) -> None:
     (run / "sandbox").write_text(script, encoding="utf-8")
     (run / "sandbox").chmod(0o755)
     pipe(run)
-    logs.prepare(run, found.box)
 
 
 def _trees(plan: Plan) -> tuple[str, ...]:
