@@ -59,7 +59,7 @@ def boxed(
         configroot = Path(plan.configroot)
         trees = [Bind(str(part.folder), str(part.folder)) for _, part in plan.parts if isinstance(part, Tree)]
         box = standing(places, run, root, profile=plan.profile, configroot=configroot, fetching=fetching, uppers=uppers)
-        box = replace(box, mounts=(*box.mounts, *trees))
+        box = box._replace(mounts=(*box.mounts, *trees))
         env = {name: value for name, value in env.items() if name not in _HOSTS} | {"PORTAGE_TMPDIR": "/var/tmp"}
         inner = replace(inner, env=env, root="/", configroot=f"{OURS}/configroot", build_configroot="")
         argv = (*words_of("errand", PYTHON, alone=False), PLAN)
@@ -70,8 +70,8 @@ def boxed(
     ours = _ours(run) if fetching else (*_ours(run), Bind(str(run / PIPE), f"{OURS}/{PIPE}", writable=True))
     mounts = tuple(_limited(one, plan, run) for one in (*box.mounts, *ours))
     env = {**box.env, "GM_SHUT": SHUT, **maps.builder(several=maps.several())}
-    made = replace(box, env=env, mounts=mounts, argv=argv, processes=int(plan.processes), disk=size(plan.disk))
-    made = replace(made, kernel=plan.kernel, scratch=inner.env["PORTAGE_TMPDIR"])
+    made = box._replace(env=env, mounts=mounts, argv=argv, processes=int(plan.processes), disk=size(plan.disk))
+    made = made._replace(kernel=plan.kernel, scratch=inner.env["PORTAGE_TMPDIR"])
     return Boxed(made, inner)
 
 

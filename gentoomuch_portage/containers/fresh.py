@@ -4,7 +4,6 @@ import os
 import shlex
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 from gentoomuch_portage import files, room
@@ -88,7 +87,7 @@ def _furnished(found: Boxed, place: Path, argv: Sequence[str], *, network: bool,
         "PORTAGE_CONFIGROOT": found.plan.configroot,
     }
     shell = ("/bin/bash", "--rcfile", f"{OURS}/bashrc", "-i")
-    made = replace(box, mounts=mounts, env=env, argv=tuple(argv) or shell, network=network, hostname="fresh")
+    made = box._replace(mounts=mounts, env=env, argv=tuple(argv) or shell, network=network, hostname="fresh")
     return found._replace(box=made)
 
 

@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 
@@ -97,15 +97,14 @@ HIDDEN = (
 """Below /proc: what tells of the machine and of others on it, or acts on it. Source: the masked paths of runc."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Box:
+class Box(NamedTuple):
     """One container: its mounts in their order, and the program that runs in it."""
 
     mounts: tuple[Mount, ...]
     run: str
     """A folder of its own outside, gone with it: upper layers, and what it hands in and out."""
     argv: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = MappingProxyType({})
     """All of its environment."""
     cwd: str = "/"
     door: tuple[str, ...] = ()
@@ -124,8 +123,7 @@ class Box:
 
     def to_json(self) -> str:
         """The box as text; equal boxes give equal text."""
-        shown: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
-        shown["mounts"] = [[kind(one), *one] for one in self.mounts]
+        shown = self._asdict() | {"mounts": [[kind(one), *one] for one in self.mounts], "env": dict(self.env)}
         return json.dumps(shown, indent=1, sort_keys=True) + "\n"
 
     @classmethod

@@ -11,9 +11,12 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gentoomuch_portage.containers.mounts import Mount, Overlay, Tmpfs
-from gentoomuch_portage.settings import Settings
+
+if TYPE_CHECKING:
+    from gentoomuch_portage.settings import Settings  # each start of a box would wait for it
 
 _EVERYTHING = 99
 """A depth that no folder has."""
@@ -24,7 +27,7 @@ _OPAQUE = "user.overlay.opaque"
 """Source: Documentation/filesystems/overlayfs.rst of the kernel, whiteouts and opaque directories; userxattr."""
 
 
-def depths(eprefix: Path, settings: Settings) -> dict[str, int]:
+def depths(eprefix: Path, settings: "Settings") -> dict[str, int]:
     """How many levels below a folder of the host are looked at; 0 for what a box has to read, private or not."""
     found: dict[str, int] = {}
     for top in {Path("/"), eprefix}:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from gentoomuch_portage.containers import logs, private, repositories
@@ -56,7 +55,7 @@ def view(
     door = words("containers.inside")
     given = {"HOME": "/tmp", "PYTHONPATH": str(home()), "GM_CONFIG": str(places.settings.config), **_places(places)}
     made = Box(mounts=tuple(mounts), run=str(run), env={**env, **given}, door=door, network=fetching)
-    return replace(made, mounts=_ordered(made.mounts))
+    return made._replace(mounts=_ordered(made.mounts))
 
 
 def _places(places: Places) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from gentoomuch_portage import console, files
@@ -56,6 +55,6 @@ def _box(plan: Plan, settings: Settings, folder: Path, argv: Sequence[str], env:
     made = view(places, folder, root=Path(plan.root))
     built = Bind(env["PORTAGE_TMPDIR"], env["PORTAGE_TMPDIR"], writable=True)
     mounts = sorted((*made.mounts, built), key=lambda one: Path(one.target).parts)
-    made = replace(made, processes=int(plan.processes), disk=size(plan.disk))
+    made = made._replace(processes=int(plan.processes), disk=size(plan.disk))
     features = f"{env.get('FEATURES', '')} -pid-sandbox".strip()  # most kinds of boxes let it have no /proc
-    return replace(made, mounts=tuple(mounts), argv=tuple(argv), env={**made.env, **env, "FEATURES": features})
+    return made._replace(mounts=tuple(mounts), argv=tuple(argv), env={**made.env, **env, "FEATURES": features})
