@@ -11,6 +11,8 @@ _INDEX = re.compile(r"Packages(\.gz|\.zst|\.asc)?|key\.asc|gm-index(/[\w+@-][\w.
 _PACKAGE = re.compile(r"([\w+@-][\w.+@-]{0,200}/){0,4}[\w+@-][\w.+@-]{0,250}\.(gpkg\.tar|tbz2|xpak)", re.ASCII)
 _LONGEST = 1000
 """Bytes of a path; the longest that Gentoo has is under 200."""
+_KEPT = 256
+"""Files that are kept open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,45 @@ def opened(root: Path, name: str) -> Opened | None:
         os.close(number)
         return None
     return Opened(number, seen.st_size, seen.st_mtime_ns, seen.st_ino)
+
+
+class Recent:
+    """Files that were asked for lately, kept open: one look by name then does for what takes eight calls.
+
+    A file is the one that was opened as long as its name leads to the same inode, unchanged.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Open nothing yet."""
+        self._root, self._kept = root, dict[str, Opened]()
+
+    def opened(self, name: str) -> Opened | None:
+        """As ``opened``. The descriptor is the caller's, its place in the file is not: read at positions."""
+        kept = self._kept.get(name)
+        if kept is None or not self._same(kept, name):
+            self._close(name)
+            if (kept := opened(self._root, name)) is None:
+                return None
+            if len(self._kept) >= _KEPT:
+                self._close(next(iter(self._kept)))
+            self._kept[name] = kept
+        return Opened(os.dup(kept.number), kept.size, kept.mtime_ns, kept.inode)
+
+    def _same(self, kept: Opened, name: str) -> bool:
+        try:
+            seen = os.stat(f"{self._root}/{name}")
+        except OSError:
+            return False
+        return (seen.st_ino, seen.st_mtime_ns, seen.st_size) == (kept.inode, kept.mtime_ns, kept.size)
+
+    def _close(self, name: str) -> None:
+        if (kept := self._kept.pop(name, None)) is not None:
+            os.close(kept.number)
+
+    def forget(self) -> None:
+        """Close all, for a file that was removed takes its room until then."""
+        for name in [*self._kept]:
+            self._close(name)
 
 
 def identity(root: Path, name: str = "Packages") -> str:

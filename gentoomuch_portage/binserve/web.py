@@ -57,6 +57,9 @@ class Binhost:
         from aiohttp import web
 
         self._site, self._log = site, log
+        self._recent = tree.Recent(site.root)
+        self._told: list[str] = []
+        """Lines for the log; those of one turn of the loop are told together, for a write costs as much as a header."""
         self.server = web.Server(self._handle, access_log=None, keepalive_timeout=_IDLE, lingering_time=0)
         self._busy: dict[Any, float] = {}
         """Connection -> when its answer must be through."""
@@ -67,6 +70,7 @@ class Binhost:
         gc.freeze()
         while True:
             await asyncio.sleep(_IDLE / 10)
+            self._recent.forget()
             gc.collect()  # what refused requests leave are circles, few of them, that hold all that came in
             there, now = set(self.server.connections), time.monotonic()
             self._since = {one: self._since.get(one, now) for one in there}
@@ -98,13 +102,19 @@ class Binhost:
         finally:
             self._busy.pop(one, None)
             self._since[one] = time.monotonic()
-        self._log(_line(request, response.status, sent))
+        if not self._told:
+            asyncio.get_running_loop().call_soon(self._tell)
+        self._told.append(_line(request, response.status, sent))
         return response
+
+    def _tell(self) -> None:
+        lines, self._told = self._told, []
+        self._log("\n".join(lines))
 
     async def _answer(self, request: "web.BaseRequest") -> "tuple[web.StreamResponse, int]":
         from aiohttp import web
 
-        if len(self.server.connections) > _MOST:
+        if request.protocol not in self._since and len(self.server.connections) > _MOST:
             return web.Response(status=503, headers={"Connection": "close", "Retry-After": "5"}), 0
         if request.method not in {"GET", "HEAD"}:
             return web.Response(status=405, headers={"Allow": "GET, HEAD", "Connection": "close"}), 0
@@ -131,7 +141,7 @@ class Binhost:
             return self._signed(shown, name, encodings)
         if name == "Packages":
             return self._index(tree.opened(self._site.root, "Packages"), encodings)
-        if (found := tree.opened(self._site.root, name)) is not None:
+        if (found := self._recent.opened(name)) is not None:
             return found, {}
         if name == "key.asc":
             return tree.opened(self._site.key.parent, self._site.key.name), {}
@@ -225,7 +235,8 @@ async def _by_kernel(request: "web.BaseRequest", number: int, told: conditions.A
             sent = os.sendfile(transport.get_extra_info("socket").fileno(), number, start, count)
             start, count = start + sent, count - sent
     if count:
-        with os.fdopen(number, "rb", closefd=False) as file:
+        # opened once more, for asyncio may seek, and others have the same place in this file
+        with Path(f"/proc/self/fd/{number}").open("rb") as file:
             await asyncio.get_running_loop().sendfile(transport, file, start, count)
 
 
@@ -234,6 +245,7 @@ def _dated(made: Opened, plain: Opened) -> Opened:
     return Opened(made.number, made.size, plain.mtime_ns, made.inode)
 
 
+@functools.lru_cache(maxsize=4096)
 def _type(name: str) -> str:
     return _TYPES.get(name.rpartition(".")[2], "application/octet-stream")
 

@@ -65,6 +65,39 @@ def test_a_range_of_a_file_that_has_changed_is_the_whole_new_file(server: Server
     assert server.ask(NAME, Range="bytes=5-9", If_Range='"other"')[0] == 200
 
 
+def test_a_file_that_is_asked_for_again_is_the_one_that_has_its_name_now(tmp_path: Path):
+    recent, package = tree.Recent(tmp_path), tmp_path / "p-1.gpkg.tar"
+
+    def content() -> bytes | None:
+        if (found := recent.opened(package.name)) is None:
+            return None
+        with os.fdopen(found.number, "rb") as file:
+            return os.pread(file.fileno(), 100, 0)
+
+    package.write_bytes(b"first")
+    assert content() == content() == b"first"
+    files.write(package, b"other")
+    assert content() == content() == b"other"
+    package.unlink()
+    assert content() is None
+    package.symlink_to("/etc/passwd")
+    assert content() is None
+
+
+def test_files_that_were_asked_for_are_closed_in_the_end(tmp_path: Path):
+    for number in range(300):
+        (tmp_path / f"p-{number}.gpkg.tar").write_bytes(b"x")
+    recent, before = tree.Recent(tmp_path), len(list(Path("/proc/self/fd").iterdir()))
+
+    for number in range(300):
+        os.close(recent.opened(f"p-{number}.gpkg.tar").number)
+    kept = len(list(Path("/proc/self/fd").iterdir())) - before
+    recent.forget()
+
+    assert kept == 256
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 def test_head_tells_of_the_body_and_sends_none(server: Server):
     status, headers, body = server.ask(NAME, "HEAD")
 
