@@ -6,12 +6,17 @@ Portage parses and writes every entry for each package that it adds: 3 s at 100,
 
 import mmap
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from gentoomuch_portage.pkgindex import stanza
+
+_PART = 4 << 20
+"""Bytes that are copied at once."""
+Written = Callable[[int, int], object]
+"""Gets where a part of the new file begins, and how many bytes it has."""
 
 
 class Edit(NamedTuple):
@@ -98,28 +103,40 @@ def edits(view: View, drop: Iterable[tuple[bytes, str]], add: Iterable[bytes]) -
     return sorted(found, key=lambda edit: (edit.start, edit.end))
 
 
-def write(view: View, source: int, target: int, header: bytes, changes: Iterable[Edit]) -> None:
+def _untold(_at: int, _size: int) -> None:
+    """Nobody wants to know."""
+
+
+def write(
+    view: View,
+    source: int,
+    target: int,
+    header: bytes,
+    changes: Iterable[Edit],
+    written: Written = _untold,
+) -> None:
     """Write the changed file.
 
     Args:
         source: a descriptor of the viewed file.
         target: a descriptor, empty.
         header: with its empty line.
+        written: told of each large part as soon as it is there.
     """
     put(target, header)
     at = view.body
     for edit in changes:
-        copy(source, target, at, edit.start)
+        copy(source, target, at, edit.start, written)
         put(target, edit.text)
         at = edit.end
-    copy(source, target, at, len(view.data))
+    copy(source, target, at, len(view.data), written)
 
 
-def copy(source: int, target: int, start: int, end: int) -> None:
+def copy(source: int, target: int, start: int, end: int, written: Written = _untold) -> None:
     """Append bytes of one file to another, without seeing them where the kernel can do that."""
     while start < end:
         try:
-            done = os.copy_file_range(source, target, end - start, start)
+            done = os.copy_file_range(source, target, min(end - start, _PART), start)
         except OSError:  # a kernel or a file system that cannot; reading and writing says what else may be wrong
             done = 0
         if not done:
@@ -129,6 +146,8 @@ def copy(source: int, target: int, start: int, end: int) -> None:
             put(target, part)
             done = len(part)
         start += done
+        if done == _PART:
+            written(os.lseek(target, 0, os.SEEK_CUR) - done, done)
 
 
 def put(target: int, text: bytes) -> None:

@@ -6,20 +6,20 @@ shards are those of it or are not used.
 """
 
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 
 from gentoomuch_portage import files
 from gentoomuch_portage.pkgindex import gzipped, names, shards, splice, stamp, stanza
-from gentoomuch_portage.pkgindex.freeing import freeing
+from gentoomuch_portage.pkgindex.aside import freeing, written_out
+from gentoomuch_portage.pkgindex.fresh import NEW, Fresh, fresh
 from gentoomuch_portage.pkgindex.names import Row
 from gentoomuch_portage.pkgindex.splice import Edit, View
 from gentoomuch_portage.pkgindex.stamp import Stamp
 
-_NEW = ".gm-Packages-"
 Told = Callable[[str], Mapping[str, str]]
 """Path of a package below its folder -> what it tells under our keys."""
 
@@ -42,11 +42,11 @@ def change(
     if before is None:
         raise stanza.BadIndex(str(folder), "its index is not up to date")
     drop = list(drop)
-    with freeing(folder / "Packages", folder / "Packages.gz") as replaced:
+    shelved = {shards.file(folder, stanza.name(cpv)) for cpv in (*(cpv for cpv, _ in drop), *map(stanza.cpv, add))}
+    with freeing(folder / "Packages", folder / "Packages.gz", *shelved):
         with splice.viewed(folder / "Packages") as view:
             changes = splice.edits(view, drop, add)
             members = _files(folder, view, header, changes, before, compress=compress)
-        replaced.begin()
         names.add(folder, _shards(folder, drop, add))
         files.write(folder / stamp.FOLDER / "header", header, durable=False)
         stamp.write(folder, members)
@@ -58,9 +58,14 @@ def rewrite(folder: Path, header: bytes, entries: Iterable[bytes], *, compress: 
     text = header + b"".join(ordered)
     target = folder / "Packages"
     view = View(text, len(header))
-    with _replaced(target, header) as number:
-        splice.put(number, text)
-    return _compressed(folder, view, header, [], []) if compress else _without(target)
+    with fresh(target, header) as plain:
+        splice.put(plain.number, text)
+        plain.take_place()
+    if not compress:
+        return _without(target)
+    with _compressed(target, view, header, [], []) as (packed, members):
+        packed.take_place()
+    return members
 
 
 def follow(folder: Path, told: Told, members: list[list[int]] | None = None) -> None:
@@ -96,7 +101,7 @@ def follow(folder: Path, told: Told, members: list[list[int]] | None = None) -> 
 
 def _swept(folder: Path) -> None:
     """Remove what killed writers left; nobody else writes now."""
-    for left in (*folder.glob(f"{_NEW}*"), *(folder / stamp.FOLDER).glob("by-name/*/.*")):
+    for left in (*folder.glob(f"{NEW}*"), *(folder / stamp.FOLDER).glob("by-name/*/.*")):
         left.unlink(missing_ok=True)
 
 
@@ -133,39 +138,28 @@ def _there(folder: Path) -> set[str]:
 def _files(
     folder: Path, view: View, header: bytes, changes: list[Edit], before: Stamp, *, compress: bool
 ) -> list[list[int]]:
-    """Write ``Packages`` and ``Packages.gz``; the members of the latter."""
+    """Write ``Packages`` and ``Packages.gz``, both at once; the members of the latter."""
     target = folder / "Packages"
-    with target.open("rb") as source, _replaced(target, header) as number:
-        splice.write(view, source.fileno(), number, header, changes)
-    return _compressed(folder, view, header, changes, _members(folder, before)) if compress else _without(target)
+    with target.open("rb") as source, fresh(target, header) as plain, ExitStack() as aside:
+        written = aside.enter_context(written_out(plain.number))
+        copied = aside.enter_context(ThreadPoolExecutor(1)).submit(
+            splice.write, view, source.fileno(), plain.number, header, changes, written
+        )
+        if not compress:
+            copied.result()
+            plain.take_place()
+            return _without(target)
+        with _compressed(target, view, header, changes, _members(folder, before)) as (packed, members):
+            copied.result()
+            plain.take_place()
+            packed.take_place()
+        return members
 
 
 def _without(target: Path) -> list[list[int]]:
     """No ``Packages.gz``, as Portage without compress-index has it."""
     target.with_name("Packages.gz").unlink(missing_ok=True)
     return []
-
-
-@contextmanager
-def _replaced(target: Path, header: bytes) -> Iterator[int]:
-    """A descriptor of the file that takes the place of another at the end, its owner and time as Portage sets them.
-
-    Source: binarytree._pkgindex_write and _file_permissions.
-    """
-    number, name = tempfile.mkstemp(prefix=_NEW, dir=target.parent)
-    try:
-        yield number
-        folder = target.parent.stat()
-        before = target.stat().st_mode if target.exists() else 0o644
-        os.fchmod(number, (before | folder.st_mode & 0o060) & 0o777)
-        with suppress(PermissionError):
-            os.fchown(number, -1, folder.st_gid)
-        seconds = int(stanza.fields(header).get("TIMESTAMP") or 0)
-        os.utime(number, (seconds, seconds))
-        Path(name).replace(target)
-    finally:
-        os.close(number)
-        Path(name).unlink(missing_ok=True)
 
 
 def _members(folder: Path, before: Stamp) -> list[list[int]]:
@@ -176,24 +170,28 @@ def _members(folder: Path, before: Stamp) -> list[list[int]]:
     return []
 
 
-def _compressed(folder: Path, view: View, header: bytes, changes: list[Edit], old: list[list[int]]) -> list[list[int]]:
-    target = folder / "Packages.gz"
-    source = os.open(target if old else os.devnull, os.O_RDONLY)
+@contextmanager
+def _compressed(
+    plain: Path, view: View, header: bytes, changes: list[Edit], old: list[list[int]]
+) -> Iterator[tuple[Fresh, list[list[int]]]]:
+    """The new ``Packages.gz``, and its members.
+
+    Args:
+        old: members of the file that is there.
+    """
+    target = plain.with_name("Packages.gz")
     made = []
-    try:
-        with _replaced(target, header) as number:
-            start = end = 0
-            for one in gzipped.members(view, header, changes, old):
-                if one.content or one.start != end:
-                    splice.copy(source, number, start, end)  # what stays is copied in one go
-                    start = one.start
-                splice.put(number, one.content)
-                end = one.end
-                made.append([one.text, len(one.content) or one.end - one.start])
-            splice.copy(source, number, start, end)
-    finally:
-        os.close(source)
-    return made
+    with (target if old else Path(os.devnull)).open("rb") as before, fresh(target, header) as packed:
+        start = end = 0
+        for one in gzipped.members(view, header, changes, old):
+            if one.content or one.start != end:
+                splice.copy(before.fileno(), packed.number, start, end)  # what stays is copied in one go
+                start = one.start
+            splice.put(packed.number, one.content)
+            end = one.end
+            made.append([one.text, len(one.content) or one.end - one.start])
+        splice.copy(before.fileno(), packed.number, start, end)
+        yield packed, made
 
 
 def _shards(folder: Path, drop: Iterable[tuple[bytes, str]], add: Mapping[bytes, bytes]) -> list[Row]:

@@ -1,6 +1,7 @@
 """The index of a folder of packages: what is written is what is read, and an edit is what writing it all anew gives."""
 
 import gzip
+import os
 import threading
 import zlib
 from contextlib import nullcontext
@@ -152,7 +153,7 @@ def test_members_stay_of_one_size_however_many_packages_come(tmp_path):
 
 
 @pytest.mark.parametrize("stops", [False, True])
-def test_an_edit_leaves_no_thread_and_no_open_file_behind(tmp_path, monkeypatch, stops):
+def test_an_edit_leaves_no_thread_and_no_open_file_to_a_fork(tmp_path, monkeypatch, stops):
     folder = laid(tmp_path, ["a/p-1"])
     before = threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
     if stops:
@@ -160,6 +161,9 @@ def test_an_edit_leaves_no_thread_and_no_open_file_behind(tmp_path, monkeypatch,
 
     with pytest.raises(ZeroDivisionError) if stops else nullcontext():
         writing.change(folder, HEADER, (), {entry("a/p-2", "x"): b""}, compress=True)
+    if not (child := os.fork()):
+        os._exit(0)
+    os.waitpid(child, 0)
 
     assert (threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))) == before
 
@@ -204,6 +208,17 @@ def test_copying_bytes_copies_these_bytes(tmp_path_factory, content, place):
         splice.copy(source.fileno(), target.fileno(), min(place, len(content)), len(content))
 
     assert (folder / "b").read_bytes() == content[place:]
+
+
+def test_large_parts_are_told_of_where_they_came_to_lie(tmp_path):
+    content, told = os.urandom(9 << 20), []
+    (tmp_path / "a").write_bytes(content)
+    with (tmp_path / "a").open("rb") as source, (tmp_path / "b").open("wb") as target:
+        splice.put(target.fileno(), b"header")
+        splice.copy(source.fileno(), target.fileno(), 5, len(content), lambda at, size: told.append((at, size)))
+
+    assert (tmp_path / "b").read_bytes() == b"header" + content[5:]
+    assert told == [(6, 4 << 20), (6 + (4 << 20), 4 << 20)]
 
 
 def test_members_are_one_gzip_file():
