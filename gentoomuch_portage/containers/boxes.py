@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gentoomuch_portage import files, run
-from gentoomuch_portage.containers import kinds, logs, programs, vm
+from gentoomuch_portage.containers import inside, kinds, logs, programs, vm
 from gentoomuch_portage.containers.mounts import Box
 from gentoomuch_portage.errors import MissingProgram
 from gentoomuch_portage.settings import Settings
@@ -86,6 +86,7 @@ def start(kind: str, box: Box, *, keep: bool = False) -> run.Ran:
         raise MissingProgram(program, ATOMS[kind])
     place = Path(box.run)
     (place / "box.json").write_text(box.to_json(), encoding="utf-8")
+    (place / kinds.TOLD_FROM).write_bytes(box.to_json().encode() if kind == "vm" else inside.packed(box))
     logs.prepare(place, box)
     if kind in kinds.ARGV:
         (place / "argv").write_text("\0".join(kinds.ARGV[kind](box)), encoding="utf-8")

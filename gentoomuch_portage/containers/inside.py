@@ -1,6 +1,8 @@
 """The last step into a container, the same for every kind: what is left open is shut, then the program runs.
 
 A second user namespace makes all mounts of the first ones' making unchangeable, even for the root of the box.
+
+Each start of a box waits for what is imported here: no typing, no json, no pathlib.
 """
 
 import os
@@ -8,14 +10,41 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import NoReturn
 
 from gentoomuch_portage.containers import kernel, seccomp
-from gentoomuch_portage.containers.mounts import Box
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from gentoomuch_portage.containers.mounts import Box
 
 
-def start(box: Box, *, shut: Callable[[], object] = lambda: None) -> NoReturn:
+class Program:
+    """What is to run, and within which limits; each as ``Box`` has it."""
+
+    def __init__(self, processes: int, disk: int, cwd: str, argv: Sequence[str], env: Mapping[str, str]) -> None:
+        self.processes, self.disk, self.cwd, self.argv, self.env = processes, disk, cwd, argv, env
+
+
+def packed(box: "Box") -> bytes:
+    """What ``unpacked`` reads: words with NUL between them, which no word can hold."""
+    env = (f"{name}={value}" for name, value in box.env.items())
+    return os.fsencode("\0".join((str(box.processes), str(box.disk), box.cwd, str(len(box.argv)), *box.argv, *env)))
+
+
+def unpacked(told: bytes) -> Program:
+    """The program of a box.
+
+    Raises:
+        ValueError: ``packed`` has not written that.
+    """
+    processes, disk, cwd, count, *words = os.fsdecode(told).split("\0")
+    argv, env = words[: int(count)], words[int(count) :]
+    return Program(int(processes), int(disk), cwd, argv, dict(word.split("=", 1) for word in env))
+
+
+def start(box: "Box | Program", *, shut: Callable[[], object] = lambda: None) -> "NoReturn":
     """Run the program of a box, as the first process of it or below that; end as it ends.
 
     Nothing may be imported from here on: Python itself need not be in the box.
@@ -45,7 +74,7 @@ def _limit_numbers(processes: int) -> None:
     kernel.mount("proc", "/proc", "proc", kernel.NOSUID | kernel.NODEV | kernel.NOEXEC)
     try:
         # The first 300 are handed out once only. Source: RESERVED_PIDS of the kernel.
-        Path("/proc/sys/kernel/pid_max").write_text(str(max(301, processes)), encoding="utf-8")
+        kernel.write("/proc/sys/kernel/pid_max", str(max(301, processes)))
     finally:
         kernel.unmount("/proc")
 
@@ -68,7 +97,7 @@ def _handing_on(number: int) -> Callable[[int, object], None]:
     return hand_on
 
 
-def _run(box: Box, shut: Callable[[], object]) -> NoReturn:
+def _run(box: "Box | Program", shut: Callable[[], object]) -> "NoReturn":
     for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(one, signal.SIG_DFL)
     kernel.die_with_parent()
@@ -91,7 +120,7 @@ def _limit(what: int, most: int, *, always: bool = False) -> None:
         resource.setrlimit(what, (most, most))
 
 
-def _become(argv: Sequence[str], env: Mapping[str, str]) -> NoReturn:
+def _become(argv: Sequence[str], env: Mapping[str, str]) -> "NoReturn":
     try:
         os.execvpe(argv[0], list(argv), dict(env))
     except OSError as error:
@@ -100,4 +129,4 @@ def _become(argv: Sequence[str], env: Mapping[str, str]) -> NoReturn:
 
 
 if __name__ == "__main__":
-    start(Box.from_json(Path(sys.argv[1]).read_text(encoding="utf-8")), shut=seccomp.filtering())
+    start(unpacked(kernel.read(sys.argv[1])), shut=seccomp.filtering())

@@ -1,6 +1,7 @@
 """What Python 3.11 does not offer of Linux: namespaces, mounts, and a process's own chains.
 
 Each function raises OSError with what the kernel says. Source: the manual pages of section 2 that they are named by.
+Files are read and written without pathlib, whose import each start of a box would wait for.
 """
 
 import ctypes
@@ -8,8 +9,8 @@ import os
 import select
 import signal
 import struct
+import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = (
     0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000,
@@ -34,6 +35,7 @@ _KEYCTL = {"x86_64": 250, "aarch64": 219, "ppc64le": 271, "riscv64": 219}
 _MOUNT_SETATTR, _RECURSIVE = 442, 0x8000
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "ppc64le": 203, "riscv64": 41}
 _SIOCSIFFLAGS, _UP = 0x8914, 0x1 | 0x40
+_INET, _DGRAM = 2, 2
 
 Map = Sequence[tuple[int, int, int]]
 """Lines of a uid_map: first inside, first outside, how many."""
@@ -46,6 +48,18 @@ def _call(name: str, *asked: object) -> int:
         number = ctypes.get_errno()
         raise OSError(number, f"{name}: {os.strerror(number)}")
     return done
+
+
+def read(file: str) -> bytes:
+    """A file whole."""
+    with open(file, "rb") as opened:  # noqa: PTH123 - see above
+        return opened.read()
+
+
+def write(file: str, text: str) -> None:
+    """A file that is there, in one write, as the kernel wants it."""
+    with open(file, "w", encoding="utf-8") as opened:  # noqa: PTH123 - see above
+        opened.write(text)
 
 
 def unshare(flags: int) -> None:
@@ -105,7 +119,7 @@ def filter_calls(program: object) -> None:
 def drop_capabilities(kept: Sequence[str] = KEPT) -> None:
     """Give away all capabilities but these, for good."""
     numbers = {_NUMBERS[name] for name in kept}
-    last = int(Path("/proc/sys/kernel/cap_last_cap").read_text(encoding="utf-8"))
+    last = int(read("/proc/sys/kernel/cap_last_cap"))
     for number in range(last + 1):
         if number not in numbers and _call("prctl", _CAPBSET_READ, number, 0, 0, 0):
             _call("prctl", _CAPBSET_DROP, number, 0, 0, 0)
@@ -113,8 +127,8 @@ def drop_capabilities(kept: Sequence[str] = KEPT) -> None:
 
 
 def _permitted() -> int:
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").split("\n")
-    return int(next(line.split()[1] for line in lines if line.startswith("CapPrm:")), 16)
+    lines = read("/proc/self/status").split(b"\n")
+    return int(next(line.split()[1] for line in lines if line.startswith(b"CapPrm:")), 16)
 
 
 def _capset(wanted: int) -> None:
@@ -139,11 +153,11 @@ def hostname(name: str) -> None:
 
 def loopback() -> None:
     """Bring up ``lo`` of a network namespace of our own."""
-    import fcntl
-    import socket
-
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
-        fcntl.ioctl(made, _SIOCSIFFLAGS, struct.pack("16sh", b"lo", _UP))
+    made = _call("socket", _INET, _DGRAM, 0)
+    try:
+        _call("ioctl", made, ctypes.c_ulong(_SIOCSIFFLAGS), struct.pack("16sh22x", b"lo", _UP))
+    finally:
+        os.close(made)
 
 
 def fork(
@@ -189,8 +203,6 @@ def fork(
 
 
 def _leave(child: Callable[[], object], flags: int, arrived: int, awaited: int, *, as_root: bool) -> None:
-    import traceback
-
     status = 70
     try:
         if flags:
@@ -211,7 +223,7 @@ def _leave(child: Callable[[], object], flags: int, arrived: int, awaited: int, 
     except OSError as error:
         os.write(2, f"gentoomuch: the container could not be made: {error}\n".encode())
     except BaseException:
-        os.write(2, traceback.format_exc().encode())
+        sys.__excepthook__(*sys.exc_info())  # the interpreter's own: traceback may not be there to import any more
     finally:
         os._exit(status)
 
@@ -220,16 +232,16 @@ def write_maps(number: int, users: Map, groups: Map) -> None:
     """Write the maps of a process's new user namespace, as one who may."""
     for name, lines in (("uid_map", users), ("gid_map", groups)):
         if name == "gid_map" and os.geteuid():
-            Path(f"/proc/{number}/setgroups").write_text("deny", encoding="utf-8")
+            write(f"/proc/{number}/setgroups", "deny")
         text = "".join(f"{inside} {outside} {count}\n" for inside, outside, count in lines)
-        Path(f"/proc/{number}/{name}").write_text(text, encoding="utf-8")
+        write(f"/proc/{number}/{name}", text)
 
 
 def every_id() -> tuple[Map, Map]:
     """The maps that change no number, of all that this namespace has."""
     found = []
     for name in ("uid_map", "gid_map"):
-        lines = Path(f"/proc/self/{name}").read_text(encoding="utf-8").split("\n")
+        lines = read(f"/proc/self/{name}").splitlines()
         parted = [line.split() for line in lines if line]
         found.append([(int(one[0]), int(one[0]), int(one[2])) for one in parted])
     return found[0], found[1]

@@ -10,8 +10,10 @@ from pathlib import Path
 from gentoomuch_portage.containers import kernel
 from gentoomuch_portage.containers.mounts import HIDDEN, SHUT, Box
 
-TOLD = "/run/gentoomuch/box.json"
+TOLD = "/run/gentoomuch/told"
 """Where a box finds out about itself."""
+TOLD_FROM = "told"
+"""That file in ``RUN``: what ``inside`` needs, as few modules can read it; all of the box for a virtual machine."""
 
 
 def bwrap(box: Box) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ import ctypes
 import errno
 import sys
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from gentoomuch_portage.containers import kernel
 
@@ -26,30 +25,25 @@ _NUMBER, _ARCH = 0, 4
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | errno.EPERM
 
 
-class Step(NamedTuple):
-    """struct sock_filter."""
-
-    code: int
-    then: int
-    otherwise: int
-    value: int
+Step = tuple[int, int, int, int]
+"""struct sock_filter: code, how many are left out where it is so and where not, value."""
 
 
 def steps() -> tuple[Step, ...]:
     """The filter."""
     second = 24 if sys.byteorder == "little" else 28  # the low half of a call's second argument
-    return (*(one for arch, ioctl in _IOCTL for one in _refusing(arch, ioctl, second)), Step(_RETURN, 0, 0, _ALLOW))
+    return (*(one for arch, ioctl in _IOCTL for one in _refusing(arch, ioctl, second)), (_RETURN, 0, 0, _ALLOW))
 
 
 def _refusing(arch: int, ioctl: int, second: int) -> Iterator[Step]:
-    yield Step(_LOAD, 0, 0, _ARCH)
-    yield Step(_EQUAL, 0, 6, arch)
-    yield Step(_LOAD, 0, 0, _NUMBER)
-    yield Step(_EQUAL, 0, 4, ioctl)
-    yield Step(_LOAD, 0, 0, second)
-    yield Step(_EQUAL, 1, 0, TIOCSTI)
-    yield Step(_EQUAL, 0, 1, TIOCLINUX)
-    yield Step(_RETURN, 0, 0, _REFUSE)
+    yield (_LOAD, 0, 0, _ARCH)
+    yield (_EQUAL, 0, 6, arch)
+    yield (_LOAD, 0, 0, _NUMBER)
+    yield (_EQUAL, 0, 4, ioctl)
+    yield (_LOAD, 0, 0, second)
+    yield (_EQUAL, 1, 0, TIOCSTI)
+    yield (_EQUAL, 0, 1, TIOCLINUX)
+    yield (_RETURN, 0, 0, _REFUSE)
 
 
 class _Filter(ctypes.Structure):

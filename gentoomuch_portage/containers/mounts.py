@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
@@ -147,9 +146,3 @@ def kind(mount: Mount) -> str:
 def overlays(box: Box) -> tuple[Overlay, ...]:
     """The copy-on-write folders of a box."""
     return tuple(one for one in box.mounts if isinstance(one, Overlay))
-
-
-def missing(box: Box) -> tuple[Path, ...]:
-    """Sources that are not there."""
-    named = (Path(one.source) for one in box.mounts if isinstance(one, Bind | Overlay | Squashfs))
-    return tuple(path for path in named if not path.exists())

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from gentoomuch_portage import files, run
 from gentoomuch_portage.containers import boxes, maps, vm
-from gentoomuch_portage.containers.kinds import TOLD
+from gentoomuch_portage.containers.kinds import TOLD, TOLD_FROM
 from gentoomuch_portage.containers.layout import covers
 from gentoomuch_portage.containers.mounts import Bind, Box, Dev, Link, Mount, Proc, Tmpfs
 from gentoomuch_portage.containers.places import interpreter
@@ -96,7 +96,7 @@ def smallest(place: Path, argv: tuple[str, ...] = ("true",)) -> Box:
         for folder in (named, named.resolve()):
             if not covers(mounts, folder):
                 mounts.append(Bind(str(folder), str(folder)))
-    mounts.append(Bind(str(place / "box.json"), TOLD))
+    mounts.append(Bind(str(place / TOLD_FROM), TOLD))
     door = words("containers.inside")
     env = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(home())}
     return Box(mounts=tuple(mounts), run=str(place), argv=argv, env=env, door=door)

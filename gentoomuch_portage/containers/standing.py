@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gentoomuch_portage.containers import repositories
-from gentoomuch_portage.containers.kinds import TOLD
+from gentoomuch_portage.containers.kinds import TOLD, TOLD_FROM
 from gentoomuch_portage.containers.layout import copied
 from gentoomuch_portage.containers.mounts import Bind, Box, Dev, Mount, Overlay, Proc, Tmpfs
 from gentoomuch_portage.containers.places import Places, environment, modules, proxies, resolving
@@ -59,7 +59,7 @@ def standing(
     mounts += _state(places.settings.state / profile, Path(OURS, "state", profile), uppers)
     if fetching:
         mounts += resolving()
-    mounts.append(Bind(str(run / "box.json"), TOLD))
+    mounts.append(Bind(str(run / TOLD_FROM), TOLD))
     door = words("containers.inside", PYTHON)
     env = {name: value for name, value in environment(os.environ).items() if name not in _HOSTS}
     env |= proxies(os.environ) if fetching else {}

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gentoomuch_portage.containers import logs, private, repositories
-from gentoomuch_portage.containers.kinds import TOLD
+from gentoomuch_portage.containers.kinds import TOLD, TOLD_FROM
 from gentoomuch_portage.containers.layout import copied, covers, mounted
 from gentoomuch_portage.containers.mounts import Bind, Box, Dev, Mount, Overlay, Proc, Tmpfs
 from gentoomuch_portage.containers.places import Places, environment, interpreter, proxies, resolving
@@ -51,7 +51,7 @@ def view(
         mounts.append(Tmpfs(own))
     if fetching:
         mounts += resolving()
-    mounts += [Bind(str(places.tmpdir), str(places.tmpdir), writable=True), Bind(str(run / "box.json"), TOLD)]
+    mounts += [Bind(str(places.tmpdir), str(places.tmpdir), writable=True), Bind(str(run / TOLD_FROM), TOLD)]
     door = words("containers.inside")
     given = {"HOME": "/tmp", "PYTHONPATH": str(home()), "GM_CONFIG": str(places.settings.config), **_places(places)}
     made = Box(mounts=tuple(mounts), run=str(run), env={**env, **given}, door=door, network=fetching)

@@ -2,19 +2,27 @@
 
 import io
 import os
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gentoomuch_portage.containers import boxes, kinds, maps, places, staging
+from gentoomuch_portage.containers import boxes, inside, kinds, maps, places, staging
 from gentoomuch_portage.containers.laid import within
 from gentoomuch_portage.containers.layout import copied, covers, mounted, upper_of
 from gentoomuch_portage.containers.mounts import Bind, Box, Dev, Link, Overlay, Proc, Tmpfs
 from gentoomuch_portage.containers.view import PACKAGES
 from gentoomuch_portage.profiles import size
 from gentoomuch_portage.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+words = st.binary(max_size=9).filter(lambda one: b"\0" not in one).map(os.fsdecode)
+"""What a program can be given: anything but NUL."""
 
 
 def test_a_box_is_the_same_after_it_was_written_down(tmp_path: Path) -> None:
@@ -28,6 +36,34 @@ def test_a_box_is_the_same_after_it_was_written_down(tmp_path: Path) -> None:
     )
     box = Box(mounts=mounts, run=str(tmp_path), argv=("sh", "-c", "a b"), env={"A": "1\n2"}, door=("p",), network=True)
     assert Box.from_json(box.to_json()) == box
+
+
+@given(
+    st.lists(words, max_size=4),
+    st.dictionaries(words.filter(lambda one: one and "=" not in one), words, max_size=4),
+    words,
+    st.integers(0, 2**63),
+)
+def test_a_box_hears_of_its_program_whatever_is_in_its_words(argv, env, cwd, disk) -> None:
+    box = Box(mounts=(), run="/r", argv=tuple(argv), env=env, cwd=cwd, disk=disk, processes=7)
+    told = inside.unpacked(inside.packed(box))
+    assert (tuple(told.argv), told.env, told.cwd, told.disk, told.processes) == (box.argv, env, cwd, disk, 7)
+
+
+def test_starting_a_box_imports_nothing_that_takes_long() -> None:
+    names = "import sys, gentoomuch_portage.containers.inside; print(*sys.modules)"
+    shown = subprocess.run([sys.executable, "-S", "-c", names], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {"json", "pathlib", "re", "typing"}.isdisjoint(shown.stdout.split())
+
+
+def test_a_step_into_a_box_that_fails_tells_where() -> None:
+    fails = (
+        "import os; from gentoomuch_portage.containers import kernel; kernel.fork(lambda: 1 / 0); print(os.wait()[1])"
+    )
+    shown = subprocess.run([sys.executable, "-c", fails], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert os.waitstatus_to_exitcode(int(shown.stdout)) == 70
+    assert 'kernel.py", line' in shown.stderr
+    assert shown.stderr.endswith("ZeroDivisionError: division by zero\n")
 
 
 def test_nobody_else_gets_to_what_a_box_writes(tmp_path: Path) -> None:
