@@ -97,14 +97,17 @@ def change(state: Path, profile: str, how: Callable[[tuple[Entry, ...]], Iterabl
 
 
 def joined(before: Iterable[Entry], new: Iterable[Entry]) -> tuple[Entry, ...]:
-    """Old and new entries; of the same entry the old date and all requesters. A new USE flag beats its opposite."""
+    """Old and new entries; of the same entry the old date, the new reason and all requesters.
+
+    A new USE flag beats its opposite.
+    """
     total = {one.key: one for one in before}
     for one in new:
         if one.kind == "use":
             total = {left.key: left for old in total.values() if (left := _beaten(old, one)).value or old.kind != "use"}
         if known := total.get(one.key):
             required = tuple(sorted({*known.required_by, *one.required_by}))
-            one = known._replace(required_by=required)
+            one = known._replace(required_by=required, reason=one.reason or known.reason)
         total[one.key] = one
     return tuple(total.values())
 

@@ -1,12 +1,14 @@
 """Carries a plan out in this process."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 
+from gentoomuch_portage import console, ledger
 from gentoomuch_portage.grants import Grants
 from gentoomuch_portage.hookspec import hookimpl
+from gentoomuch_portage.ledger import Entry
 from gentoomuch_portage.plan import Plan
 from gentoomuch_portage.portage_adapter import (
     apart,
@@ -15,6 +17,7 @@ from gentoomuch_portage.portage_adapter import (
     front,
     injecting,
     ondemand,
+    relapsed,
     sifting,
     unmasking,
     watching,
@@ -47,11 +50,25 @@ def gm_run_emerge(plan: Plan, settings: Settings, reject: Reject, watch: Watch |
         around.enter_context(fetched.judged(reject))
         if watch is not None:
             around.enter_context(watching.watching(watch))
+        lifted = ledger.read(settings.having(ledger.name(plan.profile)), plan.profile)
+        if any(one.kind == "mask" for one in lifted):
+            around.enter_context(relapsed.relapsed(partial(_before, lifted, granted), partial(_tell, plan.profile)))
         if granted.possible:
             settle = partial(_settle, granted, watch)
             unmask = unmasking.unmasking(granted.against, granted.grant, settle, profile=plan.profile)
             around.enter_context(unmask)
         return front.emerge(plan.words)
+
+
+def _before(lifted: Iterable[Entry], granted: Grants) -> list[Entry]:
+    """What was unmasked before this run, and not anew in it."""
+    anew = {one.key for one in granted.needed}
+    return [one for one in lifted if one.key not in anew]
+
+
+def _tell(profile: str, entry: Entry) -> None:
+    console.warn(f"{entry.line} was unmasked, but its mask tells of a vulnerability by now: it is masked again")
+    console.tell(f"gentoomuch:     try: gentoomuch unmask prune --profile {profile}")
 
 
 def _settle(granted: Grants, watch: Watch | None) -> None:

@@ -121,6 +121,26 @@ def test_a_mask_for_security_stays_though_another_one_comes_first(host: Host, on
     assert "masked for security" in ended.err
 
 
+def test_a_mask_that_tells_of_a_vulnerability_by_now_is_lifted_no_more(host: Host, on):
+    package(host, "app-demo/holey-1.0")
+    host.write("package.mask/some", "# not ready\napp-demo/holey\n")
+    host.profile("bold", "[unmask]\nmask = true\n")
+    host.profile("sure", '[unmask]\nmask = ["app-demo/holey"]\n')
+    for profile in ("bold", "sure"):
+        assert on("gm-emerge", f"--gm-profile={profile}", "-q1", "app-demo/holey").status == 0
+    host.write("package.mask/some", "# CVE-2026-1234: remote code execution\napp-demo/holey\n")
+
+    bold, sure = (on("gm-emerge", f"--gm-profile={profile}", "-1", "app-demo/holey") for profile in ("bold", "sure"))
+    again = on("gm-emerge", "--gm-profile=sure", "--gm-locked", "-p", "app-demo/holey")
+
+    assert bold.status == 1
+    assert "its mask tells of a vulnerability by now" in bold.err
+    assert "try: gentoomuch unmask prune --profile bold" in bold.err
+    assert "masked for security" in bold.err
+    assert sure.status == again.status == 0
+    assert "vulnerability" not in again.err
+
+
 @pytest.mark.slow
 def test_what_is_needed_now_beats_what_was_needed_once(host: Host, on):
     package(host, "app-demo/flagged-1.0", iuse="extra more")
