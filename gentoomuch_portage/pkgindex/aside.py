@@ -31,8 +31,9 @@ def freeing(*files: Path) -> Iterator[None]:
     finally:
         _before_forks()
         wait()
-        _THREADS.append(threading.Thread(target=_closed, args=(numbers,)))
-        _THREADS[-1].start()
+        thread = threading.Thread(target=_closed, args=(numbers,))
+        thread.start()
+        _THREADS.append(thread)
 
 
 @contextmanager

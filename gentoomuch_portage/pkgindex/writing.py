@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 from gentoomuch_portage import files
@@ -22,6 +22,8 @@ from gentoomuch_portage.pkgindex.stamp import Stamp
 
 Told = Callable[[str], Mapping[str, str]]
 """Path of a package below its folder -> what it tells under our keys."""
+_HELD = 16
+"""Old shards that are held while others take their places: each is an open file, and of those there may be 1,024."""
 
 
 def change(
@@ -43,7 +45,7 @@ def change(
         raise stanza.BadIndex(str(folder), "its index is not up to date")
     drop = list(drop)
     shelved = {shards.file(folder, stanza.name(cpv)) for cpv in (*(cpv for cpv, _ in drop), *map(stanza.cpv, add))}
-    with freeing(folder / "Packages", folder / "Packages.gz", *shelved):
+    with freeing(folder / "Packages", folder / "Packages.gz", *islice(shelved, _HELD)):
         with splice.viewed(folder / "Packages") as view:
             changes = splice.edits(view, drop, add)
             members = _files(folder, view, header, changes, before, compress=compress)

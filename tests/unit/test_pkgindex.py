@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import resource
 import threading
 import zlib
 from contextlib import nullcontext
@@ -166,6 +167,20 @@ def test_an_edit_leaves_no_thread_and_no_open_file_to_a_fork(tmp_path, monkeypat
     os.waitpid(child, 0)
 
     assert (threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))) == before
+
+
+def test_many_names_change_at_once_with_few_open_files(tmp_path):
+    many = [f"a/p{number}-1" for number in range(120)]
+    folder, (soft, hard) = laid(tmp_path, many), resource.getrlimit(resource.RLIMIT_NOFILE)
+    left = len(list(Path("/proc/self/fd").iterdir())) + 60
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (left, hard))
+    try:
+        writing.change(folder, HEADER, [], {entry(one, "again"): b"" for one in many}, compress=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert len(list(stanza.each((folder / "Packages").read_bytes().partition(b"\n\n")[2]))) == 240
 
 
 def test_an_index_that_somebody_else_wrote_is_not_edited(tmp_path):
