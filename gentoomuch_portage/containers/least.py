@@ -13,11 +13,12 @@ from gentoomuch_portage.containers import kernel
 TIOCSTI, TIOCLINUX = 0x5412, 0x541C
 """Put words into the terminal's input, as if its user had typed them."""
 _IOCTL = (
-    (0xC000003E, 16), (0xC000003E, 0x40000010), (0x40000003, 54), (0xC00000B7, 29), (0x40000028, 54),
+    (0xC000003E, 16), (0xC000003E, 0x40000202), (0x40000003, 54), (0xC00000B7, 29), (0x40000028, 54),
     (0xC00000F3, 29), (0x80000015, 54), (0xC0000015, 54),
 )  # fmt: skip
 """AUDIT_ARCH_* and the number of ioctl there: x86_64, x32, i386, aarch64, arm, riscv64, ppc64 and ppc64le.
-Source: linux/audit.h, asm/unistd.h."""
+x32 has an ioctl of its own.
+Source: linux/audit.h, asm/unistd.h, asm/unistd_x32.h."""
 _LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06
 """Source: linux/bpf_common.h, BPF_LD|BPF_W|BPF_ABS, BPF_JMP|BPF_JEQ|BPF_K, BPF_RET|BPF_K."""
 _NUMBER, _ARCH = 0, 4

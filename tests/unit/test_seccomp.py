@@ -14,6 +14,8 @@ from gentoomuch_portage.containers import kernel, least, seccomp
 
 _GETPID = b"\xb8\x14\x00\x00\x00\xcd\x80\xc3"
 """mov eax, 20; int 0x80; ret: as a program for i386 asks for its number."""
+_X32_IOCTL = 0x40000000 + 514
+"""Source: asm/unistd_x32.h. Where the kernel runs no such programs it would be told that there is no such call."""
 
 
 def _inside(work: Callable[[], int], load: Callable[[], object] | None = None) -> int:
@@ -73,6 +75,17 @@ def test_nothing_is_typed_for_the_user_of_a_terminal(request_: int, load: Callab
         _, terminal = pty.openpty()
         libc = ctypes.CDLL(None, use_errno=True)
         libc.ioctl(terminal, ctypes.c_ulong(request_), b"x")
+        return ctypes.get_errno()
+
+    assert _inside(work, load) == errno.EPERM
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="x32 runs on x86_64 alone")
+def test_nor_is_it_by_a_program_for_x32(load: Callable[[], object]) -> None:
+    def work() -> int:
+        _, terminal = pty.openpty()
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.syscall(_X32_IOCTL, terminal, least.TIOCSTI, b"x")
         return ctypes.get_errno()
 
     assert _inside(work, load) == errno.EPERM
