@@ -34,10 +34,7 @@ def _work(settings: Settings, args: argparse.Namespace) -> int:
     plan, locks = lay(plan, settings)
     try:
         known = syncing.repositories(Path(plan.configroot))
-        if args.only_snapshot:
-            asked = [one for one in known if not args.repositories or one.name in args.repositories]
-        else:
-            asked = snapshots.chosen(args.repositories, known)
+        asked = snapshots.chosen(args.repositories, known, syncs=not args.only_snapshot)
         if not asked and not args.quiet:
             console.tell("no repository is to be synced: none has a sync-type, a sync-uri and auto-sync = yes")
         return max((_sync(settings, args, profile, one) for one in asked), default=0)

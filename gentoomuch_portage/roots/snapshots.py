@@ -26,23 +26,24 @@ class Taken(NamedTuple):
     """How many old ones went."""
 
 
-def chosen(names: list[str], known: list[Synced]) -> list[Synced]:
-    """The repositories that are to be synced.
+def chosen(names: list[str], known: list[Synced], *, syncs: bool = True) -> list[Synced]:
+    """The repositories that are to be synced, or of which only a snapshot is to be made.
 
     Args:
         names: those that were asked for; all that are synced by themselves where there are none.
+        syncs: False takes those that are never synced as well.
 
     Raises:
         UnknownRepository: there is none of a name, or it cannot be synced.
     """
     if not names:
-        return [one for one in known if one.kind and one.uri and one.auto]
+        return [one for one in known if not syncs or (one.kind and one.uri and one.auto)]
     by = {one.name: one for one in known}
     for name in names:
         if name not in by:
             remedy = f"one of: {' '.join(sorted(by))}"
             raise UnknownRepository(name, "there is no such repository", remedy=remedy)
-        if not (by[name].kind and by[name].uri):
+        if syncs and not (by[name].kind and by[name].uri):
             told = "it has no sync-type or no sync-uri"
             raise UnknownRepository(name, told, remedy="say both in repos.conf; portage(5) tells how")
     return [by[name] for name in dict.fromkeys(names)]

@@ -10,6 +10,7 @@ from gentoomuch_portage.containers import repositories
 from gentoomuch_portage.containers.mounts import Bind, Box, Mount, Squashfs
 from gentoomuch_portage.portage_adapter.syncing import Synced
 from gentoomuch_portage.roots import snapshots
+from gentoomuch_portage.roots.errors import UnknownRepository
 
 
 @pytest.fixture
@@ -69,3 +70,13 @@ def test_a_snapshot_whose_image_is_gone_is_none(repository: Synced, tmp_path: Pa
     (snapshots.folder_of(tmp_path / "cache", repository) / "good.squashfs").unlink()
 
     assert isinstance(_seen(repository, tmp_path / "cache"), Bind)
+
+
+def test_a_snapshot_alone_is_asked_of_repositories_that_there_are(repository: Synced) -> None:
+    local = repository._replace(name="local", kind="", uri="")
+    known = [repository, local]
+
+    assert snapshots.chosen(["local"], known, syncs=False) == [local]
+    assert snapshots.chosen([], known, syncs=False) == known
+    with pytest.raises(UnknownRepository, match="gento"):
+        snapshots.chosen(["gento"], known, syncs=False)
