@@ -28,18 +28,21 @@ class Finding(NamedTuple):
     fixed: bool = False
 
 
-def check(shelf: Pkgdir, *, digests: bool, signed: bool, show: index.Show = index.unseen) -> list[Finding]:
+def check(
+    shelf: Pkgdir, *, digests: bool, signed: bool, times: bool = True, show: index.Show = index.unseen
+) -> list[Finding]:
     """Look at everything; nothing is changed.
 
     Args:
         digests: read all packages and hold them against their digests; otherwise size and time are looked at.
         signed: packages have to be signed.
+        times: a package has the time that its entry tells. Published ones have not: equal ones are one file.
         show: shows how many packages have been looked at.
     """
     entries = _entries(shelf.folder)
     marks = index.found(shelf.folder)
     with show(len(entries)) as step:
-        found = list(_files(shelf.folder, entries, marks, digests=digests, step=step))
+        found = list(_files(shelf.folder, entries, marks, digests=digests, times=times, step=step))
     found += _duplicated(entries)
     if signed:
         found += _unsigned(shelf.folder, entries, marks)
@@ -70,24 +73,30 @@ def _entries(folder: Path) -> list[dict[str, str]]:
 
 
 def _files(
-    folder: Path, entries: list[dict[str, str]], marks: index.Marks, *, digests: bool, step: Callable[[str, int], None]
+    folder: Path,
+    entries: list[dict[str, str]],
+    marks: index.Marks,
+    *,
+    digests: bool,
+    times: bool,
+    step: Callable[[str, int], None],
 ) -> Iterator[Finding]:
     for entry in entries:
         path, cpv = entry["PATH"], entry["CPV"]
         if path not in marks:
             yield Finding("missing", path, cpv, "it is in the index, and there is no such file")
-        elif why := _altered(folder / path, entry, marks[path], digests=digests):
+        elif why := _altered(folder / path, entry, marks[path], digests=digests, times=times):
             yield Finding("altered", path, cpv, why)
         step("", 1)
     for path in sorted(marks.keys() - {entry["PATH"] for entry in entries}):
         yield Finding("orphaned", path, "", "it is not in the index")
 
 
-def _altered(file: Path, entry: dict[str, str], mark: tuple[int, int, int], *, digests: bool) -> str:
+def _altered(file: Path, entry: dict[str, str], mark: tuple[int, int, int], *, digests: bool, times: bool) -> str:
     size, mtime, _ = mark
     if entry.get("SIZE", str(size)) != str(size):
         return f"it has {size} bytes, and {entry['SIZE']} by the index"
-    if entry.get("MTIME", str(mtime // 1_000_000_000)) != str(mtime // 1_000_000_000):
+    if times and entry.get("MTIME", str(mtime // 1_000_000_000)) != str(mtime // 1_000_000_000):
         return "it was written after it came into the index"
     for name in ("SHA1", "MD5") if digests else ():
         if name in entry and (sum_ := _digest(file, name)) != entry[name]:

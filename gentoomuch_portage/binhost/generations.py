@@ -36,7 +36,8 @@ class NoGeneration(UsageError):
 
     def __init__(self, top: Path, asked: int | None, known: list[int]) -> None:
         what = "there is no generation to go back to" if asked is None else f"there is no generation {asked}"
-        super().__init__(f"{top}: {what} {listed(map(str, known))}", remedy="gentoomuch binhost publish DIR")
+        remedy = "name one that is there" if known else "gentoomuch binhost publish DIR"
+        super().__init__(f"{top}: {what} {listed(map(str, known))}", remedy=remedy)
         self.asked, self.known = asked, known
 
 
@@ -81,6 +82,13 @@ def shown(folder: Path | None) -> Path | None:
     """What clients see of a published folder; any other folder as it is."""
     published = folder is not None and current(folder) is not None
     return folder / "current" if folder is not None and published else folder
+
+
+def holding(folder: Path) -> Path | None:
+    """The published folder that a folder is, or is a generation of; None for any other, which may be changed."""
+    here = folder.resolve()
+    tops = (here, here.parent.parent) if here.parent.name == "generations" else (here,)
+    return next((one for one in tops if current(one) is not None), None)
 
 
 def read(top: Path, number: int) -> Generation:

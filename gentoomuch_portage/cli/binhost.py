@@ -33,6 +33,7 @@ def _add_index(parser: Parser) -> None:
 def _index(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.binhost import index
 
+    binhost_check.unpublished("index", args.folder)
     done = index.bring_up_to_date(args.folder, args.package, partial(console.progress, "reading", quiet=args.quiet))
     if args.json:
         console.say_json(done._asdict())

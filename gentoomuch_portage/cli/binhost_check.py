@@ -29,15 +29,15 @@ def _check(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.binserve import keys
     from gentoomuch_portage.portage_adapter.pkgdir import pkgdir
 
+    if args.fix:
+        unpublished("check", args.folder)
+    top = generations.holding(args.folder) if args.folder else None
     shelf, promised = pkgdir(generations.shown(args.folder)), _promised(args.folder)
-    if args.fix and promised is not None:
-        told = f"{args.folder} is published, and never changed in place"
-        raise BadUsage("gentoomuch binhost check", told, remedy=f"gentoomuch binhost publish {args.folder}")
     if not shelf.folder.is_dir():
         raise NoFolder(shelf.folder)
     signed = args.signed or keys.known(settings) is not None
     show = partial(console.progress, "checking", quiet=args.quiet)
-    found = check.check(shelf, digests=not args.quick, signed=signed, show=show)
+    found = check.check(shelf, digests=not args.quick, times=top is None, signed=signed, show=show)
     found = [one for one in found if one.code != "orphaned" or one.path not in (promised or ())]
     if args.fix and found:
         found = check.fix(shelf, found)
@@ -49,6 +49,19 @@ def _check(settings: Settings, args: argparse.Namespace) -> int:
     elif not args.quiet:
         console.tell(f"nothing is wrong with {shelf.folder}")
     return int(any(not one.fixed for one in found))
+
+
+def unpublished(command: str, folder: Path | None) -> None:
+    """See to it that a folder may be changed.
+
+    Raises:
+        BadUsage: it is published, or a generation of one that is.
+    """
+    from gentoomuch_portage.binhost import generations
+
+    if folder is not None and (top := generations.holding(folder)) is not None:
+        told = f"{folder} is published, and never changed in place"
+        raise BadUsage(f"gentoomuch binhost {command}", told, remedy=f"gentoomuch binhost publish {top}")
 
 
 def _promised(folder: Path | None) -> frozenset[str] | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gentoomuch_portage import console
 from gentoomuch_portage.cli import Command
+from gentoomuch_portage.cli.binhost_check import unpublished
 from gentoomuch_portage.cli.columns import columns
 from gentoomuch_portage.cli.errors import BadUsage
 from gentoomuch_portage.cli.parser import Parser, listing
@@ -49,6 +50,7 @@ def _publish(settings: Settings, args: argparse.Namespace) -> int:
         raise index.NoFolder(shelf.folder)
     if top.resolve().is_relative_to(shelf.folder.resolve()):
         raise BadUsage("gentoomuch binhost publish", f"{args.folder} lies in the folder of packages {shelf.folder}")
+    unpublished("publish", args.source)
     finish = partial(_signed, settings)
     with generations.locked(top):
         first = generations.current(top) is None

@@ -90,9 +90,11 @@ def _root(folder: Path | None) -> tuple[Path, bool]:
         from gentoomuch_portage.portage_adapter.pkgdir import pkgdir
 
         return pkgdir(None).folder, False
+    from gentoomuch_portage.binhost import generations
+
     folder = folder.absolute()
     current = folder / "current"
-    return (current, True) if current.is_symlink() else (folder, folder.is_symlink())
+    return (current, True) if current.is_symlink() else (folder, generations.holding(folder) is not None)
 
 
 def _address(bind: str) -> tuple[str, int]:

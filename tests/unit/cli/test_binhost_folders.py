@@ -7,7 +7,9 @@ import pytest
 from shelving import shelve
 
 from gentoomuch_portage.binhost import generations
+from gentoomuch_portage.cli.binhost_serve import _root
 from gentoomuch_portage.cli.door import enter
+from gentoomuch_portage.pkgindex import writing
 
 
 @pytest.fixture
@@ -53,8 +55,34 @@ def test_query_and_check_of_a_published_folder_look_at_what_clients_see(binhost,
     assert (checked, said.out) == (0, ""), said
 
 
-def test_what_is_published_is_not_mended_in_place(binhost, published: Path):
-    assert binhost("check", "--fix", str(published))[0] == 64
+@pytest.mark.parametrize("place", [".", "current", "generations/1"])
+@pytest.mark.parametrize("words", ["check --fix", "index", "publish new --from", "sign"])
+def test_what_is_published_is_not_changed_in_place(binhost, published: Path, words: str, place: str):
+    before = sorted(published.rglob("*"))
+
+    status, said = binhost(*words.split(), str(published / place))
+
+    assert (status, "[usage]" in said.err) == (64, True)
+    assert sorted(published.rglob("*")) == before
+
+
+def test_equal_packages_that_are_one_file_when_published_are_not_taken_for_altered(binhost, tmp_path: Path):
+    source = shelve(tmp_path / "pk", {"a/b-1": b"one", "c/d-1": b"one"})
+    index = source / "Packages"
+    index.write_text(index.read_text().replace("\nMD5", "\nMTIME: 1\nMD5", 1).replace("PATH: c", "MTIME: 2\nPATH: c"))
+    writing.follow(source, lambda _: {})
+    with generations.locked(tmp_path / "www"):
+        generations.publish(source, tmp_path / "www", grace=0, finish=lambda _: None, lock=nullcontext)
+
+    assert "altered" in binhost("check", str(source))[1].out
+    assert "altered" not in binhost("check", str(tmp_path / "www"))[1].out
+
+
+def test_a_folder_of_packages_that_a_link_leads_to_may_be_signed(tmp_path: Path):
+    link = tmp_path / "link"
+    link.symlink_to(shelve(tmp_path / "pk", {"a/b-1": b"one"}))
+
+    assert _root(link) == (link, False)
 
 
 @pytest.mark.parametrize("words", [("rollback", "typo"), ("publish", "--from", "typo", "new")], ids=" ".join)
