@@ -22,6 +22,8 @@ Settle = Callable[[], Set[str] | None]
 """Sign the packages that are not signed. None: some are now, and so the index is another one, or about to be. Otherwise
 the paths, below the binhost, of those that could not be signed: an index that is signed does not tell of them."""
 LATEST = "latest"
+_AGAIN = 5.0
+"""Seconds until what could not be prepared is tried again."""
 _OLD = 60.0
 """Seconds for which what belongs to an earlier index is kept for clients that are about to ask for it."""
 
@@ -42,16 +44,24 @@ class Upkeep:
         """
         self._root, self._folder, self._key, self._tell = root, files.ensure(folder), key, tell
         self._settle = settle
-        self._seen = ""
+        self._seen = self._failed = ""
+        self._due = 0.0
         if key is None:
             (folder / LATEST).unlink(missing_ok=True)
 
     def __call__(self) -> bool:
         """Look once; True where the index is a new one."""
         identity = tree.identity(self._root)
-        if not identity or identity == self._seen:
+        if not identity or identity == self._seen or (identity == self._failed and time.monotonic() < self._due):
             return False
-        if self._prepare(identity):
+        try:
+            done = self._prepare(identity)
+        except (OSError, GmError) as error:
+            if identity != self._failed:
+                self._tell(f"the index could not be prepared, and is tried again: {error}")
+            self._failed, self._due = identity, time.monotonic() + _AGAIN
+            return True
+        if done:
             self._seen = identity
             self._tidy(identity)
         return True
@@ -60,11 +70,8 @@ class Upkeep:
         """Make all that stands for the index; False where it changed meanwhile, or has to be looked at again."""
         ready, asc = self._folder / f"{identity}.ready", self._folder / f"{identity}.asc"
         if not ready.exists() or (self._key is not None and not asc.exists()):
-            try:
-                if not self._made(identity):
-                    return False
-            except (OSError, GmError) as error:
-                self._tell(f"the index could not be prepared: {error}")
+            if not self._made(identity):
+                return False
             files.write(ready, "")
         if asc.exists():
             files.write(self._folder / LATEST, identity, durable=False)

@@ -15,6 +15,7 @@ from binserving import INDEX, NAME, PACKAGE, Server, binhost, started
 
 from gentoomuch_portage import files
 from gentoomuch_portage.binserve import conditions, gpg, tree, upkeep
+from gentoomuch_portage.binserve.errors import BadKey
 from gentoomuch_portage.binserve.keys import Key
 from gentoomuch_portage.binserve.policy import Policy, policies
 from gentoomuch_portage.errors import BadSetting
@@ -158,6 +159,31 @@ def test_an_index_is_signed_when_its_packages_are_and_tells_of_no_others(tmp_pat
     (shown,) = prepared.glob("*.asc")
     assert shown.read_bytes() == header.replace(b"9", b"1") + signed
     assert shown.stem == upkeep.latest(prepared)
+    assert not look()
+
+
+def test_an_index_that_could_not_be_signed_is_tried_again_and_told_of_once(tmp_path: Path, monkeypatch):
+    prepared, told, asked = tmp_path / "prepared", [], []
+
+    def signed(home: Path, by: str, file: Path, target: Path) -> None:
+        asked.append(file)
+        if len(asked) < 3:
+            raise BadKey("here", "no agent")
+        target.write_bytes(b"good")
+
+    monkeypatch.setattr(gpg, "signed", signed)
+    monkeypatch.setattr(upkeep, "_AGAIN", 0.01)
+    files.write(tmp_path / "www/Packages", INDEX)
+    look = upkeep.Upkeep(tmp_path / "www", prepared, Key(*[tmp_path] * 5), told.append)
+
+    for _ in range(3):
+        assert (upkeep.latest(prepared), [*prepared.glob("*.ready")]) == ("", [])
+        look()
+        time.sleep(0.02)
+
+    assert [one.read_bytes() for one in prepared.glob("*.asc")] == [b"good"]
+    assert [*prepared.glob(f"{upkeep.latest(prepared)}.ready")]
+    assert len(told) == 1
     assert not look()
 
 
