@@ -140,9 +140,9 @@ def trusting(home: Path, keys: Collection[Path]) -> list[str]:
 
 
 def shown(key: Path) -> list[str]:
-    """The fingerprints of the keys in a file."""
-    argv = ["gpg", "--batch", "--no-tty", "--quiet", "--no-keyring", "--with-colons", "--show-keys", str(key)]
-    told = run(argv, keep=True, accept=(), atom=_ATOM).out
+    """The fingerprints of the keys in a file; the user's own GnuPG has no part in it."""
+    with tempfile.TemporaryDirectory(prefix="gm-show-") as home:
+        told = gpg(Path(home), "--no-keyring", "--with-colons", "--show-keys", key, accept=()).out
     return _fingerprints(told, "pub")
 
 

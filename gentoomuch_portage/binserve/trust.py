@@ -61,6 +61,9 @@ def of_host(settings: Settings) -> list[Path]:
     if not kept.is_file():
         trusted = gpg.public(home, trusted=True)
         files.write(kept, "".join(gpg.exported(home, one) for one in trusted))
+        for one in kept.parent.glob("host-*.asc"):
+            if one != kept:  # the keys there were before
+                one.unlink(missing_ok=True)
     return [kept] if kept.stat().st_size else []
 
 

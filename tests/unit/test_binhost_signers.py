@@ -76,3 +76,13 @@ def test_a_key_that_the_host_no_longer_trusts_is_not_trusted_any_more(tmp_path: 
 
     assert len(before) == 1
     assert trust.of_host(settings) == []
+    assert len([*(settings.state / "trust").glob("host-*")]) == 1
+
+
+def test_the_keys_of_a_file_are_read_without_the_users_own_gnupg(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    key, file = gpg.made(tmp_path / "g", "gentoo"), tmp_path / "key.asc"
+    file.write_text(gpg.exported(tmp_path / "g", key))
+
+    assert gpg.shown(file) == [key]
+    assert not (tmp_path / "home").exists()
