@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
 def stand_in() -> None:
     """Put /dev/null in the place of streams that are closed: what is said goes nowhere, and no file of ours takes one's
-    number, where programs that we start would write."""
+    number, where programs that we start would write. Portage asks for ``sys.__stdout__``."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - it stays open
+            opened = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - it stays open
+            setattr(sys, name, opened)
+            setattr(sys, f"__{name}__", opened)
 
 
 def say(text: str = "") -> None:
@@ -31,6 +33,18 @@ def say_each(lines: Iterable[str]) -> None:
     """Print several lines of what was asked for; nothing where there are none."""
     for line in lines:
         say(line)
+
+
+def set_apart() -> int:
+    """Keep stdout for what scripts read: whatever is printed from now on, by Portage too, goes to stderr.
+
+    Returns:
+        A descriptor of what stdout was.
+    """
+    sys.stdout.flush()
+    kept = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return kept
 
 
 def flush() -> None:
@@ -208,13 +222,13 @@ MEANING = {
     "--gm-state": "state instead of /var/lib/gentoomuch (also GM_STATE)",
     "--gm-cache": "cache instead of /var/cache/gentoomuch (also GM_CACHE)",
     "--gm-explain": "print the plan and do nothing",
-    "--gm-plan": "run a printed plan",
+    "--gm-plan": "run a printed plan; - is stdin",
     "--gm-isolation": "none, auto, or a kind of container",
     "--gm-unmask": "unmask only keywords, live, use, license, mask; or none",
     "--gm-locked": "fail where something new would be unmasked",
     "--gm-trust": "allow the .gentoo folder of this ID, in this run; ID:security for its security masks as well",
     "--gm-no": "leave plugins out",
-    "--gm-json": "write what happens to a file, a line an event",
+    "--gm-json": "write what happens to a file, a line an event; - is stdout, and what emerge says goes to stderr",
     "--gm-help": "these words alone",
     "--gm-version": "our version alone",
 }

@@ -103,11 +103,21 @@ def append(path: Path, line: str) -> None:
     except OSError as error:
         raise NoPrivilege(f"{path} cannot be written: {error.strerror}", remedy="name another file") from error
     try:
-        os.write(number, f"{line}\n".encode())
-    except OSError as error:
-        raise NoPrivilege(f"{path} cannot be written: {error.strerror}", remedy="name another file") from error
+        put(number, str(path), line)
     finally:
         os.close(number)
+
+
+def put(number: int, name: str, line: str) -> None:
+    """Write a line to a descriptor as a whole.
+
+    Raises:
+        NoPrivilege: it cannot be written.
+    """
+    try:
+        os.write(number, f"{line}\n".encode())
+    except OSError as error:
+        raise NoPrivilege(f"{name} cannot be written: {error.strerror}", remedy="name another file") from error
 
 
 def ensure(folder: Path, *, mode: int = 0o755) -> Path:

@@ -208,14 +208,18 @@ class Plan:
         return json.dumps(shown, indent=2, sort_keys=True) + "\n"
 
     @classmethod
-    def from_json(cls, path: Path) -> Self:
+    def from_json(cls, path: Path, opened: int | None = None) -> Self:
         """Read a printed plan.
+
+        Args:
+            opened: a descriptor to read it from; the path is then no more than its name.
 
         Raises:
             UnreadablePlan: it is none.
         """
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            with open(path if opened is None else opened, encoding="utf-8", closefd=opened is None) as file:
+                found = json.load(file)
             parts = tuple((_text(one["plugin"]), _part(one["kind"], one["data"])) for one in found["parts"])
             words = tuple(_text(word) for word in _list(found["words"]))
             env = {name: _text(value) for name, value in found["env"].items()}

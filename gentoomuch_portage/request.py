@@ -25,6 +25,7 @@ WORDS: Mapping[str, str] = {
 }
 """Our words on emerge's command line, each with the shape of its value: in brackets where it may be left out."""
 _KINDS: Mapping[str, tuple[str, ...]] = {
+    "--gm-explain": ("json", "text"),
     "--gm-isolation": tables.PROFILE["isolation"],
     "--gm-unmask": (*tables.PROFILE["unmask"], "none"),
 }
@@ -76,6 +77,17 @@ class WordNeedsProfile(UsageError):
         self.word = word
 
 
+class WordLeftOut(UsageError):
+    """A ``--gm-`` word beside ``--gm-no`` for the plugin that would keep it."""
+
+    code = "word-left-out"
+
+    def __init__(self, word: str, plugin: str) -> None:
+        told = f"nobody is there to keep --gm-{word}: the plugin {plugin!r} is left out"
+        super().__init__(told, remedy=f"leave out --gm-{word}, or --gm-no={plugin}")
+        self.word, self.plugin = word, plugin
+
+
 class UnreadableWords(UsageError):
     """A variable that holds words has a quote that is not closed."""
 
@@ -106,8 +118,6 @@ class Request(NamedTuple):
             UnreadableWords: GM_DEFAULT_OPTS has an open quote.
         """
         said: dict[str, str] = {}
-        if name := environ.get("GM_PROFILE"):
-            said["profile"] = name
         machine = called.removesuffix("-emerge")
         if machine not in {called, "gm"}:
             said["profile"] = machine
@@ -126,11 +136,13 @@ class Request(NamedTuple):
                 raise UnknownWord(word, WORDS)
             if shape and not shape.startswith("[") and not value:
                 raise WordNeedsValue(name, shape)
-            if (equals and not shape) or (name == "--gm-explain" and value not in {"", "json", "text"}):
+            if equals and not shape:
                 raise UnknownWord(word, WORDS)
             _check_kinds(name, value)
             key = name.removeprefix("--gm-")
             said[key] = f"{said[key]},{value}" if key == "no" and key in said else value
+        if (default := environ.get("GM_PROFILE")) and "plan" not in said:  # a plan has its own
+            said.setdefault("profile", default)
         return cls(words=tuple(theirs), said=said)
 
     @property

@@ -5,7 +5,7 @@ Each step hands the next one a finished thing, and nothing goes back.
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 from pluggy import PluginManager
 
-from gentoomuch_portage import __version__, afterword, configroot, console, crossing, manager, profiles, room
+from gentoomuch_portage import __version__, afterword, configroot, console, crossing, manager, printed, profiles, room
 from gentoomuch_portage.dotgentoo.words import folders
 from gentoomuch_portage.errors import BadSetting, ProfileBeaten
 from gentoomuch_portage.events import Events
@@ -21,7 +21,7 @@ from gentoomuch_portage.laying import lay
 from gentoomuch_portage.plan import MakeProfile, Mounted, Plan, make_plan
 from gentoomuch_portage.portage_adapter import front, held
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
-from gentoomuch_portage.request import WORDS, Request, WordNeedsProfile
+from gentoomuch_portage.request import WORDS, Request, WordLeftOut, WordNeedsProfile
 from gentoomuch_portage.settings import Settings
 from gentoomuch_portage.watch import Watch
 
@@ -29,6 +29,8 @@ _TIMES = 5
 """How often emerge is run at most where plugins know better after each time."""
 _OF_PROFILES = frozenset({"audit", "binpkg", "cpu", "unmask"})
 """Plugins that have nothing to say where a .gentoo folder is installed without a profile: that is plain emerge."""
+_KEPT_BY = {"isolation": "isolation", "locked": "unmask", "unmask": "unmask"}
+"""Words, and the plugins without which they mean nothing."""
 _FOR_PROFILES = ("locked", "unmask")
 """Words that mean nothing without a profile."""
 _FOR_RUNS = (*_FOR_PROFILES, "isolation", "json", "no")
@@ -37,10 +39,10 @@ _FOR_RUNS = (*_FOR_PROFILES, "isolation", "json", "no")
 
 def walk(called: str, argv: Iterable[str], plugins: Iterable[tuple[str, object]] = ()) -> int:
     """Ask, plan, run, tell; the exit status."""
+    console.stand_in()
     with console.shown() as end:
         request = Request.of(argv, os.environ, called=called)
         if not {"help", "version", "explain"}.isdisjoint(request.said):
-            console.stand_in()
             front.end_with_reader()
         if "help" in request.said or "version" in request.said:
             return _tell(request.said)
@@ -67,17 +69,24 @@ def prepare(
     Raises:
         GmError: the profile, a plugin or the request is wrong.
     """
-    without = request.without if name or "plan" in request.said else request.without | _OF_PROFILES
+    plan = printed.read(request) if "plan" in request.said else None
+    without = printed.without(plan) if plan else request.without if name else request.without | _OF_PROFILES
+    _check_kept(request, without)
     taking_part = manager.make_manager(settings.cache, without=without, strict=settings.strict, also=plugins)
-    if "plan" in request.said:
-        printed = Plan.from_json(Path(request.said["plan"]))
-        profiles.valid(printed.profile, "profile", request.said["plan"])
-        return replace(printed, words=(*printed.words, *request.words)), taking_part
-    profile = profiles.read(settings, name) if name else profiles.host_alone("dotgentoo")
+    if plan is None:
+        profile = profiles.read(settings, name) if name else profiles.host_alone("dotgentoo")
+        parts = manager.parts(taking_part, request=request, settings=settings, profile=profile)
+        plan = replace(make_plan(request, profile, parts), without=",".join(sorted(without)))
     if beaten := next((word for word in request.words if word.startswith("--config-root")), ""):
-        raise ProfileBeaten(beaten, profile.name)
-    parts = manager.parts(taking_part, request=request, settings=settings, profile=profile)
-    return replace(make_plan(request, profile, parts), without=",".join(sorted(without))), taking_part
+        raise ProfileBeaten(beaten, plan.profile)
+    return plan, taking_part
+
+
+def _check_kept(request: Request, without: Container[str]) -> None:
+    """Refuse a word whose plugin is left out, so that nobody would keep it."""
+    for word, plugin in _KEPT_BY.items():
+        if word in request.said and plugin in without and (word, request.said[word]) != ("isolation", "none"):
+            raise WordLeftOut(word, plugin)
 
 
 def _with(request: Request, settings: Settings, name: str, plugins: Iterable[tuple[str, object]]) -> int:
@@ -91,7 +100,7 @@ def _with(request: Request, settings: Settings, name: str, plugins: Iterable[tup
         console.say(plan.to_json().rstrip() if request.said["explain"] == "json" else console.explained(plan))
         return 0
     room.make(plan)
-    events = Events(Path(request.said["json"]).absolute() if "json" in request.said else None)
+    events = Events.into(request.said.get("json"))
     try:
         with _in_root(plan):
             return _carry_out(plan, taking_part, settings, Watch(plan, settings, taking_part, events))

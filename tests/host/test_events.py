@@ -1,9 +1,12 @@
 """``--gm-json=FILE`` tells how a run went."""
 
 import json
+import sys
 from pathlib import Path
 
 from gentoomuch_portage.embedded import Host
+
+GM_EMERGE = Path(sys.executable).with_name("gm-emerge")
 
 
 def test_events_tell_how_a_run_began_what_was_refused_and_how_it_ended(host: Host, on, tmp_path: Path):
@@ -19,6 +22,26 @@ def test_events_tell_how_a_run_began_what_was_refused_and_how_it_ended(host: Hos
     assert events[1]["binpkg"] == "dev-demo/libgreet-1.0-1"
     assert "avx2" in events[1]["reason"]
     assert events[2]["status"] == 0
+
+
+def test_a_dash_gives_events_the_standard_output_alone_and_makes_no_file(host: Host, on, tmp_path: Path):
+    host.profile("new", "")
+
+    ended = on("gm-emerge", "--gm-profile=new", "--gm-json=-", "-p", "dev-demo/libgreet", cwd=tmp_path)
+
+    assert [json.loads(line)["event"] for line in ended.out.splitlines()] == ["begun", "ended"], ended.err
+    assert "dev-demo/libgreet-1.0" in ended.err
+    assert not (tmp_path / "-").exists()
+
+
+def test_a_run_for_a_profile_goes_its_way_where_the_streams_are_closed(host: Host, on, tmp_path: Path):
+    host.profile("new", "")
+    told = tmp_path / "events"
+
+    run = f"{GM_EMERGE} --gm-profile=new --gm-json={told} -p dev-demo/libgreet <&- >&- 2>&-"
+    ended = on("sh", "-c", run)
+
+    assert (ended.status, json.loads(told.read_text().splitlines()[-1])["status"]) == (0, 0)
 
 
 def test_events_that_cannot_be_written_end_the_run_before_it_begins(host: Host, on):

@@ -80,7 +80,7 @@ def test_a_word_without_the_value_that_it_needs_is_refused(word: str):
         asked(word)
 
 
-@pytest.mark.parametrize("word", ["--gm-help=x", "--gm-version=1", "--gm-explain=yaml", "--gm-"])
+@pytest.mark.parametrize("word", ["--gm-help=x", "--gm-version=1", "--gm-locked=yes", "--gm-"])
 def test_a_word_with_a_value_that_it_does_not_take_is_refused(word: str):
     with pytest.raises(UnknownWord):
         asked(word)
@@ -93,6 +93,7 @@ def test_a_word_with_a_value_that_it_does_not_take_is_refused(word: str):
         ("--gm-isolation=bwrap,vm", "--gm-isolation=bwrap ?", "unshare"),
         ("--gm-unmask=use,keyword", "--gm-unmask=keywords ?", "license"),
         ("--gm-unmask=~amd64", "gm-emerge --gm-help", "license"),
+        ("--gm-explain=jsno", "--gm-explain=json ?", "text"),
     ],
 )
 def test_a_kind_that_there_is_not_is_told_before_anything_runs_with_those_that_there_are(word, remedy, known):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gentoomuch_portage.plan import Plan
 from gentoomuch_portage.walk import walk
 
 
@@ -65,3 +66,38 @@ def test_a_reader_that_has_gone_away_ends_it_without_a_traceback():
 
     os.close(pipe)
     assert (ended.returncode, ended.stderr) == (-signal.SIGPIPE, b"")
+
+
+@pytest.mark.parametrize(
+    ("words", "by"),
+    [
+        (["--gm-no=unmask", "--gm-locked"], "unmask"),
+        (["--gm-no=unmask", "--gm-unmask=use"], "unmask"),
+        (["--gm-no=isolation", "--gm-isolation=unshare"], "isolation"),
+    ],
+)
+def test_a_word_is_not_dropped_with_the_plugin_that_would_keep_it(
+    words: list[str], by: str, capsys: pytest.CaptureFixture[str]
+):
+    status = walk("gm-emerge", ["--gm-profile=lab", "--gm-explain", *words, "foo"])
+
+    assert status == 64
+    assert f"the plugin '{by}' is left out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_an_error_has_its_own_status_where_nobody_can_read_it(closed: str):
+    program = f"{sys.executable} -m gentoomuch_portage.emerge --gm-profile=none -p foo"
+
+    ended = subprocess.run(["sh", "-c", f"{program} {closed}"], capture_output=True, check=False)
+
+    assert ended.returncode == 64
+    assert b"Traceback" not in ended.stderr
+
+
+def test_a_printed_plan_is_not_taken_away_from_its_configroot(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    plan = tmp_path / "plan.json"
+    plan.write_text(Plan(profile="lab", base="host", root="/").to_json())
+
+    assert walk("gm-emerge", [f"--gm-plan={plan}", "--config-root=/x", "-p", "foo"]) == 64
+    assert "would replace the configroot of profile 'lab'" in capsys.readouterr().err

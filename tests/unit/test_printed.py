@@ -1,0 +1,116 @@
+"""A printed plan, run: what is said beside it is kept, or refused; nothing is dropped."""
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gentoomuch_portage import printed
+from gentoomuch_portage.errors import BadName, UnreadablePlan
+from gentoomuch_portage.plan import Locked, Mounted, Plan, Unmask, Word
+from gentoomuch_portage.request import Request
+
+PLAN = Plan(
+    profile="lab",
+    base="host",
+    root="/",
+    words=("-u", "foo"),
+    isolation="bwrap",
+    without="audit",
+    parts=(
+        ("binpkg", Word("--usepkg")),
+        ("unmask", Unmask("keywords", "*")),
+        ("unmask", Unmask("use", "")),
+        ("isolation", Mounted("bind", "/usr", "as of then")),
+    ),
+)
+
+
+@pytest.fixture
+def read(tmp_path: Path):
+    """The plan as it is run with some words beside it."""
+    (tmp_path / "plan.json").write_text(PLAN.to_json())
+
+    def read(*words: str, **environ: str) -> Plan:
+        return printed.read(Request.of([f"--gm-plan={tmp_path / 'plan.json'}", *words], environ))
+
+    return read
+
+
+def test_a_plan_runs_as_it_stood_but_for_the_mounts_of_then(read):
+    assert read("-p") == replace(PLAN, words=("-u", "foo", "-p"), parts=PLAN.parts[:-1])
+
+
+def test_locked_is_not_dropped_beside_a_plan(read):
+    assert read("--gm-locked").parts == (*PLAN.parts[:-1], ("unmask", Locked("--gm-locked")))
+
+
+def test_unmask_beside_a_plan_takes_the_place_of_what_the_plan_allows(read):
+    allowed = {part.kind: part.allowed for _, part in read("--gm-unmask=use").parts if isinstance(part, Unmask)}
+
+    assert allowed == {"keywords": "", "live": "", "use": "*", "license": "", "mask": ""}
+
+
+def test_isolation_is_not_dropped_beside_a_plan(read):
+    assert read("--gm-isolation=none").isolation == "none"
+
+
+def test_plugins_that_the_plan_was_made_without_stay_out_and_others_can_be_left_out(read):
+    assert read("--gm-no=progress").without == "audit,progress"
+
+
+@pytest.mark.parametrize(
+    ("word", "why"),
+    [("--gm-profile=new", "for lab"), ("--gm-no=binpkg", "parts of binpkg"), ("--gm-trust=1234", ".gentoo")],
+)
+def test_what_would_change_how_a_plan_is_made_is_refused(read, word: str, why: str):
+    with pytest.raises(printed.PlanStands, match=why) as caught:
+        read(word)
+
+    assert (caught.value.status, caught.value.word) == (64, word)
+
+
+def test_the_profile_of_the_environment_stands_before_that_of_a_plan(read):
+    assert read(GM_PROFILE="new").profile == read("--gm-profile=lab").profile == "lab"
+
+
+@pytest.fixture
+def piped():
+    """Puts a text on the standard input."""
+    before = os.dup(0)
+
+    def pipe(text: str) -> None:
+        out, into = os.pipe()
+        os.write(into, text.encode())
+        os.close(into)
+        os.dup2(out, 0)
+        os.close(out)
+
+    yield pipe
+    os.dup2(before, 0)
+    os.close(before)
+
+
+def test_a_dash_is_the_standard_input_and_no_file(piped):
+    piped(PLAN.to_json())
+
+    assert printed.read(Request.of(["--gm-plan=-"], {})).words == ("-u", "foo")
+
+
+def test_standard_input_that_holds_no_plan_is_named_so(piped, monkeypatch: pytest.MonkeyPatch):
+    piped("{")
+    with pytest.raises(UnreadablePlan, match="standard input holds no plan: JSON"):
+        printed.read(Request.of(["--gm-plan=-"], {}))
+
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(UnreadablePlan, match="standard input holds no plan: it is closed"):
+        printed.read(Request.of(["--gm-plan=-"], {}))
+
+
+def test_a_plan_of_a_profile_whose_name_leads_elsewhere_is_refused(tmp_path: Path):
+    (tmp_path / "plan.json").write_text(replace(PLAN, profile="../etc").to_json())
+
+    with pytest.raises(BadName):
+        printed.read(Request.of([f"--gm-plan={tmp_path / 'plan.json'}"], {}))
