@@ -42,7 +42,7 @@ def _work(settings: Settings, args: argparse.Namespace) -> int:
     elif args.stage3:
         _stage3(settings, args, profile.root)
     else:
-        _oci(args, profile.root)
+        _oci(settings, args, profile)
     if not args.quiet:
         console.tell(f"the root of {profile.name} is made: {profile.root}; next: gentoomuch freshroot {profile.name}")
     return 0
@@ -99,11 +99,15 @@ def _stage3(settings: Settings, args: argparse.Namespace, root: Path) -> None:
         archives.place((found.packed,), root, still=found.still, quiet=args.quiet)
 
 
-def _oci(args: argparse.Namespace, root: Path) -> None:
+def _oci(settings: Settings, args: argparse.Namespace, profile: profiles.Profile) -> None:
+    from gentoomuch_portage.abis import Abi
     from gentoomuch_portage.roots import archives, images, placing
+    from gentoomuch_portage.view import looked_at
 
-    placing.refuse(root)
-    archives.place(images.layers(args.oci.absolute()), root, quiet=args.quiet)
+    placing.refuse(profile.root)
+    with looked_at(settings, profile.name) as view:
+        chost = Abi.of(view.plan.abi).chost
+    archives.place(images.layers(args.oci.absolute(), chost), profile.root, quiet=args.quiet)
 
 
 COMMAND = Command("bootstrap", "make the root of a profile", _add, _work)

@@ -78,7 +78,10 @@ def _export(settings: Settings, args: argparse.Namespace) -> int:
         raise RootIsHost(profile.name, str(profile.file))
     if args.output.is_dir() or files.is_stream(args.output):  # two others are written beside it
         raise BadUsage("gentoomuch root export", f"{args.output} is no plain file")
+    _plain_tar(args)
     refuse_empty(profile.root, profile.name)
+    if args.output.absolute().parent.resolve().is_relative_to(profile.root.resolve()):
+        raise BadUsage("gentoomuch root export", f"{args.output} is in the root, and would be in itself")
     with tenants.alone(profile.root):
         written = _exported(settings, args, profile)
     if not args.quiet:
@@ -87,7 +90,18 @@ def _export(settings: Settings, args: argparse.Namespace) -> int:
     return 0
 
 
+def _plain_tar(args: argparse.Namespace) -> None:
+    """Refuse a name that says another packing than the file would have."""
+    from gentoomuch_portage.roots.packing import SUFFIXES
+
+    suffix = args.output.suffix
+    if args.format == "tar" and args.output.name.endswith(f".tar{suffix}") and suffix not in SUFFIXES:
+        known = ", ".join(f".tar.{one}" for one in ("gz", "xz", "zst"))
+        raise BadUsage("gentoomuch root export", f"{args.output.name}: a tar is packed as its name ends: .tar, {known}")
+
+
 def _exported(settings: Settings, args: argparse.Namespace, profile: profiles.Profile) -> tuple[Path, ...]:
+    from gentoomuch_portage.abis import Abi
     from gentoomuch_portage.portage_adapter import front, runtime
     from gentoomuch_portage.portage_adapter.arrangement import arrangement
     from gentoomuch_portage.roots import exporting
@@ -109,6 +123,7 @@ def _exported(settings: Settings, args: argparse.Namespace, profile: profiles.Pr
         packages=packages,
         arrangement=arranged,
         thin=bool(args.packages),
+        chost=Abi.of(view.plan.abi).chost,
     )
     return exporting.export(what, args.format, args.output.absolute())
 

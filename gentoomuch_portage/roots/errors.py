@@ -149,6 +149,17 @@ class BootstrapFailed(RunError):
         self.step, self.emerge_status = step, status
 
 
+class BadEpoch(UsageError):
+    """SOURCE_DATE_EPOCH is no number of seconds since 1970."""
+
+    code = "bad-epoch"
+
+    def __init__(self, told: str) -> None:
+        super().__init__(
+            f"SOURCE_DATE_EPOCH={told!r} is no number of seconds since 1970", remedy="SOURCE_DATE_EPOCH=$(date +%s)"
+        )
+
+
 class MissingLibrary(MachineError):
     """A library that only exporting needs is not installed."""
 

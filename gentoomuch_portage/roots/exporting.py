@@ -10,12 +10,15 @@ from gentoomuch_portage import files
 from gentoomuch_portage.containers.laid import within
 from gentoomuch_portage.portage_adapter.arrangement import Arrangement
 from gentoomuch_portage.portage_adapter.runtime import Package
-from gentoomuch_portage.roots import layout, manifest, oci, packing
+from gentoomuch_portage.roots import images, layout, manifest, oci, packing
+from gentoomuch_portage.roots.errors import BadEpoch
 from gentoomuch_portage.roots.packing import Job
 from gentoomuch_portage.run import run
 
 FORMATS = ("tar", "oci", "squashfs")
 _ATOM = "sys-fs/squashfs-tools"
+_YEAR_10000 = 253402300800
+"""No calendar of ours goes on from there."""
 _OF_ALL = ("etc/ld.so.cache", "etc/ld.so.conf", "etc/nsswitch.conf", *dict(layout.FILES))
 """What belongs to no package and is needed all the same."""
 
@@ -32,12 +35,20 @@ class Export(NamedTuple):
     arrangement: Arrangement
     thin: bool
     """Only what belongs to the packages."""
+    chost: str = ""
+    """Of the machine that it is for; this one where empty."""
 
 
 def epoch() -> int | None:
-    """SOURCE_DATE_EPOCH, or None."""
+    """SOURCE_DATE_EPOCH, in seconds since 1970, or None.
+
+    Raises:
+        BadEpoch: it is something else; what was left out then would not be equal for equal content.
+    """
     told = os.environ.get("SOURCE_DATE_EPOCH", "")
-    return int(told) if told.isdigit() else None
+    if told and not (told.isascii() and told.isdigit() and len(told) < 13 and int(told) < _YEAR_10000):
+        raise BadEpoch(told)
+    return int(told) if told else None
 
 
 def export(what: Export, form: str, out: Path) -> tuple[Path, ...]:
@@ -47,6 +58,7 @@ def export(what: Export, form: str, out: Path) -> tuple[Path, ...]:
         The files.
 
     Raises:
+        BadEpoch: SOURCE_DATE_EPOCH is no time.
         OSError, ProgramFailed: the root cannot be read.
         MissingProgram: there is no mksquashfs.
     """
@@ -68,7 +80,8 @@ def export(what: Export, form: str, out: Path) -> tuple[Path, ...]:
             squash(Path(job.out), made, written.newest)
         elif form == "oci":
             written = packing.pack(replace(job, kind="gz"))
-            oci.write(made, Path(job.out), written, name=what.name, epoch=moment)
+            machine = images.architecture(what.chost)
+            oci.write(made, Path(job.out), written, name=what.name, architecture=machine, epoch=moment)
         else:
             written = packing.pack(replace(job, kind=packing.SUFFIXES.get(out.suffix, "")))
             Path(job.out).rename(made)

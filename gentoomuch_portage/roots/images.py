@@ -18,13 +18,22 @@ _INDEXES = (
 _LAYERS = (
     "application/vnd.oci.image.layer.v1.tar", "application/vnd.docker.image.rootfs.diff.tar",
 )  # fmt: skip
-_ARCHES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64le", "riscv64": "riscv64"}
-"""uname's machine -> what images call it. Source: Go's GOARCH, which the OCI image specification takes."""
+_ARCHES = {
+    "x86_64": "amd64", "aarch64": "arm64", "powerpc64": "ppc64", "powerpc64le": "ppc64le", "loongarch64": "loong64",
+    "i386": "386", "i486": "386", "i586": "386", "i686": "386",
+}  # fmt: skip
+"""The machine of uname or of a CHOST -> what images call it; riscv64, ppc64le and s390x are the same there.
+Source: Go's GOARCH, which the OCI image specification takes."""
 
 
-def architecture() -> str:
-    """This machine, as images call it."""
-    return _ARCHES.get(platform.machine(), platform.machine())
+def architecture(chost: str = "") -> str:
+    """A machine, as images call it.
+
+    Args:
+        chost: whose it is, as ``aarch64-unknown-linux-gnu``; this machine where empty.
+    """
+    machine = chost.partition("-")[0] or platform.machine()
+    return "arm" if machine.startswith("armv") else _ARCHES.get(machine, machine)
 
 
 class _Members(NamedTuple):
@@ -58,15 +67,18 @@ class _Members(NamedTuple):
         return self.places[name]
 
 
-def layers(file: Path) -> tuple[Packed, ...]:
-    """The layers of the one image in an archive that this machine runs, the lowest first.
+def layers(file: Path, chost: str = "") -> tuple[Packed, ...]:
+    """The layers of the one image in an archive that is for a machine, the lowest first.
+
+    Args:
+        chost: as ``architecture`` takes it.
 
     Raises:
         BadArchive: it is no archive of an image, holds several, or something in it is not what its digest says.
     """
-    members = _members(file)
+    members, wanted = _members(file), architecture(chost)
     try:
-        found = _of_layout(members) if "oci-layout" in members.places else _of_docker(members)
+        found = _of_layout(members, wanted) if "oci-layout" in members.places else _of_docker(members)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise BadArchive(file, f"it is no image: {type(error).__name__}: {error}") from error
     if not found:
@@ -99,9 +111,9 @@ def _members(file: Path) -> _Members:
     return _Members(file, places)
 
 
-def _of_layout(members: _Members) -> tuple[Packed, ...]:
+def _of_layout(members: _Members, wanted: str) -> tuple[Packed, ...]:
     """Source: the OCI image specification, image-layout.md and manifest.md."""
-    manifest = _manifest(members, members.json("index.json"))
+    manifest = _manifest(members, members.json("index.json"), wanted)
     config = _blob(members, manifest["config"])
     inners = config["rootfs"]["diff_ids"]
     found = []
@@ -112,21 +124,21 @@ def _of_layout(members: _Members) -> tuple[Packed, ...]:
     return tuple(found)
 
 
-def _manifest(members: _Members, index: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The one manifest for this machine, through indexes of indexes."""
-    offered = [one for one in index["manifests"] if _fits(one)]
+def _manifest(members: _Members, index: Mapping[str, Any], wanted: str) -> Mapping[str, Any]:
+    """The one manifest for a machine, through indexes of indexes."""
+    offered = [one for one in index["manifests"] if _fits(one, wanted)]
     if len(offered) != 1:
-        told = "no image for this machine" if not offered else f"{len(offered)} images for this machine"
+        told = f"no image for {wanted}" if not offered else f"{len(offered)} images for {wanted}"
         raise BadArchive(members.file, f"there are {told} in it")
     document: Mapping[str, Any] = _blob(members, offered[0])
     if offered[0]["mediaType"] in _INDEXES or "manifests" in document:
-        return _manifest(members, document)
+        return _manifest(members, document, wanted)
     return document
 
 
-def _fits(one: Mapping[str, Any]) -> bool:
+def _fits(one: Mapping[str, Any], wanted: str) -> bool:
     told = one.get("platform") or {}
-    return (told.get("architecture", architecture()), told.get("os", "linux")) == (architecture(), "linux")
+    return (told.get("architecture", wanted), told.get("os", "linux")) == (wanted, "linux")
 
 
 def _blob(members: _Members, descriptor: Mapping[str, Any]) -> Any:

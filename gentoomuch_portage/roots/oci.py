@@ -8,17 +8,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gentoomuch_portage.roots.images import architecture
 from gentoomuch_portage.roots.packing import Written
 
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def write(out: Path, layer: Path, written: Written, *, name: str, epoch: int | None) -> None:
+def write(out: Path, layer: Path, written: Written, *, name: str, architecture: str, epoch: int | None) -> None:
     """Put one layer, packed by gzip, with its description into an archive.
 
     Args:
         name: of the image, ``router:latest`` or ``router``.
+        architecture: of its programs, as images call it.
 
     Source: the OCI image specification 1.1; ``manifest.json`` is what docker load of before version 25 reads.
     """
@@ -26,7 +26,7 @@ def write(out: Path, layer: Path, written: Written, *, name: str, epoch: int | N
     tagged = name if ":" in name else f"{name}:latest"
     config = _json(
         {
-            "architecture": architecture(),
+            "architecture": architecture,
             "config": {"Cmd": ["/bin/bash"], "Env": [_PATH]},
             "created": created,
             "history": [{"created": created, "created_by": "gentoomuch root export"}],
@@ -50,7 +50,7 @@ def write(out: Path, layer: Path, written: Written, *, name: str, epoch: int | N
     )
     named = _descriptor("application/vnd.oci.image.manifest.v1+json", manifest)
     named["annotations"] = {"org.opencontainers.image.ref.name": tagged}
-    named["platform"] = {"architecture": architecture(), "os": "linux"}
+    named["platform"] = {"architecture": architecture, "os": "linux"}
     index = {"manifests": [named], "mediaType": "application/vnd.oci.image.index.v1+json", "schemaVersion": 2}
     docker = [{"Config": _blob(config), "Layers": [f"blobs/sha256/{written.digest}"], "RepoTags": [tagged]}]
     with tarfile.open(out, "w", format=tarfile.PAX_FORMAT) as tar:

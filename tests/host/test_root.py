@@ -88,6 +88,15 @@ def test_a_package_that_is_not_in_the_root_cannot_be_exported(on: Run, root: Pat
     assert not (root.parent / "x.tar").exists()
 
 
+@pytest.mark.parametrize(("name", "why"), [("../x.tar.bz2", "packed as its name ends"), ("x.tar", "is in the root")])
+def test_an_export_is_what_its_name_says_and_not_in_itself(on: Run, root: Path, name: str, why: str) -> None:
+    ended = on("gentoomuch", "root", "export", "router", "-o", name, cwd=root)
+
+    assert (ended.status, why in ended.err) == (64, True), ended.err
+    assert [one.name for one in root.parent.iterdir()] == ["router"]
+    assert not (root / "x.tar").exists()
+
+
 @pytest.mark.parametrize("words", [("rm", "router", "--yes"), ("export", "router", "-o")])
 def test_a_root_that_somebody_works_in_is_left_alone(on: Run, root: Path, words: tuple[str, ...]) -> None:
     out = [str(root.parent / "router.tar")] if words[-1] == "-o" else []

@@ -17,8 +17,8 @@ import pytest
 from stages import DEVICE, FILE, FOLDER, LINK, packed
 
 from gentoomuch_portage.portage_adapter.arrangement import Arrangement
-from gentoomuch_portage.roots import archives, exporting, images, layout
-from gentoomuch_portage.roots.errors import BadArchive
+from gentoomuch_portage.roots import archives, exporting, images, layout, tree
+from gentoomuch_portage.roots.errors import BadArchive, BadEpoch
 from gentoomuch_portage.roots.exporting import Export
 from gentoomuch_portage.roots.tape import Packed
 
@@ -130,6 +130,61 @@ def test_an_exported_image_becomes_a_root_again(tmp_path: Path) -> None:
     assert (tmp_path / "back/usr/lib64/libc.so").read_text() == "libc"
 
 
+@pytest.mark.parametrize("swapped", ["etc/motd", "etc"])
+def test_nothing_is_exported_through_a_link_that_was_laid_meanwhile(
+    tmp_path: Path, swapped: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, private = a_root(tmp_path / "root"), tmp_path / "private"
+    (root / "etc/motd").write_text("hello")
+    private.mkdir()
+    (private / "motd").write_text("a secret")
+    entries = tree.entries
+
+    def swapping(*args: Any, **told: Any) -> Any:
+        for one in entries(*args, **told):
+            if one.info.name == "./etc/motd":
+                (root / swapped).rename(tmp_path / "away")
+                (root / swapped).symlink_to(private / swapped.removeprefix("etc").lstrip("/"))
+            yield one
+
+    monkeypatch.setattr(tree, "entries", swapping)
+
+    with pytest.raises(OSError, match=r"symbolic links|Not a directory"):
+        exported(root, tmp_path / "out.tar")
+    assert not (tmp_path / "out.tar").exists()
+
+
+def test_an_exported_image_is_for_the_machine_of_its_root(tmp_path: Path) -> None:
+    out = exported(a_root(tmp_path / "root"), tmp_path / "out.oci", "oci", chost="s390x-ibm-linux-gnu")
+
+    assert len(images.layers(out, "s390x-ibm-linux-gnu")) == 1
+    with pytest.raises(BadArchive, match=f"no image for {images.architecture()}"):
+        images.layers(out)
+
+
+@pytest.mark.parametrize(
+    ("chost", "called"),
+    [
+        ("x86_64-pc-linux-gnu", "amd64"),
+        ("i686-pc-linux-gnu", "386"),
+        ("aarch64-unknown-linux-gnu", "arm64"),
+        ("armv7a-unknown-linux-gnueabihf", "arm"),
+        ("riscv64-unknown-linux-musl", "riscv64"),
+    ],
+)
+def test_images_call_machines_by_other_names(chost: str, called: str) -> None:
+    assert images.architecture(chost) == called
+
+
+@pytest.mark.parametrize("told", ["yesterday", "²", "-1", "999999999999", "9" * 5000])
+def test_a_time_that_is_none_is_refused(tmp_path: Path, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", told)
+
+    with pytest.raises(BadEpoch, match="no number of seconds"):
+        exported(a_root(tmp_path / "root"), tmp_path / "out.oci", "oci")
+    assert [one.name for one in tmp_path.iterdir()] == ["root"]
+
+
 def test_layers_lie_one_upon_the_other_and_whiteouts_remove(tmp_path: Path) -> None:
     low: Entries = [
         ("etc", FOLDER, None), ("etc/a", FILE, b"1"), ("etc/b", FILE, b"1"),
@@ -189,7 +244,7 @@ def test_an_archive_of_two_images_is_refused(tmp_path: Path) -> None:
         info.size = len(told)
         tar.addfile(info, io.BytesIO(told))
 
-    with pytest.raises(BadArchive, match="2 images for this machine"):
+    with pytest.raises(BadArchive, match=f"2 images for {images.architecture()}"):
         images.layers(out)
 
 
