@@ -58,10 +58,11 @@ def key_of(pools: Pools, url: str, fingerprint: str, file: Path | None) -> tuple
 
     Raises:
         BadKey: it is another one, or none.
+        BadFile: there is no such file.
         BinhostSilent: the binhost does not answer.
     """
     if file is not None:
-        content = file.read_bytes()
+        content = _read(file)
     else:
         found = index.get(pools, f"{url}/key.asc", most=1 << 20)
         if found.status != 200:
@@ -69,6 +70,14 @@ def key_of(pools: Pools, url: str, fingerprint: str, file: Path | None) -> tuple
         content = found.body
     with tempfile.TemporaryDirectory(prefix="gm-key-") as made:
         return trust.checked(url, content, fingerprint, Path(made)), content
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        why = (error.strerror or "it cannot be read").lower()
+        raise BadFile(file, 0, why, remedy="--key FILE: what binhost key --export FILE writes there") from error
 
 
 def met(pools: Pools, policy: Policy, key: bytes) -> Met:
@@ -141,7 +150,7 @@ def _written(settings: Settings, toml: Path, found: Met, told: Mapping[str, obje
     if url in {one.rstrip("/") for one in settings.defaults.get("binhost", {})}:
         raise BadFile(toml, 0, f'[binhost."{url}"] is there without a key', remedy=f'add to it: key = "{key}"')
     _keep(settings, found)
-    lines = [f'[binhost."{url}"]', f'key = "{key}"', *(f"{name} = {_toml(value)}" for name, value in told.items())]
+    lines = [f'[binhost."{url}"]', f'key = "{key}"', *(f"{name} = {toml(value)}" for name, value in told.items())]
     before = toml.read_text(encoding="utf-8") if toml.is_file() else ""
     gap = "\n" if before and not before.endswith("\n\n") else ""
     text = f"{before}{'' if not before or before.endswith(chr(10)) else chr(10)}{gap}" + "\n".join(lines) + "\n"
@@ -157,7 +166,8 @@ def _keep(settings: Settings, found: Met) -> bool:
     return True
 
 
-def _toml(value: object) -> str:
+def toml(value: object) -> str:
+    """A value as TOML has it."""
     return str(value).lower() if isinstance(value, bool) else str(value) if isinstance(value, int) else f'"{value}"'
 
 

@@ -101,7 +101,7 @@ class KeyKnown(ConfigError):
     def __init__(self, url: str, known: str, told: str) -> None:
         super().__init__(
             f"{bare(url)} is known by the key {known}, and now shows {told}",
-            remedy=f'where that is right, remove its table [binhost."{bare(url)}"] from gentoomuch.toml and ask again',
+            remedy=f"where that is right: gentoomuch binhost client {bare(url)} --remove, and ask again",
         )
 
 

@@ -42,12 +42,18 @@ class Upkeep:
             tell: hears what did not work.
             settle: called with each new index before it is signed; None where packages stay as they are.
         """
-        self._root, self._folder, self._key, self._tell = root, files.ensure(folder), key, tell
+        self._root, self._folder, self._tell = root, files.ensure(folder), tell
+        self.key = key
+        self._anew = False
         self._settle = settle
         self._seen = self._failed = ""
         self._due = 0.0
         if key is None:
             (folder / LATEST).unlink(missing_ok=True)
+
+    def sign_with(self, key: Key) -> None:
+        """Sign with another key from now on, what is signed already as well."""
+        self.key, self._seen, self._anew = key, "", True
 
     def __call__(self) -> bool:
         """Look once; True where the index is a new one."""
@@ -69,10 +75,11 @@ class Upkeep:
     def _prepare(self, identity: str) -> bool:
         """Make all that stands for the index; False where it changed meanwhile, or has to be looked at again."""
         ready, asc = self._folder / f"{identity}.ready", self._folder / f"{identity}.asc"
-        if not ready.exists() or (self._key is not None and not asc.exists()):
+        if self._anew or not ready.exists() or (self.key is not None and not asc.exists()):
             if not self._made(identity):
                 return False
             files.write(ready, "")
+            self._anew = False
         if asc.exists():
             files.write(self._folder / LATEST, identity, durable=False)
         return True
@@ -89,11 +96,11 @@ class Upkeep:
         files.write(self._folder / f"{identity}.gz", gzip.compress(text, 6, mtime=0))
         if (packed := _zstd(text)) is not None:
             files.write(self._folder / f"{identity}.zst", packed)
-        if self._key is not None:
+        if self.key is not None:
             plain = self._folder / f"{identity}.plain"
             files.write(plain, text)
             os.utime(plain, ns=(seen.st_mtime_ns, seen.st_mtime_ns))
-            gpg.signed(self._key.home, self._key.fingerprint, plain, plain.with_suffix(".part"))
+            gpg.signed(self.key.home, self.key.fingerprint, plain, plain.with_suffix(".part"))
             plain.with_suffix(".part").replace(self._folder / f"{identity}.asc")
         return True
 

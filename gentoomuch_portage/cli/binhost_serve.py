@@ -17,6 +17,7 @@ from gentoomuch_portage.settings import Settings
 if TYPE_CHECKING:
     from gentoomuch_portage.binserve.keys import Key
     from gentoomuch_portage.binserve.shelf import Unsigned
+    from gentoomuch_portage.binserve.upkeep import Upkeep
 
 _PORT = 8811
 
@@ -55,7 +56,7 @@ def _serve(settings: Settings, args: argparse.Namespace) -> int:
     if key is not None and not published:
         fresh = shelf.Unsigned(root)
         _sign_all(fresh(), root, settings, key, quiet=args.quiet)
-        settle = partial(_settled, fresh, root, settings, key)
+        settle = partial(_settled, fresh, root, settings)
     look = upkeep.Upkeep(root, folder, key, console.warn, settle)
     look()
     name = key.name if key else "binhost"
@@ -77,11 +78,21 @@ def _serve(settings: Settings, args: argparse.Namespace) -> int:
     if key is not None:
         trust.home(settings, [key.every])
     try:
-        workers.run(sockets, site, how, log=_log(args.log), upkeep=look)
+        workers.run(sockets, site, how, log=_log(args.log), upkeep=partial(_keep_house, look, settings))
     finally:
         if key is not None:
             gpg.quiet(key.home)
     return 0
+
+
+def _keep_house(look: "Upkeep", settings: Settings) -> None:
+    """Look once, with the key that this machine has now, for that is the one that clients are shown."""
+    from gentoomuch_portage.binserve import keys
+
+    key = keys.known(settings) if look.key else None
+    if key is not None and key != look.key:
+        look.sign_with(key)
+    look()
 
 
 def _root(folder: Path | None) -> tuple[Path, bool]:
@@ -162,10 +173,12 @@ def _sign_all(wanted: list[Path], root: Path, settings: Settings, key: "Key", *,
     return len(done)
 
 
-def _settled(fresh: "Unsigned", root: Path, settings: Settings, key: "Key") -> Set[str] | None:
+def _settled(fresh: "Unsigned", root: Path, settings: Settings) -> Set[str] | None:
     """Sign what is not; None where something is now. Otherwise the paths of what could not be signed."""
+    from gentoomuch_portage.binserve import keys
+
     wanted = fresh()
-    if _sign_all(wanted, root, settings, key, quiet=True):
+    if _sign_all(wanted, root, settings, keys.key(settings), quiet=True):
         return None
     return {os.fspath(one.relative_to(root)) for one in wanted}
 

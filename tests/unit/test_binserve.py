@@ -14,10 +14,11 @@ from binhosting import open_folder
 from binserving import INDEX, NAME, PACKAGE, Server, binhost, started
 
 from gentoomuch_portage import files
-from gentoomuch_portage.binserve import conditions, gpg, tree, upkeep
+from gentoomuch_portage.binserve import conditions, gpg, keys, tree, upkeep
 from gentoomuch_portage.binserve.errors import BadKey
 from gentoomuch_portage.binserve.keys import Key
 from gentoomuch_portage.binserve.policy import Policy, policies
+from gentoomuch_portage.cli.binhost_serve import _keep_house
 from gentoomuch_portage.errors import BadSetting
 from gentoomuch_portage.settings import Settings
 
@@ -184,6 +185,21 @@ def test_an_index_that_could_not_be_signed_is_tried_again_and_told_of_once(tmp_p
     assert [one.read_bytes() for one in prepared.glob("*.asc")] == [b"good"]
     assert [*prepared.glob(f"{upkeep.latest(prepared)}.ready")]
     assert len(told) == 1
+    assert not look()
+
+
+def test_an_index_is_signed_anew_when_the_key_is_rotated(tmp_path: Path, monkeypatch):
+    settings = Settings.of({"GM_STATE": str(tmp_path / "state")})
+    monkeypatch.setattr(gpg, "signed", lambda home, by, file, target: target.write_text(by))
+    files.write(tmp_path / "www/Packages", INDEX)
+    look = upkeep.Upkeep(tmp_path / "www", tmp_path / "prepared", keys.key(settings), pytest.fail)
+
+    _keep_house(look, settings)
+    (shown,) = (tmp_path / "prepared").glob("*.asc")
+    first, after = shown.read_text(), keys.rotated(settings)
+    _keep_house(look, settings)
+
+    assert shown.read_text() == after.fingerprint != first
     assert not look()
 
 

@@ -1,6 +1,7 @@
 """``gentoomuch binhost client``, where nobody is at a terminal to be asked."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from gentoomuch_portage.binserve import client
 from gentoomuch_portage.binserve.client import Met
 from gentoomuch_portage.binserve.errors import BinhostSilent
 from gentoomuch_portage.cli.door import enter
+from gentoomuch_portage.errors import BadFile
 
 KEY, URL = "A" * 40, "http://tower/x"
 
@@ -39,6 +41,23 @@ def test_a_key_that_is_pinned_is_not_asked_for_again(asked):
     assert asked(URL)[0] == 64
     assert asked(URL, "--fingerprint", KEY)[0] == 0
     assert asked(URL)[0] == 0
+
+
+def test_what_is_told_of_a_binhost_that_is_known_is_not_passed_over_in_silence(asked, settings):
+    assert asked(URL, "--fingerprint", KEY)[0] == 0
+    before = (settings.config / "gentoomuch.toml").read_text()
+
+    status, said = asked(URL, "--priority", "7", "--no-fallback")
+
+    assert (status, "stays as it is; what was asked for: priority = 7; fallback = false" in said) == (0, True)
+    assert (settings.config / "gentoomuch.toml").read_text() == before
+
+
+def test_a_file_of_a_key_that_is_not_there_is_one_error(tmp_path: Path):
+    with client.asked(1) as pools, pytest.raises(BadFile, match="no such file") as error:
+        client.key_of(pools, URL, "", tmp_path / "key.asc")
+
+    assert "--export" in error.value.remedy
 
 
 def test_whoever_gave_the_fingerprint_is_told_that_yes_is_missing(asked, settings):
