@@ -78,6 +78,11 @@ class Profile(NamedTuple):
         """Whether the root is a machine of its own."""
         return self.root != Path("/")
 
+    @property
+    def contained(self) -> str:
+        """The kind of container for what needs one in any case: ``auto`` where the profile names none."""
+        return "auto" if self.isolation == "none" else self.isolation
+
 
 def names(settings: Settings) -> tuple[str, ...]:
     """The names of all profiles, sorted."""

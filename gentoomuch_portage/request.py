@@ -155,7 +155,7 @@ def _check_kinds(word: str, value: str) -> None:
     known = _KINDS.get(word, ())
     kinds = value.split(",") if "," in WORDS[word] else [value]
     for kind in kinds if known else ():
-        if kind not in {*known, ""}:
+        if kind and kind not in known:
             raise UnknownKind(word, kind, known)
 
 

@@ -7,6 +7,16 @@ from typing import Any
 
 from gentoomuch_portage.errors import BadFile, BadSetting, listed, nearest
 
+
+class Kinds(tuple[str, ...]):
+    """Kinds of containers to choose from. Docker is none of them, and yet no slip: it is refused later, with why."""
+
+    __slots__ = ()
+
+    def __contains__(self, word: object) -> bool:
+        return word == "docker" or super().__contains__(word)
+
+
 PROFILE: Mapping[str, Any] = {
     "make_profile": str,
     "base": ("host", "none"),
@@ -14,7 +24,7 @@ PROFILE: Mapping[str, Any] = {
     "layers": [str],
     "patches": [str],
     "root": str,
-    "isolation": ("none", "auto", "bwrap", "unshare", "nspawn", "podman", "vm", "docker"),
+    "isolation": Kinds(("none", "auto", "bwrap", "unshare", "nspawn", "podman", "vm")),
     "emerge": [str],
     "unmask": {kind: (bool, [str]) for kind in ("keywords", "live", "use", "license", "mask")},
     "binpkg": {
@@ -151,7 +161,7 @@ def _fits(value: object, wanted: object) -> bool:
         case [one]:
             return isinstance(value, list) and all(_fits(item, one) for item in value)
         case tuple():
-            return any(value == one if isinstance(one, str) else _fits(value, one) for one in wanted)
+            return value in wanted or any(_fits(value, one) for one in wanted if not isinstance(one, str))
     return False
 
 

@@ -25,9 +25,8 @@ def _add(parser: Parser) -> None:
     parser.add_argument("--key", metavar="FILE", type=Path, help="public keys for a stage3; Gentoo's where left out")
     told = "the main key that signs a stage3; Gentoo's release keys where left out"
     parser.add_argument("--fingerprint", metavar="HEX", action="append", default=[], help=told)
-    parser.add_argument(
-        "--isolation", metavar="KIND", choices=PROFILE["isolation"], help="the kind of container; auto where left out"
-    )
+    told = "the kind of container; left out: as the profile says, or auto"
+    parser.add_argument("--isolation", metavar="KIND", choices=PROFILE["isolation"], help=told)
 
 
 def _work(settings: Settings, args: argparse.Namespace) -> int:
@@ -56,6 +55,7 @@ def _fitting(args: argparse.Namespace) -> None:
 
 
 def _from_host(settings: Settings, args: argparse.Namespace, profile: profiles.Profile) -> None:
+    from gentoomuch_portage.containers import probes
     from gentoomuch_portage.portage_adapter import front, query
     from gentoomuch_portage.portage_adapter.arrangement import arrangement
     from gentoomuch_portage.roots import hosting
@@ -63,8 +63,10 @@ def _from_host(settings: Settings, args: argparse.Namespace, profile: profiles.P
     from gentoomuch_portage.walk import walk
 
     asked = tuple(args.set or ("@system",))
+    isolation = args.isolation or profile.contained
     top = Path(f"{profile.root}{front.eprefix()}")
     hosting.refuse(profile.root)
+    probes.chosen(isolation, settings.cache)  # what cannot be had is refused before a root is begun
     with looked_at(settings, profile.name) as view:
         configroot = Path(view.plan.configroot)
         plan = hosting.planned(asked, query.repositories(configroot).values())
@@ -72,7 +74,6 @@ def _from_host(settings: Settings, args: argparse.Namespace, profile: profiles.P
     ours = [f"--gm-{name}={getattr(settings, name)}" for name in ("config", "state", "cache")]
 
     def emerge(words: Sequence[str]) -> int:
-        isolation = args.isolation or ("auto" if profile.isolation == "none" else profile.isolation)
         return walk("gm-emerge", [*ours, f"--gm-profile={profile.name}", f"--gm-isolation={isolation}", *words])
 
     hosting.fill(
@@ -81,9 +82,16 @@ def _from_host(settings: Settings, args: argparse.Namespace, profile: profiles.P
         plan,
         emerge,
         arrangement=arranged,
-        again=f"gentoomuch bootstrap {profile.name} --from-host" + (f" --set {shlex.join(asked)}" if args.set else ""),
+        again=_again(args, profile.name),
         begin=lambda name: None if args.quiet else console.tell(f"bootstrap: emerge {name}"),
     )
+
+
+def _again(args: argparse.Namespace, name: str) -> str:
+    """The command line that goes on."""
+    isolation = ("--isolation", args.isolation) if args.isolation else ()
+    asked = ("--set", *args.set) if args.set else ()
+    return shlex.join(("gentoomuch", "bootstrap", name, "--from-host", *isolation, *asked))
 
 
 def _stage3(settings: Settings, args: argparse.Namespace, root: Path) -> None:

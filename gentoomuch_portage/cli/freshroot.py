@@ -6,7 +6,7 @@ from gentoomuch_portage import console, profiles
 from gentoomuch_portage.cli import Command
 from gentoomuch_portage.cli.parser import Parser, chosen, named
 from gentoomuch_portage.settings import Settings
-from gentoomuch_portage.tables import PROFILE
+from gentoomuch_portage.tables import PROFILE, Kinds
 
 
 def _add(parser: Parser) -> None:
@@ -16,8 +16,8 @@ def _add(parser: Parser) -> None:
         "--keep", metavar="ROOT", default="", help="keep what was changed under this name, or go on with it"
     )
     parser.add_argument("--network", action="store_true", help="share the host's network")
-    kinds = [one for one in PROFILE["isolation"] if one != "none"]
-    told = "the kind of container; auto where left out"
+    kinds = Kinds(one for one in PROFILE["isolation"] if one != "none")
+    told = "the kind of container; left out: as the profile says, or auto"
     parser.add_argument("--isolation", metavar="KIND", choices=kinds, help=told)
 
 
@@ -27,9 +27,10 @@ def _work(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.view import looked_at
 
     name = chosen(settings, args)
-    refuse_empty(profiles.read(settings, name).root, name)
+    profile = profiles.read(settings, name)
+    refuse_empty(profile.root, name)
     keep = profiles.valid(args.keep, "root") if args.keep else ""
-    kind = probes.chosen(args.isolation or "auto", settings.cache)
+    kind = probes.chosen(args.isolation or profile.contained, settings.cache)
     if kind == "none":
         raise probes.NoContainer
     with looked_at(settings, name) as view:

@@ -67,6 +67,18 @@ def test_an_image_becomes_a_root(host: Host, on: Run, tmp_path: Path) -> None:
     assert (root / "usr/bin/sh").read_text() == "a shell"
 
 
+@pytest.mark.parametrize("said", [{"isolation": "docker"}, {}])
+def test_docker_is_refused_before_a_root_is_begun(host: Host, on: Run, tmp_path: Path, said: dict[str, str]) -> None:
+    root = tmp_path / "roots/router"
+    host.profile("router", f'root = "{root}"\nisolation = "{said.get("isolation", "none")}"\n')
+    words = [] if said else ["--isolation", "docker"]
+
+    ended = on("gentoomuch", "bootstrap", "router", "--from-host", *words)
+
+    assert (ended.status, "podman" in ended.err) == (69, True), ended.err
+    assert not root.exists()
+
+
 def test_options_of_another_way_are_refused(host: Host, on: Run, tmp_path: Path) -> None:
     host.profile("router", f'root = "{tmp_path / "roots/router"}"\n')
 

@@ -75,3 +75,14 @@ def test_a_fresh_root_that_was_not_kept_is_told_with_those_that_were(root: Path,
     status = enter(["root", "rm", "lab", "--fresh", "odl", "--yes"])
 
     assert (status, "(there are: old)" in capsys.readouterr().err) == (70, True)
+
+
+@pytest.mark.parametrize(("kind", "said"), [("docker", ()), ("podman", ("--isolation", "docker"))])
+def test_a_fresh_root_is_of_the_kind_that_the_profile_or_the_command_line_names(
+    kind: str, said: tuple[str, ...], root: Path, write, capsys
+):
+    write("profiles/lab.toml", f'root = "{root}"\nisolation = "{kind}"\n')
+
+    status = enter(["freshroot", "lab", *said, "--", "true"])
+
+    assert (status, "[no-docker]" in capsys.readouterr().err) == (69, True)
