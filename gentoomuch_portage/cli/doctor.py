@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from gentoomuch_portage import console
+from gentoomuch_portage import console, profiles
 from gentoomuch_portage.cli import Command
 from gentoomuch_portage.cli.parser import Parser, listing
 from gentoomuch_portage.errors import GmError
@@ -29,7 +29,7 @@ def _work(settings: Settings, args: argparse.Namespace) -> int:
         for gone in checkup.clean(settings):
             if not args.quiet:
                 console.tell(f"removed {gone}")
-    found = [*checkup.facts(settings, Request.of((), os.environ).without), *_plain(settings)]
+    found = [*checkup.facts(settings, Request.of((), os.environ).without), *_hooks(settings), *_plain(settings)]
     if args.json:
         console.say_json([asdict(one) for one in found])
     else:
@@ -37,6 +37,26 @@ def _work(settings: Settings, args: argparse.Namespace) -> int:
             if one.state == "bad" or not args.quiet:
                 console.say(_line(one))
     return int(any(one.state == "bad" for one in found))
+
+
+def _hooks(settings: Settings) -> Iterator["checkup.Fact"]:
+    """The hooks that plain emerge has, and what is wrong with them."""
+    from gentoomuch_portage.checkup import Fact
+    from gentoomuch_portage.hooks import switching, where
+    from gentoomuch_portage.hooks.kinds import ALL
+
+    places, names, well = where.here(settings), profiles.names(settings), []
+    for hook in ALL:
+        try:
+            why, remedy = switching.ailing(settings, hook, places, names)
+            if not why and switching.state(settings, hook, places) == "enabled":
+                well.append(hook.name)
+        except GmError as error:
+            why, remedy = error.message, error.remedy
+        if why:
+            yield Fact("hook", "bad", f"{hook.name}: {why}", remedy)
+    if well:
+        yield Fact("hook", "good", f"plain emerge has {', '.join(well)}")
 
 
 def _plain(settings: Settings) -> Iterator["checkup.Fact"]:

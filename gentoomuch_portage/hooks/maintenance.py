@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from gentoomuch_portage import files, ledger, masks, profiles, shedding
 from gentoomuch_portage.errors import GmError
 from gentoomuch_portage.hooks import switching, where
+from gentoomuch_portage.hooks.kinds import ALL
 from gentoomuch_portage.ledger import Entry
 from gentoomuch_portage.portage_adapter import front
 from gentoomuch_portage.settings import Settings
@@ -39,9 +40,10 @@ def check() -> tuple[bool, list[str] | None]:
     settings = _settings()
     try:
         told = [
-            f"hook {one.hook.name} was edited or removed since: {', '.join(map(str, one.where))}"
-            for one in switching.standing(settings, where.here(settings))
-            if one.state == "changed"
+            f"hook {hook.name}: {why}: {remedy}"
+            for hook in ALL
+            for why, remedy in [switching.ailing(settings, hook, where.here(settings), profiles.names(settings))]
+            if why
         ]
         for file in masks.written(settings.host):
             name = masks.profile_of(file)
@@ -71,8 +73,7 @@ def unknown(settings: Settings) -> list[Entry]:
     Empty where the hook ``unmask`` is enabled.
     """
     entries = [entry for name in profiles.names(settings) for entry in ledger.read(settings.state, name)]
-    states = {one.hook.name: one.state for one in switching.standing(settings, where.here(settings))}
-    if not entries or states["unmask"] == "enabled":
+    if not entries or switching.state(settings, switching.named("unmask"), where.here(settings)) == "enabled":
         return []
     from gentoomuch_portage.portage_adapter import kept
 

@@ -5,8 +5,8 @@ import json
 import os
 import shlex
 import shutil
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gentoomuch_portage import files
@@ -34,6 +34,9 @@ class _Written:
     """Path -> SHA-256 of what we wrote."""
     folders: tuple[str, ...]
     """Those that we made, the deepest first."""
+    command: str = ""
+    """The program that the hook starts."""
+    profile: str = ""
 
 
 def named(name: str) -> Hook:
@@ -51,16 +54,60 @@ def named(name: str) -> Hook:
 def standing(settings: Settings, places: Places) -> Iterator[Standing]:
     """Every hook, and how it stands here."""
     for hook in ALL:
-        yield Standing(hook, _state(settings, hook, places), hook.where(places))
+        yield Standing(hook, state(settings, hook, places), hook.where(places))
 
 
-def _state(settings: Settings, hook: Hook, places: Places) -> str:
+def state(settings: Settings, hook: Hook, places: Places) -> str:
+    """How one hook stands here.
+
+    Raises:
+        BadFile: what we noted down of it cannot be read.
+    """
     written = _read(settings, hook)
     there = [path for path in hook.where(places) if path.exists() or path.is_symlink()]
     if not written.files:
         return "taken" if there else "disabled"
-    same = all(_digest(Path(path)) == digest for path, digest in written.files.items())
-    return "enabled" if same else "changed"
+    return "changed" if _altered(written) else "enabled"
+
+
+def ailing(settings: Settings, hook: Hook, places: Places, profiles: Container[str]) -> tuple[str, str]:
+    """What is wrong with a hook that was enabled, and what mends it; both empty where nothing is.
+
+    Args:
+        profiles: the names that there are.
+
+    Raises:
+        BadFile: what we noted down of it cannot be read.
+    """
+    written = _read(settings, hook)
+    again = f"gentoomuch hooks enable {hook.name}"
+    if altered := _altered(written):
+        there = [str(path) for path in altered if path.exists() or path.is_symlink()]
+        told = f"{there[0]} was edited since" if there else f"{altered[0]} was removed since"
+        return told, f"rm {' '.join(there)}, then: {again}" if there else again
+    if written.profile and written.profile not in profiles:
+        return f"it is told that this machine is {written.profile!r}, a profile that there is not", again
+    if written.profile:
+        again += f" --profile {shlex.quote(written.profile)}"
+    starts = any("@GENTOOMUCH@" in template(name) for name, _, _ in hook.files)
+    if starts and written.command and not os.access(written.command, os.X_OK):
+        return f"it starts {written.command}, which is not there", again
+    if written.files and written.files != _digests(_texts(hook, places, Path(written.command), written.profile)):
+        return "it was enabled by another version", f"gentoomuch hooks disable {hook.name}, then: {again}"
+    return "", ""
+
+
+def _altered(written: _Written) -> list[Path]:
+    """The files that are no longer as we wrote them."""
+    return [Path(path) for path, digest in written.files.items() if _digest(Path(path)) != digest]
+
+
+def _texts(hook: Hook, places: Places, command: Path, profile: str) -> dict[Path, str]:
+    return {path: _text(hook, name, command, profile) for (name, _, _), path in _pairs(hook, places)}
+
+
+def _digests(texts: Mapping[Path, str]) -> dict[str, str]:
+    return {str(path): hashlib.sha256(text.encode()).hexdigest() for path, text in texts.items()}
 
 
 def enable(settings: Settings, hook: Hook, places: Places, *, command: Path, profile: str = "") -> tuple[Path, ...]:
@@ -75,15 +122,14 @@ def enable(settings: Settings, hook: Hook, places: Places, *, command: Path, pro
         NoPrivilege: this user may not write there.
     """
     before = _read(settings, hook)
-    texts = {path: _text(hook, name, command, profile) for (name, _, _), path in _pairs(hook, places)}
+    texts = _texts(hook, places, command, profile)
     for path, text in texts.items():
         taken = _taken(path, before.files.get(str(path)))
         if taken:
             raise HookTaken(hook.name, taken, _line(hook, taken, text))
     _check(texts)
     folders = tuple(dict.fromkeys([*before.folders, *_missing(texts)]))
-    digests = {str(path): hashlib.sha256(text.encode()).hexdigest() for path, text in texts.items()}
-    _write(settings, hook, _Written(digests, folders))
+    _write(settings, hook, _Written(_digests(texts), folders, str(command), profile))
     for (_, _, program), path in _pairs(hook, places):
         path.parent.mkdir(parents=True, exist_ok=True)
         files.write(path, texts[path])
@@ -178,7 +224,7 @@ def _read(settings: Settings, hook: Hook) -> _Written:
     place = _record(settings, hook)
     try:
         told = json.loads(place.read_text(encoding="utf-8"))
-        return _Written(dict(told["files"]), tuple(told["folders"]))
+        return _Written(**{**told, "files": dict(told["files"]), "folders": tuple(told["folders"])})
     except FileNotFoundError:
         return _Written({}, ())
     except (ValueError, KeyError, TypeError) as error:
@@ -187,4 +233,4 @@ def _read(settings: Settings, hook: Hook) -> _Written:
 
 def _write(settings: Settings, hook: Hook, written: _Written) -> None:
     place = _record(settings, hook)
-    files.write(place, json.dumps({"files": written.files, "folders": written.folders}, indent=2) + "\n")
+    files.write(place, json.dumps(asdict(written), indent=2) + "\n")

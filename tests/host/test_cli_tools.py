@@ -130,6 +130,22 @@ def test_doctor_tells_a_profile_a_ledger_and_a_binhost_that_cannot_be_read(host,
     assert "good" not in ended.out
 
 
+def test_doctor_tells_the_hooks_that_are_enabled_and_those_that_are_stale(host, on):
+    assert on("gentoomuch", "hooks", "enable", "filter", "refresh").status == 0
+    refresh = host.etc / "postsync.d/gentoomuch"
+    well = on("gentoomuch", "doctor")
+    refresh.write_text("mine\n")
+    (host.eprefix / "var/lib/gentoomuch/hooks/filter.json").write_text("{")
+
+    ended = on("gentoomuch", "doctor", "--quiet")
+
+    assert (well.status, "plain emerge has filter, refresh" in well.out) == (0, True), well.out
+    assert ended.status == 1
+    assert f"refresh: {refresh} was edited since" in ended.out
+    assert f"try: rm {refresh}, then: gentoomuch hooks enable refresh" in ended.out
+    assert ended.out.count("this is no record of a hook") == 1
+
+
 def test_doctor_tells_a_profile_that_is_set_and_gone(host, on):
     host.profile("lab", "")
     on("gentoomuch", "profile", "set", "lab")

@@ -1,8 +1,10 @@
 """Hooks for plain emerge are written and removed to the byte; emaint's module stands on its own."""
 
+import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,50 @@ def test_a_hook_that_is_enabled_again_is_written_anew(settings: Settings, places
 
     assert " new ||" in place.read_text()
     assert " old ||" not in place.read_text()
+
+
+def test_a_hook_that_no_longer_does_its_work_is_told_with_what_mends_it(
+    settings: Settings, places: Places, tmp_path: Path
+):
+    hook = switching.named("record")
+    command = tmp_path / "gentoomuch"
+    command.touch(mode=0o755)
+    (place,) = switching.enable(settings, hook, places, command=command, profile="here")
+    text = place.read_text()
+
+    def ailing(*profiles: str) -> tuple[str, str]:
+        return switching.ailing(settings, hook, places, profiles)
+
+    well, unknown = ailing("here"), ailing("there")
+    moved = switching.ailing(settings, hook, replace(places, eprefix=tmp_path / "new"), ["here"])
+    place.write_text(f"{text}# mine\n")
+    edited = ailing("here")
+    place.unlink()
+    removed = ailing("here")
+    place.write_text(text)
+    command.unlink()
+    gone = ailing("here")
+
+    again = "gentoomuch hooks enable record"
+    assert well == ("", "")
+    assert unknown == ("it is told that this machine is 'here', a profile that there is not", again)
+    assert moved == (
+        "it was enabled by another version",
+        f"gentoomuch hooks disable record, then: {again} --profile here",
+    )
+    assert edited == (f"{place} was edited since", f"rm {place}, then: {again}")
+    assert removed == (f"{place} was removed since", again)
+    assert gone == (f"it starts {command}, which is not there", f"{again} --profile here")
+
+
+def test_a_record_of_before_programs_were_noted_down_is_read(settings: Settings, places: Places):
+    hook = switching.named("filter")
+    switching.enable(settings, hook, places, command=Path("/bin/true"))
+    record = settings.state / "hooks/filter.json"
+    old = {key: told for key, told in json.loads(record.read_text()).items() if key in {"files", "folders"}}
+    record.write_text(json.dumps(old))
+
+    assert switching.ailing(settings, hook, places, []) == ("", "")
 
 
 def test_an_unknown_hook_is_answered_with_the_nearest():
