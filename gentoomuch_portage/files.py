@@ -10,6 +10,8 @@ from pathlib import Path
 
 from gentoomuch_portage.errors import NoPrivilege
 
+_PLAIN = os.O_NOFOLLOW | os.O_NONBLOCK
+"""No link is followed, and no pipe waited for."""
 _MOST_LINKS = 40
 """Links behind each other that Linux follows. Source: path_resolution(7)."""
 
@@ -89,19 +91,23 @@ def _given(number: int, mode: int | None, path: Path) -> None:
     os.fchmod(number, mode)
 
 
-def append(path: Path, line: str) -> None:
+def append(path: Path, line: str, *, follow: bool = True) -> None:
     """Add a line to a file; lines of runs that end together do not mix.
 
     One write of a descriptor opened for appending is whole (Source: write(2), O_APPEND).
 
+    Args:
+        follow: False where a build may have laid something else in the place of a file of ours.
+
     Raises:
-        NoPrivilege: it cannot be written.
+        NoPrivilege: it cannot be written; or it is a link or a pipe, and none is followed.
     """
     ensure(path.parent)
     try:
-        number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | (0 if follow else _PLAIN), 0o644)
     except OSError as error:
-        raise NoPrivilege(f"{path} cannot be written: {error.strerror}", remedy="name another file") from error
+        remedy = "name another file" if follow else f"look at it, then remove it: ls -ld {path}"
+        raise NoPrivilege(f"{path} cannot be written: {error.strerror}", remedy=remedy) from error
     try:
         put(number, str(path), line)
     finally:
@@ -226,9 +232,18 @@ def remove_unheld(folder: Path) -> bool:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Be the only one in this block among all processes that name the same lock file."""
+    """Be the only one in this block among all processes that name the same lock file.
+
+    Raises:
+        NoPrivilege: it cannot be opened, or is a link, which would make a file elsewhere.
+    """
     ensure(path.parent)
-    with path.open("a") as file:
+    try:
+        number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | _PLAIN, 0o666)
+    except OSError as error:
+        told = f"{path} cannot be locked: {error.strerror}"
+        raise NoPrivilege(told, remedy=f"look at it, then remove it: ls -ld {path}") from error
+    with os.fdopen(number, "ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -43,7 +43,7 @@ def append(state: Path, profile: str, event: Mapping[str, Any]) -> None:
                 _put_aside(place)
             elif not _whole(place):
                 line = f"\n{line}"
-        files.append(place, line)
+        files.append(place, line, follow=False)
 
 
 def _put_aside(place: Path) -> None:

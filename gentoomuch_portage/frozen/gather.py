@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gentoomuch_portage import __version__, ledger
+from gentoomuch_portage.beneath import opened
 from gentoomuch_portage.binserve import trust
 from gentoomuch_portage.binserve.policy import policies
 from gentoomuch_portage.errors import BadFile
@@ -76,7 +77,7 @@ def _members(settings: Settings, view: View, known: record.Record | None) -> Ite
     entries = ledger.text(ledger.read(settings.state, here.name))
     yield Member("unmask.json", entries.encode()), ledger.path(settings.state, here.name)
     for name, file in zip(("world", "world_sets"), selected.world(here.root), strict=True):
-        yield Member(name, _selected(file)), file
+        yield Member(name, _selected(here.root, file)), file
     for name, folder in profile.patches(here, known).items():
         yield from tree.members(patch_folder(settings, here, folder), f"patches/{name}")
     for name, folder in profile.layers(here, known).items():
@@ -132,14 +133,19 @@ def _keys(settings: Settings) -> Iterator[tuple[Member, Path]]:
     yield _json("binhosts.json", settings.defaults.get("binhost", {})), settings.config / "gentoomuch.toml"
 
 
-def _selected(file: Path) -> bytes:
-    """The atoms of a world file, sorted; an order that nobody chose is no difference."""
+def _selected(root: Path, file: Path) -> bytes:
+    """The atoms of a world file, sorted; an order that nobody chose is no difference.
+
+    What runs in a root of its own may lay a link there, to something of this machine.
+    """
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        with file.open("rb") if root == Path("/") else opened(root, file) as found:
+            lines = found.read().decode().splitlines()
     except FileNotFoundError:
         return b""
     except OSError as error:
-        raise BadFile(file, 0, error.strerror or "it cannot be read", remedy="run it as root") from error
+        remedy = f"look at it, then run it as root: ls -ld {file}"
+        raise BadFile(file, 0, error.strerror or "it cannot be read", remedy=remedy) from error
     return "".join(f"{line}\n" for line in sorted({line.strip() for line in lines} - {""})).encode()
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gentoomuch_portage import files, history
+from gentoomuch_portage.beneath import opened
 from gentoomuch_portage.hookspec import hookimpl
 from gentoomuch_portage.plan import Plan
 from gentoomuch_portage.portage_adapter import front
@@ -22,9 +23,14 @@ def gm_event(event: Mapping[str, Any], plan: Plan, settings: Settings) -> None:
 
 @hookimpl
 def gm_after_run(plan: Plan, settings: Settings) -> None:
+    if plan.root == "/":
+        return
     world = Path(f"{plan.root.rstrip('/')}{front.eprefix()}/var/lib/portage/world")
-    if plan.root != "/" and world.is_file():
-        text = world.read_text(encoding="utf-8")
-        mirror = settings.state / plan.profile / "world"
-        if not mirror.is_file() or mirror.read_text(encoding="utf-8") != text:
-            files.write(mirror, text)
+    try:
+        with opened(Path(plan.root), world) as file:
+            text = file.read()
+    except OSError:
+        return  # there is none, or a build has laid a link to something of the host's
+    mirror = settings.state / plan.profile / "world"
+    if not mirror.is_file() or mirror.read_bytes() != text:
+        files.write(mirror, text)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from gentoomuch_portage import console
-from gentoomuch_portage.beneath import within
+from gentoomuch_portage.beneath import opened
 from gentoomuch_portage.roots import tape, tree, unpacking
 
 SUFFIXES = {".tar": "", ".gz": "gz", ".tgz": "gz", ".xz": "xz", ".txz": "xz", ".zst": "zst"}
@@ -101,26 +101,12 @@ def _pack(job: Job) -> Written:
                 for told in tree.entries(Path(job.root), epoch=job.epoch, below=job.below, only=job.only):
                     newest = max(newest, int(told.info.mtime))
                     if told.info.isreg():
-                        with _opened(Path(job.root), told.path) as content:
+                        with opened(Path(job.root), told.path) as content:
                             tar.addfile(told.info, content)
                     else:
                         tar.addfile(told.info)
                     tar.members = []  # type: ignore[attr-defined]  # or it keeps them all
     return Written(digest=outer.hash.hexdigest(), inner=inner.hash.hexdigest(), size=outer.size, newest=newest)
-
-
-@contextmanager
-def _opened(root: Path, file: Path) -> Iterator[IO[bytes]]:
-    """A plain file of a root. Whoever lays a link in its place meanwhile has nothing of the host's packed."""
-    *above, name = file.relative_to(root).parts
-    top = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with within(top, tuple(above)) as at:
-            number = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=at)
-    finally:
-        os.close(top)
-    with os.fdopen(number, "rb") as content:
-        yield content
 
 
 @contextmanager

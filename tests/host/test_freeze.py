@@ -145,6 +145,19 @@ def test_thaw_refuses_before_writing_where_repositories_differ(archive, other):
     assert thawed(other, archive, "--anyway").returncode == 0
 
 
+def test_a_world_that_leads_out_of_its_root_is_not_frozen(host: Host, tmp_path: Path):
+    host.profile("router", f'root = "{tmp_path / "root"}"\n')
+    world = host.eroot(tmp_path / "root") / "var/lib/portage/world"
+    world.parent.mkdir(parents=True)
+    (tmp_path / "private").write_text("a secret")
+    world.symlink_to(tmp_path / "private")
+
+    refused = ended(host, "gentoomuch", "freeze", "router", tmp_path / "router.tar")
+
+    assert (refused.returncode, str(world) in refused.stderr) == (78, True), refused.stderr
+    assert not (tmp_path / "router.tar").exists()
+
+
 def test_a_world_that_is_here_is_not_overwritten(archive, other):
     world = other.eprefix / "var/lib/portage/world"
     world.write_text("dev-demo/libgreet\n")
