@@ -1,12 +1,17 @@
-"""What tests of stage3s and images share: tiny archives, and keys that sign them."""
+"""What tests of roots and their archives share: tiny ones, and keys that sign them."""
 
 import io
+import os
 import subprocess
 import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from gentoomuch_portage.portage_adapter.arrangement import Arrangement
+from gentoomuch_portage.roots import exporting, layout
+from gentoomuch_portage.roots.exporting import Export
 
 FOLDER, FILE, LINK, HARD, DEVICE = tarfile.DIRTYPE, tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE
 PLAIN: tuple[tuple[str, bytes, Any], ...] = (
@@ -79,3 +84,20 @@ def signer(home: Path, *, when: tuple[str, ...] = (), lasts: str = "never") -> S
 def _gpg(home: Path, *words: str) -> str:
     argv = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--pinentry-mode", "loopback", *words]
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+
+
+def a_root(folder: Path) -> Path:
+    """A root with a link, a hard link, a setuid file, and what belongs to a machine that runs."""
+    layout.lay(folder, Arrangement(merged=True, libraries=("lib", "lib64")))
+    for name, text in (("usr/bin/su", "su"), ("usr/lib64/libc.so", "libc"), ("var/tmp/left", "x"), ("run/pid", "1")):
+        (folder / name).write_text(text)
+    (folder / "usr/bin/su").chmod(0o4711)
+    os.link(folder / "usr/bin/su", folder / "usr/bin/sudo")
+    return folder
+
+
+def exported(root: Path, out: Path, form: str = "tar", **more: Any) -> Path:
+    """Export a root, by default whole."""
+    told = {"packages": (), "thin": False, "arrangement": Arrangement(merged=True, libraries=("lib", "lib64")), **more}
+    exporting.export(Export(root=root, top=root, name="router", **told), form, out)
+    return out

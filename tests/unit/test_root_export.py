@@ -1,0 +1,81 @@
+"""What is exported of a root: equal bytes for equal content, what the image says, and nothing from elsewhere."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stages import a_root, exported
+
+from gentoomuch_portage.roots import exporting, images, tree
+from gentoomuch_portage.roots.errors import BadArchive, BadEpoch
+
+
+@pytest.mark.parametrize("form", exporting.FORMATS)
+def test_equal_roots_give_equal_bytes(tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if form == "squashfs" and not shutil.which("mksquashfs"):
+        pytest.skip("there is no mksquashfs")
+    first, second = a_root(tmp_path / "a"), a_root(tmp_path / "b")
+    os.utime(second / "usr/lib64/libc.so", (2_000_000_000, 2_000_000_000))
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")
+
+    one, other = exported(first, tmp_path / "one", form), exported(second, tmp_path / "other", form)
+
+    assert one.read_bytes() == other.read_bytes()
+    assert exported(first, tmp_path / "again", form).read_bytes() == one.read_bytes()
+
+
+@pytest.mark.parametrize("swapped", ["etc/motd", "etc"])
+def test_nothing_is_exported_through_a_link_that_was_laid_meanwhile(
+    tmp_path: Path, swapped: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, private = a_root(tmp_path / "root"), tmp_path / "private"
+    (root / "etc/motd").write_text("hello")
+    private.mkdir()
+    (private / "motd").write_text("a secret")
+    entries = tree.entries
+
+    def swapping(*args: Any, **told: Any) -> Any:
+        for one in entries(*args, **told):
+            if one.info.name == "./etc/motd":
+                (root / swapped).rename(tmp_path / "away")
+                (root / swapped).symlink_to(private / swapped.removeprefix("etc").lstrip("/"))
+            yield one
+
+    monkeypatch.setattr(tree, "entries", swapping)
+
+    with pytest.raises(OSError, match=r"symbolic links|Not a directory"):
+        exported(root, tmp_path / "out.tar")
+    assert not (tmp_path / "out.tar").exists()
+
+
+def test_an_exported_image_is_for_the_machine_of_its_root(tmp_path: Path) -> None:
+    out = exported(a_root(tmp_path / "root"), tmp_path / "out.oci", "oci", chost="s390x-ibm-linux-gnu")
+
+    assert len(images.layers(out, "s390x-ibm-linux-gnu")) == 1
+    with pytest.raises(BadArchive, match=f"no image for {images.architecture()}"):
+        images.layers(out)
+
+
+@pytest.mark.parametrize(
+    ("chost", "called"),
+    [
+        ("x86_64-pc-linux-gnu", "amd64"),
+        ("i686-pc-linux-gnu", "386"),
+        ("aarch64-unknown-linux-gnu", "arm64"),
+        ("armv7a-unknown-linux-gnueabihf", "arm"),
+        ("riscv64-unknown-linux-musl", "riscv64"),
+    ],
+)
+def test_images_call_machines_by_other_names(chost: str, called: str) -> None:
+    assert images.architecture(chost) == called
+
+
+@pytest.mark.parametrize("told", ["yesterday", "²", "-1", "999999999999", "9" * 5000])
+def test_a_time_that_is_none_is_refused(tmp_path: Path, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", told)
+
+    with pytest.raises(BadEpoch, match="no number of seconds"):
+        exported(a_root(tmp_path / "root"), tmp_path / "out.oci", "oci")
+    assert [one.name for one in tmp_path.iterdir()] == ["root"]
