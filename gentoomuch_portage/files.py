@@ -10,6 +10,8 @@ from pathlib import Path
 
 from gentoomuch_portage.errors import NoPrivilege
 
+STDIO = Path("-")
+"""What users write for the standard output, or for the standard input."""
 _PLAIN = os.O_NOFOLLOW | os.O_NONBLOCK
 """No link is followed, and no pipe waited for."""
 _MOST_LINKS = 40
@@ -51,25 +53,31 @@ def write(path: Path, text: str | bytes, *, mode: int | None = None, durable: bo
 def send(path: Path, text: str | bytes) -> None:
     """Put a text where a user wants it: a file is written as a whole, into anything else it goes as it is.
 
+    Args:
+        path: ``-`` is the standard output.
+
     Raises:
         NoPrivilege: it cannot be written.
     """
     try:
         if not is_stream(path):
-            write(path, text)
+            write(path.absolute(), text)
             return
-        with path.open("wb") as out:
+        with open(1 if path == STDIO else path, "wb", closefd=path != STDIO) as out:
             out.write(text if isinstance(text, bytes) else text.encode())
     except OSError as error:
         why = (error.strerror or "it fails").lower()
-        raise NoPrivilege(f"{path} cannot be written: {why}", remedy="name another file") from error
+        name = "standard output" if path == STDIO else path.absolute()
+        raise NoPrivilege(f"{name} cannot be written: {why}", remedy="name another file") from error
 
 
 def is_stream(path: Path) -> bool:
     """Whether a name means something that no new file must take the place of.
 
-    That is a device, a pipe, or a link to an open file, as /dev/stdout is.
+    That is ``-``, a device, a pipe, or a link to an open file, as /dev/stdout is.
     """
+    if path == STDIO:
+        return True
     hop = path.absolute()
     for _ in range(_MOST_LINKS):
         if not hop.is_symlink():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gentoomuch_portage import console, files
 from gentoomuch_portage.cli import Command
 from gentoomuch_portage.cli.errors import BadUsage
-from gentoomuch_portage.cli.parser import Parser, listing
+from gentoomuch_portage.cli.parser import Parser, listing, one_stdout
 from gentoomuch_portage.settings import Settings
 
 if TYPE_CHECKING:
@@ -189,9 +189,12 @@ def _add_sign(parser: Parser) -> None:
 
 
 def _sign(settings: Settings, args: argparse.Namespace) -> int:
+    from gentoomuch_portage.binhost.index import NoFolder
     from gentoomuch_portage.binserve import keys, shelf
 
     root, published = _root(args.folder)
+    if not root.is_dir():
+        raise NoFolder(root)
     if published:
         raise BadUsage("gentoomuch binhost sign", f"{root} is published, and never changes: sign before publishing")
     wanted = [one for one in shelf.packages(root) if args.all or shelf.unsigned(one)]
@@ -200,19 +203,20 @@ def _sign(settings: Settings, args: argparse.Namespace) -> int:
 
 def _add_key(parser: Parser) -> None:
     listing(parser)
-    parser.add_argument("--export", metavar="FILE", type=Path, help="write the public key there")
+    parser.add_argument("--export", metavar="FILE", type=Path, help="write the public key there; - is stdout")
     parser.add_argument("--rotate", action="store_true", help="sign with a new key from now on")
 
 
 def _key(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.binserve import gpg, keys
 
+    one_stdout("gentoomuch binhost key", args.export, args)
     key = keys.rotated(settings) if args.rotate else keys.key(settings)
     if args.export:
-        files.send(args.export.absolute(), key.public.read_bytes())
+        files.send(args.export, key.public.read_bytes())
     if args.json:
         console.say_json({"fingerprint": key.fingerprint, "public": str(key.public)})
-    else:
+    elif args.export != files.STDIO:
         console.say(key.fingerprint)
     if args.rotate and not args.quiet:
         console.tell(f"clients have to confirm {gpg.spaced(key.fingerprint)} once; packages: binhost sign --all")

@@ -112,7 +112,9 @@ def _row(one: Any, profile: str) -> dict[str, Any]:
 
 def _add_mask(parser: Parser) -> None:
     profiled(parser)
-    parser.add_argument("--write", metavar="FILE", type=Path, help="write them there instead of printing them")
+    parser.add_argument(
+        "--write", metavar="FILE", type=Path, help="write them there instead of printing them"
+    )
 
 
 def _mask_lines(settings: Settings, args: argparse.Namespace) -> int:
@@ -122,7 +124,7 @@ def _mask_lines(settings: Settings, args: argparse.Namespace) -> int:
     if args.write is None:
         console.say(text.rstrip("\n"))
         return 0
-    files.send(args.write.absolute(), text)
+    files.send(args.write, text)
     if not args.quiet:
         console.tell(f"{masks.count(text)} masks in {args.write}")
     return 0

@@ -10,7 +10,7 @@ from gentoomuch_portage.cli import Command
 from gentoomuch_portage.cli.columns import columns
 from gentoomuch_portage.cli.errors import NoProfileSet
 from gentoomuch_portage.cli.history import when
-from gentoomuch_portage.cli.parser import Parser, listing
+from gentoomuch_portage.cli.parser import Parser, listing, one_stdout
 from gentoomuch_portage.errors import UnknownProfile
 from gentoomuch_portage.settings import Settings
 
@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 
 def _add(parser: Parser) -> None:
     listing(parser)
-    parser.add_argument("--html", metavar="FILE", type=Path, help="write one page with charts that needs nothing else")
+    parser.add_argument(
+        "--html", metavar="FILE", type=Path, help="write one page with charts that needs nothing else; - is stdout"
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help="these profiles; all where left out")
 
 
 def _work(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage import fleet
 
+    one_stdout("gentoomuch fleet", args.html, args)
     known = profiles.names(settings)
     names = tuple(args.names) or tuple(known)
     if not names:
@@ -39,7 +42,7 @@ def _work(settings: Settings, args: argparse.Namespace) -> int:
             found.append(one)
             step(one.profile, 1)
     if args.html:
-        _write(args.html.absolute(), found, quiet=args.quiet or args.json)
+        _write(args.html, found, quiet=args.quiet or args.json)
     if args.json:
         console.say_json([fleet.data(one) for one in found])
     elif not args.html:

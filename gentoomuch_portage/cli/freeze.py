@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from gentoomuch_portage import console
 from gentoomuch_portage.cli import Command
 from gentoomuch_portage.cli.columns import columns
-from gentoomuch_portage.cli.parser import Parser, chosen, listing, named
+from gentoomuch_portage.cli.parser import Parser, chosen, listing, named, one_stdout
 from gentoomuch_portage.settings import Settings
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def _add_freeze(parser: Parser) -> None:
     named(parser)
-    parser.add_argument("file", metavar="FILE", help="the archive that is written: a .tar")
+    parser.add_argument("file", metavar="FILE", help="the archive that is written: a .tar; - is stdout")
     parser.add_argument("--redact", action="store_true", help="write REDACTED in the place of secrets")
     parser.add_argument("--unsigned", action="store_true", help="do not sign it; thaw has to be told so, too")
     listing(parser)
@@ -28,13 +28,14 @@ def _freeze(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.frozen import archive, gather, journal, seal
 
     _refuse_profile(settings, args)
+    one_stdout("gentoomuch freeze", Path(args.file), args)
     journal.finish(settings)
     name = chosen(settings, args)
     key = None if args.unsigned else keys.key(settings)
     found = gather.gathered(settings, name, redact=args.redact)
     members = seal.sealed(name, list(found.members), key)
     content = archive.written(members, args.file)
-    files.send(Path(args.file).absolute(), content)
+    files.send(Path(args.file), content)
     signed = key.fingerprint if key else ""
     if args.json:
         told = {"profile": name, "file": args.file, "members": len(members), "bytes": len(content)}
@@ -65,7 +66,7 @@ def _refuse_profile(settings: Settings, args: argparse.Namespace) -> None:
 
 
 def _answering(parser: Parser) -> None:
-    parser.add_argument("file", metavar="FILE", type=Path, help="the archive")
+    parser.add_argument("file", metavar="FILE", type=Path, help="the archive; - is stdin")
     told = (
         "fingerprint of the key that must have signed it, or a file with that key; asked for at a terminal if unknown"
     )

@@ -3,6 +3,7 @@
 import argparse
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from snakeoil.cli import arghparse
@@ -106,6 +107,18 @@ def _join(parser: Parser, commands: Iterable[Command], at: str) -> None:
 def listing(parser: Parser) -> None:
     """Let a command that lists answer scripts."""
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def one_stdout(prog: str, file: Path | None, args: argparse.Namespace) -> None:
+    """See to it that ``--json`` has the standard output alone.
+
+    Raises:
+        BadUsage: a file is to be written there, too.
+    """
+    from gentoomuch_portage.files import STDIO
+
+    if args.json and file == STDIO:
+        raise BadUsage(prog, "- and --json are both the standard output")
 
 
 def named(parser: Parser) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gentoomuch_portage.binpkgs import tar
+from gentoomuch_portage.files import STDIO
 from gentoomuch_portage.frozen.errors import BadArchive, CannotFreeze
 
 MOST_BYTES = 64 << 20
@@ -92,17 +93,20 @@ class _Reel:
 def read(file: Path) -> bytes:
     """The bytes of a file, once: what is checked is what is used.
 
+    Args:
+        file: ``-`` is the standard input.
+
     Raises:
         BadArchive: it is no plain file, not readable, or too large.
     """
     try:
-        number = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        number = os.dup(0) if file == STDIO else os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(number, "rb") as source:
+            if file != STDIO and not stat.S_ISREG(os.fstat(number).st_mode):
+                raise BadArchive(str(file), "it is no plain file")
+            content = source.read(MOST_BYTES + 1)
     except OSError as error:
         raise BadArchive(str(file), error.strerror or "it cannot be read") from error
-    with os.fdopen(number, "rb") as source:
-        if not stat.S_ISREG(os.fstat(number).st_mode):
-            raise BadArchive(str(file), "it is no plain file")
-        content = source.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         raise BadArchive(str(file), f"it is larger than {MOST_BYTES >> 20} MiB")
     return content

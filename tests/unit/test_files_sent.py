@@ -60,3 +60,14 @@ def test_a_circle_of_links_is_replaced_by_a_file(tmp_path: Path):
 def test_a_folder_is_no_file_to_write(tmp_path: Path):
     with pytest.raises(NoPrivilege, match="is a directory"):
         files.send(tmp_path, "x")
+
+
+def test_a_dash_is_the_standard_output_and_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+):
+    monkeypatch.chdir(tmp_path)
+
+    files.send(Path("-"), b"\xfftold")
+
+    assert capfdbinary.readouterr().out == b"\xfftold"
+    assert not list(tmp_path.iterdir())

@@ -99,3 +99,9 @@ def test_packages_are_not_published_into_the_folder_that_they_come_from(binhost,
 
     assert (status, "[usage]" in said.err) == (64, True)
     assert not list(tmp_path.rglob("generations"))
+
+
+def test_a_folder_that_is_not_there_is_not_signed_without_a_word(binhost):
+    status, said = binhost("sign", "/none")
+
+    assert (status, "there is no folder /none" in said.err) == (64, True)

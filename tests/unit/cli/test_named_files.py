@@ -1,5 +1,6 @@
 """Files that the command line names, where the name is that of a pipe, or of something else."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,23 @@ def test_what_is_written_goes_through_the_pipe(words: tuple[str, ...], pipe: Pat
     assert (status, pipe.is_fifo()) == (0, True)
 
 
+@pytest.mark.parametrize("words", [("binpkg", "mask", "--profile", "lab", "--write"), ("fleet", "--html")])
+def test_a_dash_is_the_standard_output_and_no_file(words: tuple[str, ...], pipe: Path, capfd, monkeypatch):
+    monkeypatch.chdir(pipe.parent)
+
+    status = enter([*words, "-"])
+
+    assert (status, capfd.readouterr().out != "") == (0, True)
+    assert not Path("-").exists()
+
+
+@pytest.mark.parametrize("words", [("fleet", "--html"), ("binhost", "key", "--export"), ("freeze", "lab")])
+def test_json_has_the_standard_output_for_itself(words: tuple[str, ...], pipe: Path, capfd):
+    status = enter([*words, "-", "--json"])
+
+    assert (status, json.loads(capfd.readouterr().out)["error"]) == (64, "usage")
+
+
 def test_a_root_with_the_files_beside_it_goes_into_no_pipe(pipe: Path, capsys):
     status = enter(["root", "export", "lab", "-o", str(pipe)])
 
@@ -52,3 +70,9 @@ def test_freeze_writes_a_file_of_a_profiles_name_where_it_is_told_to(pipe: Path,
     enter(["freeze", "--unsigned", "./lab"])
 
     assert "no profile is named" in capsys.readouterr().err
+
+
+def test_a_folder_is_no_archive(pipe: Path, capsys):
+    status = enter(["verify", str(pipe.parent)])
+
+    assert (status, f"{pipe.parent} is refused: Is a directory" in capsys.readouterr().err) == (70, True)

@@ -157,6 +157,19 @@ def test_a_bomb_is_not_unpacked(refused):
     assert refused(gzip.compress(b"\0" * (archive.MOST_BYTES // 4))) == "it is no tar archive, or a damaged one"
 
 
+def test_a_dash_is_the_archive_on_the_standard_input(signed: bytes, tmp_path: Path):
+    (tmp_path / "lab.tar").write_bytes(signed)
+    before, piped = os.dup(0), os.open(tmp_path / "lab.tar", os.O_RDONLY)
+    os.dup2(piped, 0)
+
+    found = archive.read(Path("-"))
+
+    os.dup2(before, 0)
+    os.close(before)
+    os.close(piped)
+    assert found == signed
+
+
 def test_an_archive_larger_than_any_is_not_read(settings, tmp_path):
     with (tmp_path / "lab.tar").open("wb") as sparse:
         sparse.truncate(archive.MOST_BYTES + 1)
