@@ -94,6 +94,8 @@ def adopt(source: str, layer: Path) -> Adopted:
         TooMuch: more came than any /etc/portage has.
     """
     argv = _argv(source)
+    if (folder := Path(source)).is_dir() and not any(etcnames.known(one.name) for one in folder.iterdir()):
+        raise NoPortage(source, portage=(folder / "portage").exists())  # before a whole home or disk is read
     if layer.exists():
         raise LayerExists(layer)
     files.ensure(layer.parent)

@@ -32,4 +32,14 @@ def test_a_folder_of_which_portage_reads_nothing_is_refused_with_the_one_that_is
         foreign.adopt(str(etc), tmp_path / "layers/router")
 
     assert f"adopt {etc}/portage" in caught.value.remedy
-    assert list((tmp_path / "layers").iterdir()) == []
+    assert not (tmp_path / "layers").exists()
+
+
+def test_a_folder_of_anything_else_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "portage").mkdir()
+    monkeypatch.setenv("PATH", "")  # there is no tar to read it
+
+    with pytest.raises(NoPortage) as told:
+        foreign.adopt(str(tmp_path), tmp_path / "layer")
+
+    assert told.value.remedy == f"gentoomuch profile adopt {tmp_path}/portage NAME"
