@@ -107,6 +107,8 @@ def _exported(settings: Settings, args: argparse.Namespace, profile: profiles.Pr
     from gentoomuch_portage.roots import exporting
     from gentoomuch_portage.view import looked_at
 
+    top = Path(f"{profile.root}{front.eprefix()}")
+    exporting.recorded(profile.root, top)
     with looked_at(settings, profile.name) as view:
         configroot = Path(view.plan.configroot)
         try:
@@ -118,7 +120,7 @@ def _exported(settings: Settings, args: argparse.Namespace, profile: profiles.Pr
         console.warn(f"needed and not installed: {one}")
     what = exporting.Export(
         root=profile.root,
-        top=Path(f"{profile.root}{front.eprefix()}"),
+        top=top,
         name=profile.name,
         packages=packages,
         arrangement=arranged,

@@ -149,6 +149,19 @@ class BootstrapFailed(RunError):
         self.step, self.emerge_status = step, status
 
 
+class LinkedRecord(RunError):
+    """The record of the packages of a root holds a link: what it leads to may be this machine's."""
+
+    code = "linked-record"
+
+    def __init__(self, link: Path) -> None:
+        super().__init__(
+            f"{link} is a link, where the root records its packages",
+            remedy=f"look at it, then remove it: ls -ld {link}",
+        )
+        self.link = link
+
+
 class BadEpoch(UsageError):
     """SOURCE_DATE_EPOCH is no number of seconds since 1970."""
 

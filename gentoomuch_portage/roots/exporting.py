@@ -11,7 +11,7 @@ from gentoomuch_portage.containers.laid import within
 from gentoomuch_portage.portage_adapter.arrangement import Arrangement
 from gentoomuch_portage.portage_adapter.runtime import Package
 from gentoomuch_portage.roots import images, layout, manifest, oci, packing
-from gentoomuch_portage.roots.errors import BadEpoch
+from gentoomuch_portage.roots.errors import BadEpoch, LinkedRecord
 from gentoomuch_portage.roots.packing import Job
 from gentoomuch_portage.run import run
 
@@ -37,6 +37,30 @@ class Export(NamedTuple):
     """Only what belongs to the packages."""
     chost: str = ""
     """Of the machine that it is for; this one where empty."""
+
+
+def recorded(root: Path, top: Path) -> None:
+    """Make sure that what a root says of its packages is its own: what runs in it may have laid links there.
+
+    Args:
+        top: the root, with the prefix where there is one.
+
+    Raises:
+        LinkedRecord: something of it is a link.
+    """
+    vdb = top / "var/db/pkg"
+    for place in (vdb, *vdb.parents):
+        if place == root:
+            break
+        _no_link(place)
+    for above, folders, names in os.walk(vdb):
+        for name in (*folders, *names):
+            _no_link(Path(above, name))
+
+
+def _no_link(path: Path) -> None:
+    if path.is_symlink():
+        raise LinkedRecord(path)
 
 
 def epoch() -> int | None:

@@ -6,6 +6,7 @@ Source: Gentoo's sys-apps/baselayout, ``layout`` and ``layout-usrmerge`` of its 
 from collections.abc import Iterator
 from pathlib import Path
 
+from gentoomuch_portage.containers.laid import within
 from gentoomuch_portage.portage_adapter.arrangement import Arrangement
 
 _FOLDERS = (
@@ -46,7 +47,7 @@ FILES = (("etc/passwd", _PASSWD), ("etc/group", _GROUP))
 
 
 def lay(top: Path, arrangement: Arrangement) -> None:
-    """Make what is missing in a root; what is there stays.
+    """Make what is missing in a root; what is there stays, and a link in it leads nowhere but into the root.
 
     Args:
         top: the root, with the prefix where there is one.
@@ -56,21 +57,23 @@ def lay(top: Path, arrangement: Arrangement) -> None:
     """
     top.mkdir(parents=True, exist_ok=True)
     for name, mode in _FOLDERS:
-        folder = top / name
+        folder = within(top, name)
         if not folder.exists():
             folder.mkdir(parents=True)
             folder.chmod(mode)  # whatever the umask is
     for name, target in (*links(arrangement), *_LINKS):
-        link = top / name
+        link = within(top, str(Path(name).parent)) / Path(name).name
         if target.startswith("usr/"):
-            (top / target).mkdir(parents=True, exist_ok=True)
+            within(top, target).mkdir(parents=True, exist_ok=True)
         if not link.exists() and not link.is_symlink():
             link.symlink_to(target)
     for name in () if arrangement.merged else ("bin", "sbin", "usr/sbin", *arrangement.libraries):
-        (top / name).mkdir(parents=True, exist_ok=True)
+        within(top, name).mkdir(parents=True, exist_ok=True)
     for name, text in FILES:
-        if not (top / name).exists():
-            (top / name).write_text(text, encoding="utf-8")
+        file = within(top, name)
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
 
 
 def names(arrangement: Arrangement) -> Iterator[str]:

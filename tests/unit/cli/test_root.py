@@ -86,3 +86,14 @@ def test_a_fresh_root_is_of_the_kind_that_the_profile_or_the_command_line_names(
     status = enter(["freshroot", "lab", *said, "--", "true"])
 
     assert (status, "[no-docker]" in capsys.readouterr().err) == (69, True)
+
+
+def test_a_root_whose_record_of_packages_leads_elsewhere_is_not_exported(root: Path, tmp_path: Path, capsys):
+    vdb = Path(f"{root}{front.eprefix()}/var/db/pkg")
+    vdb.parent.mkdir(parents=True)
+    vdb.symlink_to(tmp_path)
+
+    status = enter(["root", "export", "lab", "-o", str(tmp_path / "lab.tar")])
+
+    assert (status, "[linked-record]" in capsys.readouterr().err) == (70, True)
+    assert not (tmp_path / "lab.tar").exists()
