@@ -140,7 +140,7 @@ def pinned(settings: Settings, found: Met, told: Mapping[str, object]) -> bool:
         return _written(settings._replace(defaults=now), toml, found, told)
 
 
-def _written(settings: Settings, toml: Path, found: Met, told: Mapping[str, object]) -> bool:
+def _written(settings: Settings, file: Path, found: Met, told: Mapping[str, object]) -> bool:
     url, key = found.policy.url, found.policy.key
     for one in policies(settings):
         if one.url == url and one.key != key:
@@ -148,13 +148,13 @@ def _written(settings: Settings, toml: Path, found: Met, told: Mapping[str, obje
         if one.url == url:
             return _keep(settings, found)
     if url in {one.rstrip("/") for one in settings.defaults.get("binhost", {})}:
-        raise BadFile(toml, 0, f'[binhost."{url}"] is there without a key', remedy=f'add to it: key = "{key}"')
+        raise BadFile(file, 0, f'[binhost."{url}"] is there without a key', remedy=f'add to it: key = "{key}"')
     _keep(settings, found)
     lines = [f'[binhost."{url}"]', f'key = "{key}"', *(f"{name} = {toml(value)}" for name, value in told.items())]
-    before = toml.read_text(encoding="utf-8") if toml.is_file() else ""
+    before = file.read_text(encoding="utf-8") if file.is_file() else ""
     gap = "\n" if before and not before.endswith("\n\n") else ""
     text = f"{before}{'' if not before or before.endswith(chr(10)) else chr(10)}{gap}" + "\n".join(lines) + "\n"
-    written(toml, text, url)
+    written(file, text, url)
     return True
 
 

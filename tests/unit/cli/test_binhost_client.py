@@ -43,6 +43,12 @@ def test_a_key_that_is_pinned_is_not_asked_for_again(asked):
     assert asked(URL)[0] == 0
 
 
+def test_what_is_told_of_a_new_binhost_is_written_down(asked, settings):
+    assert asked(URL, "--fingerprint", KEY, "--priority", "7")[0] == 0
+
+    assert "priority = 7\n" in (settings.config / "gentoomuch.toml").read_text()
+
+
 def test_what_is_told_of_a_binhost_that_is_known_is_not_passed_over_in_silence(asked, settings):
     assert asked(URL, "--fingerprint", KEY)[0] == 0
     before = (settings.config / "gentoomuch.toml").read_text()
