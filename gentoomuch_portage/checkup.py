@@ -1,6 +1,7 @@
 """What this host can do and what stands in its way, each with the command that mends it."""
 
 import os
+import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ def facts(settings: Settings, without: frozenset[str]) -> Iterator[Fact]:
     yield _reader()
     yield _compiler()
     yield _tar()
+    yield from _for_all()
     yield from _places(settings)
     yield from _profiles(settings)
     yield from _keys(settings)
@@ -81,6 +83,19 @@ def _tar() -> Fact:
     plain = where("tar")
     remedy = f"ln -s {plain} /usr/local/bin/gtar" if plain else "emerge app-arch/tar"
     return Fact("tar", "bad", "there is no GNU tar named gtar on PATH, and Portage calls it so", remedy)
+
+
+def _for_all(folder: Path = Path("/tmp")) -> Iterator[Fact]:
+    """GNU make ends with a segmentation fault where it can make no file there, and says nothing of it.
+
+    Source: Portage's GNUMAKEFLAGS (--output-sync); make 4.3, output.c; tmpfile(3), which knows no TMPDIR.
+    """
+    if not os.access(folder, os.W_OK | os.X_OK):
+        told = f"{folder} cannot be written by this user: GNU make ends with a segmentation fault in builds"
+        yield Fact("tmp", "bad", told, f"chmod 1777 {folder}")
+    elif not os.geteuid() and not folder.stat().st_mode & stat.S_IWOTH:
+        told = f"{folder} is root's alone: GNU make ends with a segmentation fault where the portage user builds"
+        yield Fact("tmp", "note", told, f"chmod 1777 {folder}")
 
 
 def _places(settings: Settings) -> Iterator[Fact]:
