@@ -150,7 +150,7 @@ def _written(settings: Settings, file: Path, found: Met, told: Mapping[str, obje
     if url in {one.rstrip("/") for one in settings.defaults.get("binhost", {})}:
         raise BadFile(file, 0, f'[binhost."{url}"] is there without a key', remedy=f'add to it: key = "{key}"')
     _keep(settings, found)
-    lines = [f'[binhost."{url}"]', f'key = "{key}"', *(f"{name} = {toml(value)}" for name, value in told.items())]
+    lines = [f'[binhost."{url}"]', f'key = "{key}"', *(f"{name} = {as_toml(value)}" for name, value in told.items())]
     before = file.read_text(encoding="utf-8") if file.is_file() else ""
     gap = "\n" if before and not before.endswith("\n\n") else ""
     text = f"{before}{'' if not before or before.endswith(chr(10)) else chr(10)}{gap}" + "\n".join(lines) + "\n"
@@ -166,7 +166,7 @@ def _keep(settings: Settings, found: Met) -> bool:
     return True
 
 
-def toml(value: object) -> str:
+def as_toml(value: object) -> str:
     """A value as TOML has it."""
     return str(value).lower() if isinstance(value, bool) else str(value) if isinstance(value, int) else f'"{value}"'
 

@@ -5,6 +5,7 @@ so that nobody is refused while a worker that died is started again.
 """
 
 import asyncio
+import codecs
 import contextlib
 import os
 import pwd
@@ -93,6 +94,7 @@ def run(
         ConfigError: the certificate cannot be read.
     """
     context, user = _context(serving), _user(serving.user)
+    codecs.lookup("unicode_escape")  # of the log; whom the workers become may not read where Python keeps it
     _many_files()
     signal.pthread_sigmask(signal.SIG_BLOCK, {*_STOP, signal.SIGCHLD})
     running: dict[int, socket.socket] = {}

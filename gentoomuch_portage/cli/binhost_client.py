@@ -75,7 +75,7 @@ def _client(settings: Settings, args: argparse.Namespace) -> int:
     fresh = client.pinned(settings, found, told)
     toml = settings.config / "gentoomuch.toml"
     if url in pinned and told:
-        lines = "; ".join(f"{name} = {client.toml(value)}" for name, value in told.items())
+        lines = "; ".join(f"{name} = {client.as_toml(value)}" for name, value in told.items())
         console.warn(f"{toml} has a table of it, which stays as it is; what was asked for: {lines}")
     if bare(url) != url and toml.stat().st_mode & 0o004:
         console.warn(f"{toml} tells a password, and everybody can read it; try: chmod go= {toml}")

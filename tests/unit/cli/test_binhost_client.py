@@ -50,13 +50,14 @@ def test_what_is_told_of_a_new_binhost_is_written_down(asked, settings):
 
 
 def test_what_is_told_of_a_binhost_that_is_known_is_not_passed_over_in_silence(asked, settings):
-    assert asked(URL, "--fingerprint", KEY)[0] == 0
+    assert asked(URL, "--fingerprint", KEY, "--timeout", "3", "--plain-index")[0] == 0
     before = (settings.config / "gentoomuch.toml").read_text()
 
     status, said = asked(URL, "--priority", "7", "--no-fallback")
 
     assert (status, "stays as it is; what was asked for: priority = 7; fallback = false" in said) == (0, True)
     assert (settings.config / "gentoomuch.toml").read_text() == before
+    assert before.endswith('timeout = 3\nindex = "plain"\n')
 
 
 def test_a_file_of_a_key_that_is_not_there_is_one_error(tmp_path: Path):
