@@ -19,6 +19,8 @@ RDONLY, NOSUID, NODEV, NOEXEC, REMOUNT, BIND, MOVE, REC, PRIVATE, SLAVE = (
     1, 2, 4, 8, 32, 4096, 8192, 16384, 1 << 18, 1 << 19,
 )  # fmt: skip
 DETACH = 2
+TRY = "gentoomuch:     try: "
+"""How a line begins that says what helps."""
 KEPT = (
     "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP", "NET_BIND_SERVICE",
     "NET_ADMIN", "SYS_CHROOT", "SYS_ADMIN", "SYS_NICE", "SETFCAP",
@@ -221,7 +223,7 @@ def _leave(child: Callable[[], object], flags: int, arrived: int, awaited: int, 
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else 70
     except OSError as error:
-        os.write(2, f"gentoomuch: the container could not be made: {error}\n".encode())
+        os.write(2, f"gentoomuch: the container could not be made: {error}\n{TRY}gentoomuch doctor\n".encode())
     except BaseException:
         sys.__excepthook__(*sys.exc_info())  # the interpreter's own: traceback may not be there to import any more
     finally:

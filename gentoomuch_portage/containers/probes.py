@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gentoomuch_portage import files, run
-from gentoomuch_portage.containers import boxes, maps, vm
+from gentoomuch_portage.containers import boxes, kernel, maps, vm
 from gentoomuch_portage.containers.kinds import TOLD, TOLD_FROM
 from gentoomuch_portage.containers.layout import covers
 from gentoomuch_portage.containers.mounts import Bind, Box, Dev, Link, Mount, Proc, Tmpfs
@@ -58,9 +58,7 @@ class Probe(NamedTuple):
 def probe(kind: str, cache: Path) -> Probe:
     """Run ``true`` in a container of a kind."""
     if kind in _ROOT_ONLY and os.geteuid():
-        return Probe(
-            kind, False, "it needs root here", f"sudo gm-emerge --gm-isolation={kind}, or take bwrap or unshare"
-        )
+        return Probe(kind, False, "it needs root here", _as_root(kind))
     try:
         with boxes.folder(cache) as place:
             ran = boxes.start(kind, smallest(place), keep=True)
@@ -68,8 +66,13 @@ def probe(kind: str, cache: Path) -> Probe:
         return Probe(kind, False, str(error), error.remedy)
     if not ran.status:
         return Probe(kind, True, "")
-    told = (ran.err + ran.out).strip().splitlines()[-1:] or [f"it ended with {ran.status}"]
-    return Probe(kind, False, told[0].removeprefix("gentoomuch: "), _remedy())
+    said = [line for line in (ran.err + ran.out).strip().splitlines() if not line.startswith(kernel.TRY)]
+    told = said[-1] if said else f"it ended with {ran.status}"
+    return Probe(kind, False, told.removeprefix("gentoomuch: "), _remedy())
+
+
+def _as_root(kind: str) -> str:
+    return f"sudo gm-emerge --gm-isolation={kind}, or take bwrap or unshare"
 
 
 def machine() -> Probe:
@@ -149,6 +152,7 @@ def chosen(asked: str, cache: Path) -> str:
     Raises:
         MissingContainer: there is no such kind.
         NoDocker: it is docker.
+        NoPrivilege: it is for root alone.
     """
     if asked == NoDocker.kind:
         raise NoDocker
@@ -156,4 +160,6 @@ def chosen(asked: str, cache: Path) -> str:
         return next((one.kind for one in remembered(cache) if one.works), "none")
     if asked not in (*NAMED, "none"):
         raise MissingContainer(asked, (*NAMED, "auto"))
+    if asked in _ROOT_ONLY and os.geteuid():
+        raise NoPrivilege(f"{asked} needs root here", remedy=_as_root(asked))
     return asked

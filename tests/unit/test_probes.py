@@ -1,12 +1,13 @@
 """Kinds of containers by their words."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage import tables
-from gentoomuch_portage.containers import probes
-from gentoomuch_portage.errors import MissingContainer
+from gentoomuch_portage import run, tables
+from gentoomuch_portage.containers import kernel, probes
+from gentoomuch_portage.errors import MissingContainer, NoPrivilege
 from gentoomuch_portage.request import Request
 
 
@@ -30,5 +31,31 @@ def test_what_is_no_kind_is_refused_with_those_there_are(tmp_path: Path) -> None
 
 
 def test_a_kind_that_is_named_is_taken_untried(tmp_path: Path) -> None:
-    assert [probes.chosen(word, tmp_path) for word in ("podman", "vm", "none")] == ["podman", "vm", "none"]
+    assert [probes.chosen(word, tmp_path) for word in ("unshare", "vm", "none")] == ["unshare", "vm", "none"]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["nspawn", "podman"])
+def test_a_kind_for_root_is_refused_to_others_with_what_to_take(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probes.os, "geteuid", lambda: 1000)
+
+    with pytest.raises(NoPrivilege, match=f"{kind} needs root") as caught:
+        probes.chosen(kind, tmp_path)
+    assert "bwrap or unshare" in caught.value.remedy
+
+
+def test_a_box_that_cannot_be_made_says_why_and_where_to_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refused(_flags: int) -> None:
+        raise PermissionError(1, "unshare: Operation not permitted")
+
+    monkeypatch.setattr(kernel, "unshare", refused)
+    os.waitpid(kernel.fork(lambda: None, flags=kernel.NEWNS), 0)
+    said = capfd.readouterr().err
+    monkeypatch.setattr(probes.boxes, "start", lambda *_, **__: run.Ran(70, "", said))
+
+    assert said.splitlines()[-1] == "gentoomuch:     try: gentoomuch doctor"
+    assert "unshare: Operation not permitted" in probes.probe("unshare", tmp_path).why
