@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gentoomuch_portage.errors import GmError
+from gentoomuch_portage.errors import GmError, Unsaid
 
 if TYPE_CHECKING:
     from gentoomuch_portage.plan import Plan
@@ -24,9 +24,29 @@ def stand_in() -> None:
             setattr(sys, f"__{name}__", opened)
 
 
+@contextmanager
+def _saying() -> Iterator[None]:
+    """Stdout is written in the block; what cannot be is dropped, or Python would try again at its end.
+
+    Raises:
+        Unsaid: it cannot be.
+    """
+    try:
+        yield
+    except OSError as error:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        raise Unsaid((error.strerror or "it fails").lower()) from error
+
+
 def say(text: str = "") -> None:
-    """Print what was asked for, to stdout."""
-    sys.stdout.write(f"{text}\n")
+    """Print what was asked for, to stdout.
+
+    Raises:
+        Unsaid: it cannot be.
+    """
+    with _saying():
+        sys.stdout.write(f"{text}\n")
 
 
 def say_each(lines: Iterable[str]) -> None:
@@ -48,8 +68,13 @@ def set_apart() -> int:
 
 
 def flush() -> None:
-    """Let a reader behind a pipe have what was said so far; for work that does not end."""
-    sys.stdout.flush()
+    """Let a reader behind a pipe have what was said so far; for work that does not end.
+
+    Raises:
+        Unsaid: it cannot be.
+    """
+    with _saying():
+        sys.stdout.flush()
 
 
 def tell(text: str) -> None:
@@ -68,7 +93,7 @@ def agreed(question: str) -> bool:
 
 def say_json(found: Any) -> None:
     """Print data for scripts."""
-    sys.stdout.write(json.dumps(found, indent=2, sort_keys=True, default=str) + "\n")
+    say(json.dumps(found, indent=2, sort_keys=True, default=str))
 
 
 def warn(text: str) -> None:
@@ -78,13 +103,23 @@ def warn(text: str) -> None:
 
 def refuse(error: GmError, *, as_json: bool = False) -> int:
     """Show an error with its remedy, and return its exit status."""
-    if as_json:
-        say_json({"error": error.code, "message": error.message, "remedy": error.remedy})
-    else:
-        tell(f"{_colour('31', 'gentoomuch:', sys.stderr)} {error.message}  [{error.code}]")
-        if error.remedy:
-            tell(f"{_colour('31', 'gentoomuch:', sys.stderr)}     try: {error.remedy}")
+    told = {"error": error.code, "message": error.message, "remedy": error.remedy}
+    if as_json and not isinstance(error, Unsaid) and _said(told):
+        return error.status
+    tell(f"{_colour('31', 'gentoomuch:', sys.stderr)} {error.message}  [{error.code}]")
+    if error.remedy:
+        tell(f"{_colour('31', 'gentoomuch:', sys.stderr)}     try: {error.remedy}")
     return error.status
+
+
+def _said(found: Any) -> bool:
+    """Print data for scripts at once; whether they could get it."""
+    try:
+        say_json(found)
+        flush()
+    except Unsaid:
+        return False
+    return True
 
 
 class Shown:
@@ -98,9 +133,13 @@ def shown(*, as_json: bool = False) -> Iterator[Shown]:
     """Show the errors of a block instead of letting them through; ``status`` says how it ended."""
     end = Shown()
     try:
-        yield end
-    except GmError as error:
-        end.status = refuse(error, as_json=as_json)
+        try:
+            yield end
+        except GmError as error:
+            end.status = refuse(error, as_json=as_json)
+        flush()
+    except Unsaid as error:
+        end.status = end.status or refuse(error)
 
 
 @contextmanager

@@ -95,12 +95,13 @@ class BadName(ConfigError):
 
 
 class UnknownPlugin(UsageError):
-    """``--gm-no=`` names a plugin that is not here."""
+    """``--gm-no=`` names a plugin that is not here, or one that no run can do without."""
 
     code = "unknown-plugin"
 
-    def __init__(self, name: str, known: Iterable[str]) -> None:
-        super().__init__(f"there is no plugin {name!r} {listed(known)}", remedy="gentoomuch plugins")
+    def __init__(self, name: str, known: Iterable[str], *, needed: bool = False) -> None:
+        what = f"no run can do without the plugin {name!r}" if needed else f"there is no plugin {name!r}"
+        super().__init__(f"{what} {listed(known)}", remedy="gentoomuch plugins")
         self.name = name
 
 
@@ -110,10 +111,17 @@ class ProfileBeaten(UsageError):
     code = "profile-beaten"
 
     def __init__(self, word: str, profile: str) -> None:
-        super().__init__(
-            f"{word} would replace the configroot of profile {profile!r}",
-            remedy="leave out one of the two",
-        )
+        told = f"{word} would replace the configroot of profile {profile!r}"
+        super().__init__(told, remedy="leave out one of the two")
+
+
+class Unsaid(MachineError):
+    """What was asked for cannot be printed, as where stdout is a file and the disk is full."""
+
+    code = "unsaid"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"standard output cannot be written: {why}", remedy="send it elsewhere")
 
 
 class UnreadablePlan(UsageError):

@@ -47,7 +47,8 @@ def make_manager(
     offered = entry_points(cache)
     for name in sorted(without):
         if name in _NEEDED or name not in {*BUILT_IN, *(name for name, _ in offered)}:
-            raise UnknownPlugin(name, {*BUILT_IN, *(name for name, _ in offered)} - _NEEDED)
+            others = {*BUILT_IN, *(name for name, _ in offered)} - _NEEDED
+            raise UnknownPlugin(name, others, needed=name in _NEEDED)
     for name in BUILT_IN:
         if name not in without:
             manager.register(import_module(f"gentoomuch_portage.plugins.{name}"), name)

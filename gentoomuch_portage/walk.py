@@ -41,21 +41,25 @@ def walk(called: str, argv: Iterable[str], plugins: Iterable[tuple[str, object]]
     """Ask, plan, run, tell; the exit status."""
     console.stand_in()
     with console.shown() as end:
-        request = Request.of(argv, os.environ, called=called)
-        if not {"help", "version", "explain"}.isdisjoint(request.said):
-            front.end_with_reader()
-        if "help" in request.said or "version" in request.said:
-            return _tell(request.said)
-        settings = Settings.of(os.environ, eprefix=front.eprefix(), said=request.said)
-        name = request.said.get("profile") or settings.chosen
-        if not name and "plan" not in request.said:
-            alone = not folders(request.words)
-            _refuse(_FOR_RUNS if alone else _FOR_PROFILES, request.said)
-            if alone:
-                return _without(request)
-        held.check()
-        end.status = _with(request, settings, name, plugins)
+        end.status = _walk(called, argv, plugins)
     return end.status
+
+
+def _walk(called: str, argv: Iterable[str], plugins: Iterable[tuple[str, object]]) -> int:
+    request = Request.of(argv, os.environ, called=called)
+    if not {"help", "version", "explain"}.isdisjoint(request.said):
+        front.end_with_reader()
+    if "help" in request.said or "version" in request.said:
+        return _tell(request.said)
+    settings = Settings.of(os.environ, eprefix=front.eprefix(), said=request.said)
+    name = request.said.get("profile") or settings.chosen
+    if not name and "plan" not in request.said:
+        alone = not folders(request.words)
+        _refuse(_FOR_RUNS if alone else _FOR_PROFILES, request.said)
+        if alone:
+            return _without(request)
+    held.check()
+    return _with(request, settings, name, plugins)
 
 
 def prepare(

@@ -38,8 +38,9 @@ def main() -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     console.stand_in()
     if sys.argv[1:] == ["--version"]:
-        console.say(f"gentoomuch-portage {__version__}")
-        return 0
+        with console.shown() as end:
+            console.say(f"gentoomuch-portage {__version__}")
+        return end.status
     try:
         from gentoomuch_portage.portage_adapter import front
 

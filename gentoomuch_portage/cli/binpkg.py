@@ -112,9 +112,7 @@ def _row(one: Any, profile: str) -> dict[str, Any]:
 
 def _add_mask(parser: Parser) -> None:
     profiled(parser)
-    parser.add_argument(
-        "--write", metavar="FILE", type=Path, help="write them there instead of printing them"
-    )
+    parser.add_argument("--write", metavar="FILE", type=Path, help="write them there instead of printing them")
 
 
 def _mask_lines(settings: Settings, args: argparse.Namespace) -> int:

@@ -95,6 +95,28 @@ def test_an_error_has_its_own_status_where_nobody_can_read_it(closed: str):
     assert b"Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("line", "told", "status"),
+    [
+        ("emerge --gm-help", "standard output cannot be written: no space left", 69),
+        ("emerge --gm-explain=json foo", "standard output cannot be written: no space left", 69),
+        ("cli --version", "standard output cannot be written: no space left", 69),
+        ("cli profile ls --json", "standard output cannot be written: no space left", 69),
+        ("cli profile show none --json", "there is no profile 'none'", 64),
+    ],
+)
+def test_what_cannot_be_printed_is_one_error_and_no_traceback(line: str, told: str, status: int, unbuffered: str):
+    door, *words = line.split()
+    argv = [sys.executable, "-c", f"import sys; from gentoomuch_portage.{door} import main; sys.exit(main())", *words]
+    env = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, env=env, check=False)
+
+    assert ended.stderr.splitlines()[0].startswith(f"gentoomuch: {told}")
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (status, 2)
+
+
 def test_a_printed_plan_is_not_taken_away_from_its_configroot(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     plan = tmp_path / "plan.json"
     plan.write_text(Plan(profile="lab", base="host", root="/").to_json())
