@@ -65,10 +65,12 @@ def read(state: Path, profile: str) -> tuple[Entry, ...]:
         return parsed(place.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return ()
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise BadFile(
-            place, 0, f"this is no ledger: {error}", remedy=f"restore it, or start anew: rm {place}"
-        ) from error
+    except OSError as error:
+        raise BadFile(place, 0, f"it cannot be read: {error.strerror}") from error
+    except (ValueError, TypeError, KeyError) as error:
+        line = error.lineno if isinstance(error, json.JSONDecodeError) else 0
+        remedy = f"restore it, or start anew: rm {place}"
+        raise BadFile(place, line, f"this is no ledger: {error}", remedy=remedy) from error
 
 
 def parsed(text: str) -> tuple[Entry, ...]:

@@ -86,9 +86,8 @@ class Profile(NamedTuple):
 
 def names(settings: Settings) -> tuple[str, ...]:
     """The names of all profiles, sorted."""
-    return tuple(
-        sorted(file.stem for file in (settings.config / "profiles").glob("*.toml") if _NAME.fullmatch(file.stem))
-    )
+    files = (settings.config / "profiles").glob("*.toml")
+    return tuple(sorted(file.stem for file in files if _NAME.fullmatch(file.stem) and file.is_file()))
 
 
 def read(settings: Settings, name: str) -> Profile:

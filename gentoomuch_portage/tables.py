@@ -66,13 +66,14 @@ def load(path: Path, schema: Mapping[str, Any], *, missing_ok: bool = False) -> 
         BadSetting: a key is unknown, or a value has the wrong type.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
     except FileNotFoundError as error:
         if missing_ok:
             return {}
         raise BadFile(path, 0, "there is no such file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadFile(path, 0, str(error)) from error
+    except OSError as error:
+        raise BadFile(path, 0, f"it cannot be read: {error.strerror}") from error
+    text = _decoded(path, content)
     import tomllib  # only where there is a file: gm-emerge without a profile needs none
 
     try:
@@ -80,7 +81,8 @@ def load(path: Path, schema: Mapping[str, Any], *, missing_ok: bool = False) -> 
     except tomllib.TOMLDecodeError as error:
         found_at = re.search(r" \(at (?:line (\d+), .*|end of document)\)$", str(error))
         told, line = str(error)[: found_at.start() if found_at else None], found_at[1] if found_at else None
-        raise BadFile(path, int(line or _begun(text)), f"this is no TOML: {told[:1].lower()}{told[1:]}") from error
+        what = f"this is no TOML: {told[:1].lower()}{told[1:]}"
+        raise BadFile(path, int(line or _begun(text)), what, remedy="mend that line") from error
     check(path, text, found, schema)
     return found
 
@@ -118,6 +120,14 @@ def _holds(found: Any, path: tuple[str, ...]) -> bool:
             return False
         found = found[name]
     return True
+
+
+def _decoded(path: Path, content: bytes) -> str:
+    try:
+        return content.decode().replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise BadFile(path, line, "this is no UTF-8", remedy="mend that line") from error
 
 
 def _begun(text: str) -> int:

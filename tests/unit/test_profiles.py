@@ -115,6 +115,8 @@ def test_only_files_that_can_be_profiles_are_listed(written: Written):
     for name in ("b.toml", "a.toml", ".hidden.toml", "notes.txt", "c.toml~"):
         written.write(f"profiles/{name}", "")
 
+    (written.settings.config / "profiles/folder.toml").mkdir()
+
     assert profiles.names(written.settings) == ("a", "b")
 
 
