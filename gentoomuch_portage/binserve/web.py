@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import gc
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -60,7 +61,8 @@ class Binhost:
         self._recent = tree.Recent(site.root)
         self._told: list[str] = []
         """Lines for the log; those of one turn of the loop are told together, for a write costs as much as a header."""
-        self.server = web.Server(self._handle, access_log=None, keepalive_timeout=_IDLE, lingering_time=0)
+        own: dict[str, Any] = {"access_log": None, "keepalive_timeout": _IDLE, "lingering_time": 0, "logger": _logger()}
+        self.server = web.Server(self._handle, **own)
         self._busy: dict[Any, float] = {}
         """Connection -> when its answer must be through."""
         self._since: dict[Any, float] = {}
@@ -219,6 +221,22 @@ class Binhost:
             return response, 0
         await _by_kernel(request, found.number, told)
         return response, told.length
+
+
+def _logger() -> logging.Logger:
+    """Hears of what goes wrong: of a mistake of ours all, of what is no HTTP a line, as of any other request."""
+    from aiohttp.http_exceptions import HttpProcessingError
+
+    def brief(record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            record.msg, record.exc_info = f"{record.msg}: what it sends is no HTTP ({type(error).__name__})", None
+        return True
+
+    logger = logging.Logger("gentoomuch.binserve")
+    logger.addHandler(logging.StreamHandler())
+    logger.addFilter(brief)
+    return logger
 
 
 async def _by_kernel(request: "web.BaseRequest", number: int, told: conditions.Answer) -> None:

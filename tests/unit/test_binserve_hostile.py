@@ -135,3 +135,14 @@ def test_each_answer_is_a_line_of_the_log_that_nobody_can_forge(server: Server):
     assert any('"GET /nowhere%0a1.2.3.4 HTTP/1.1" 404' in line for line in lines)
     assert any(line.endswith('"GET /Packages HTTP/1.1" 206 4 "bytes=0-3"') for line in lines)
     assert all(line.startswith("127.0.0.1 - - [") for line in lines)
+
+
+@pytest.mark.parametrize("ours", [False, True])
+def test_what_is_no_http_is_told_in_a_line_and_what_is_our_mistake_in_full(ours: bool, capsys):
+    from aiohttp.http_exceptions import BadHttpMessage
+
+    web._logger().error("error of %s", "10.0.0.1", exc_info=OSError("full") if ours else BadHttpMessage("a"))
+
+    told = capsys.readouterr().err
+    assert told.startswith("error of 10.0.0.1")
+    assert ("OSError: full" in told, told.count("\n") > 1) == (ours, ours)
