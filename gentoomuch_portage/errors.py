@@ -87,10 +87,8 @@ class BadName(ConfigError):
     code = "bad-name"
 
     def __init__(self, kind: str, name: str, where: str = "") -> None:
-        super().__init__(
-            f"{where + ': ' if where else ''}{name!r} is no name for a {kind}",
-            remedy="use letters, digits and any of _ + - . (not first), as in Gentoo's package names",
-        )
+        remedy = "use letters, digits and any of _ + - . (not first), as in Gentoo's package names"
+        super().__init__(f"{where + ': ' if where else ''}{name!r} is no name for a {kind}", remedy=remedy)
         self.kind, self.name = kind, name
 
 
@@ -179,10 +177,8 @@ class UnknownMakeProfile(ConfigError):
     code = "unknown-make-profile"
 
     def __init__(self, where: str, name: str, near: str) -> None:
-        super().__init__(
-            f"{where}: no repository has the make_profile {name!r}",
-            remedy=f'make_profile = "{near}" ?' if near else "gentoomuch profile ls --gentoo",
-        )
+        remedy = f'make_profile = "{near}" ?' if near else "gentoomuch profile ls --gentoo"
+        super().__init__(f"{where}: no repository has the make_profile {name!r}", remedy=remedy)
 
 
 class UnknownCpu(ConfigError):
@@ -193,10 +189,8 @@ class UnknownCpu(ConfigError):
     def __init__(self, where: str, name: str, known: Iterable[str]) -> None:
         known = list(known)
         near = nearest(name, known)
-        super().__init__(
-            f"{where}: the compiler knows no cpu {name!r}",
-            remedy=f'cpu = "{near}" ?' if near else "choose one of: " + " ".join(known),
-        )
+        remedy = f'cpu = "{near}" ?' if near else "choose one of: " + " ".join(known)
+        super().__init__(f"{where}: the compiler knows no cpu {name!r}", remedy=remedy)
         self.name = name
 
 
@@ -206,9 +200,8 @@ class PartsConflict(RunError):
     code = "parts-conflict"
 
     def __init__(self, key: str, first: str, second: str) -> None:
-        super().__init__(
-            f"plugins {first!r} and {second!r} disagree on {key}", remedy=f"--gm-no={second} leaves one out"
-        )
+        told = f"plugins {first!r} and {second!r} disagree on {key}"
+        super().__init__(told, remedy=f"--gm-no={second} leaves one out")
 
 
 class PluginFailed(RunError):
