@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
 from typing import NamedTuple
 
 from gentoomuch_portage.frozen.archive import Member
@@ -47,11 +48,13 @@ def _kind(path: str, before: Mapping[str, Member], now: Mapping[str, Member]) ->
 
 
 def unified(change: Change) -> Iterator[str]:
-    """The lines of a unified diff, without line ends."""
+    """The lines of a unified diff, without line ends; at least two for each file, or one for its mode."""
     first, second = _lines(change.before), _lines(change.now)
     old = f"frozen/{change.path}" if change.before else "/dev/null"
     new = f"here/{change.path}" if change.now else "/dev/null"
-    yield from difflib.unified_diff(first, second, old, new, lineterm="")
+    lines = [*difflib.unified_diff(first, second, old, new, lineterm="")]
+    other = change.before is None or change.now is None or change.before.content != change.now.content
+    yield from lines or ([f"--- {old}", f"+++ {new}"] if other else [])  # an empty file, or a line end alone
     if change.before and change.now and change.before.mode != change.now.mode:
         yield f"mode of {change.path}: {change.before.mode:04o}, now {change.now.mode:04o}"
 
@@ -62,4 +65,4 @@ def _lines(member: Member | None) -> list[str]:
     try:
         return member.content.decode().splitlines()
     except UnicodeDecodeError:
-        return [f"{len(member.content)} bytes that are no text"]
+        return [f"{len(member.content)} bytes that are no text, SHA-256 {sha256(member.content).hexdigest()}"]

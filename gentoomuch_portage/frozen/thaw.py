@@ -14,6 +14,7 @@ from gentoomuch_portage.frozen.errors import BadArchive, ThawTaken
 from gentoomuch_portage.frozen.journal import Work
 from gentoomuch_portage.frozen.manifest import Manifest
 from gentoomuch_portage.frozen.record import HERE, Record
+from gentoomuch_portage.frozen.secrets import REDACTED
 from gentoomuch_portage.portage_adapter import held, query, selected
 from gentoomuch_portage.settings import Settings
 
@@ -171,7 +172,7 @@ def _json(found: Manifest, path: str, name: str, *, of: type = dict) -> dict[str
 
 
 def notes(settings: Settings, found: Manifest, name: str) -> list[str]:
-    """What an archive tells of its machine that thawing does not install, and that is otherwise here."""
+    """What thawing does not install, and is otherwise here: what an archive tells of its machine, and secrets."""
     facts = _json(found, "facts.json", name, of=str)
     here = {"gentoomuch": __version__, "portage": held.version()}
     told = [
@@ -181,4 +182,11 @@ def notes(settings: Settings, found: Manifest, name: str) -> list[str]:
     ]
     known = {url.rstrip("/") for url in settings.defaults.get("binhost", {})}
     lost = sorted(url for url in _json(found, "binhosts.json", name) if url.rstrip("/") not in known)
-    return told + [f"its binhost is not known here: gentoomuch binhost client {url}" for url in lost]
+    told += [f"its binhost is not known here: gentoomuch binhost client {url}" for url in lost]
+    return told + [f"a secret was taken out, and has to be put in again: {path}" for path in _redacted(found)]
+
+
+def _redacted(found: Manifest) -> list[str]:
+    """The members that are installed with REDACTED in them."""
+    installed = ("layers/", "patches/", "profile.toml")
+    return [path for path, one in found.members.items() if path.startswith(installed) and REDACTED in one.content]

@@ -13,7 +13,8 @@ from freezing import members, tree
 
 from gentoomuch_portage import checkup, profiles
 from gentoomuch_portage.errors import BadFile
-from gentoomuch_portage.frozen import journal, manifest, profile, record, seal, thaw
+from gentoomuch_portage.frozen import drift, journal, manifest, profile, record, seal, thaw
+from gentoomuch_portage.frozen.archive import Member
 from gentoomuch_portage.frozen.errors import BadArchive, ThawTaken
 from gentoomuch_portage.frozen.manifest import Manifest
 from gentoomuch_portage.settings import Settings
@@ -47,6 +48,29 @@ def test_a_thawed_profile_is_there_with_all_that_belongs_to_it(settings, root):
     assert b'layers = ["desk-common", "desk-this-machine"]' in files[str(settings.config / "profiles/desk.toml")]
     assert (settings.config / "layers/desk-common/package.use").stat().st_mode & 0o777 == 0o600
     assert record.read(settings, "desk").profile == "lab"
+
+
+def test_each_file_that_a_secret_was_taken_out_of_is_named(settings, root):
+    assert not [one for one in thaw.notes(settings, frozen(root), "lab.tar") if "secret" in one]
+
+    (told,) = (one for one in thaw.notes(settings, frozen(root, use="REDACTED"), "lab.tar") if "secret" in one)
+
+    assert told.endswith(": layers/common/make.conf")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "lines"),
+    [
+        (None, b"", ["--- /dev/null", "+++ here/a"]),
+        (b"", None, ["--- frozen/a", "+++ /dev/null"]),
+        (b"a", b"a\n", ["--- frozen/a", "+++ here/a"]),
+        (b"\xff1", b"\xff2", ["--- frozen/a", "+++ here/a"]),
+    ],
+)
+def test_no_file_that_drifted_is_missing_in_the_diff(before: bytes | None, now: bytes | None, lines: list[str]):
+    first, second = (None if one is None else Member("a", one) for one in (before, now))
+
+    assert [*drift.unified(drift.Change("a", "changed", first, second))][:2] == lines
 
 
 def test_the_defaults_of_another_machine_have_no_say_in_a_profile(settings, write):
