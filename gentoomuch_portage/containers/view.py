@@ -1,7 +1,7 @@
 """The box that is a copy-on-write view of this host: nothing that happens in it changes the host."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from gentoomuch_portage.containers import logs, private, repositories
@@ -12,6 +12,8 @@ from gentoomuch_portage.containers.places import Places, environment, interprete
 from gentoomuch_portage.containers.programs import home, words
 
 _SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc", "opt", "var")
+_EMPTIED = Path("/var/tmp")
+"""In a box it is a new one, with nothing of what others build or keep there, whatever is mounted below the host's."""
 PACKAGES = "packages"
 """Below ``run``: where finished binary packages land, to be taken over by ``staging``."""
 
@@ -32,7 +34,7 @@ def view(
         *_system(places, run, uppers or run / "upper"),
         Tmpfs("/tmp", 0o1777),
         Tmpfs("/run"),
-        Tmpfs("/var/tmp", 0o1777),
+        Tmpfs(str(_EMPTIED), 0o1777),
         Dev(),
         Proc(),
     ]
@@ -67,15 +69,24 @@ def _system(places: Places, run: Path, uppers: Path) -> Iterator[Mount]:
     apart = {run.parent, *_kept(uppers, run), *(one for one in mounted() if one != Path("/"))}
     folders = [Path("/", name) for name in _SYSTEM]
     for own in (places.eprefix, places.settings.state, places.settings.cache):
-        if own.is_dir() and not any(own.is_relative_to(folder) for folder in folders):
+        if own != Path("/") and own.is_dir() and not _among(own, folders):
             folders.append(own)
     looked = private.depths(places.eprefix, places.settings)
     for folder in folders:
-        yield from (private.without(one, looked) for one in copied(folder, uppers, apart))
+        left = apart if folder.is_relative_to(_EMPTIED) else {*apart, _EMPTIED}
+        yield from (private.without(one, looked) for one in copied(folder, uppers, left))
     for point in sorted(apart - {run.parent, uppers}):
-        if any(point.is_relative_to(folder) for folder in folders) and point.is_dir():
+        if _among(point, folders) and point.is_dir():
             laid = copied(point, uppers, {one for one in apart if one != point})
             yield from (private.without(one, looked) for one in laid)
+
+
+def _among(path: Path, folders: Iterable[Path]) -> bool:
+    """Whether a path lies in one of the folders that are laid."""
+    above = [folder for folder in folders if path.is_relative_to(folder)]
+    return any(folder.is_relative_to(_EMPTIED) for folder in above) or (
+        bool(above) and not path.is_relative_to(_EMPTIED)
+    )
 
 
 def _kept(uppers: Path, run: Path) -> tuple[Path, ...]:
