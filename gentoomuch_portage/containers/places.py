@@ -22,7 +22,7 @@ _SESSION = (
 """Beginnings of variables that belong to the user's session."""
 _TOLD = frozenset({"ROOT", "SYSROOT"})
 """What the plan says, and is in force as long as it is carried out."""
-_SECRET = re.compile(r"TOKEN|SECRET|PASS|CREDENTIAL|PRIVATE|_PWD$|(?<!SIGNING)_KEY$")
+_SECRET = re.compile(r"TOKEN|SECRET|PASS|CREDENTIAL|PRIVATE|_PWD$|_AUTH$|(?<!SIGNING)_KEY$|APIKEY$")
 """Names of variables that hold one; BINPKG_GPG_SIGNING_KEY is a key's name."""
 _PROXY = "_PROXY"
 """The end of a name: where the network is, and often a password for it."""

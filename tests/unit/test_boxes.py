@@ -150,6 +150,8 @@ def test_a_session_and_its_secrets_stay_outside() -> None:
         "MYSQL_PWD": "x",
         "SSHPASS": "x",
         "CI_DEPLOY_KEY": "x",
+        "NPM_CONFIG__AUTH": "x",
+        "OPENAI_APIKEY": "x",
         "http_proxy": "http://u:p@h",
         "BINPKG_GPG_SIGNING_KEY": "0xNAME",
         "PWD": "/",
