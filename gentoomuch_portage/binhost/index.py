@@ -120,7 +120,8 @@ def followed(shelf: Pkgdir) -> None:
 def _followed(shelf: Pkgdir) -> None:
     if (shelf.folder / "Packages").is_file() and stamp.fresh(shelf.folder) is None:
         _sorted(shelf)
-        writing.follow(shelf.folder, lambda path: told(shelf.folder / path))
+        members = writing.compress(shelf.folder) if shelf.compressed and stamp.left_behind(shelf.folder) else None
+        writing.follow(shelf.folder, lambda path: told(shelf.folder / path), members)
 
 
 def found(folder: Path) -> Marks:

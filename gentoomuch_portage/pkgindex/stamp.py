@@ -40,6 +40,22 @@ def fresh(folder: Path) -> Stamp | None:
     return stamp
 
 
+def left_behind(folder: Path) -> bool:
+    """Whether ``Packages.gz`` is not there, or is of an earlier ``Packages``: who writes both may be killed in between.
+
+    Only to be asked where the stamp is not fresh.
+    """
+    try:
+        plain, packed = (folder / "Packages").stat(), (folder / "Packages.gz").stat()
+    except FileNotFoundError:
+        return True
+    try:
+        before = _read(json.loads((folder / FOLDER / "stamp").read_bytes())).compressed
+    except (OSError, ValueError, KeyError, TypeError):
+        before = []
+    return identity(packed) == before or int(plain.st_mtime) != int(packed.st_mtime)
+
+
 def write(folder: Path, members: list[list[int]]) -> None:
     """Say that the shards are those of the ``Packages`` that is there now.
 

@@ -70,6 +70,14 @@ def rewrite(folder: Path, header: bytes, entries: Iterable[bytes], *, compress: 
     return members
 
 
+def compress(folder: Path) -> list[list[int]]:
+    """Write ``Packages.gz`` of the ``Packages`` that is there; what to call ``follow`` with next."""
+    target = folder / "Packages"
+    with splice.viewed(target) as view, _compressed(target, view, view.header, [], []) as (packed, members):
+        packed.take_place()
+    return members
+
+
 def follow(folder: Path, told: Told, members: list[list[int]] | None = None) -> None:
     """Bring the shards up to ``Packages``, whoever wrote that.
 

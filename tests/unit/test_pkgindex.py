@@ -7,13 +7,16 @@ import threading
 import zlib
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from portage.versions import catpkgsplit
 
+from gentoomuch_portage.binhost import index
 from gentoomuch_portage.pkgindex import gzipped, names, shards, splice, stamp, stanza, writing
+from gentoomuch_portage.pkgindex.fresh import Fresh
 
 HEADER = b"ARCH: amd64\nPACKAGES: 3\nTIMESTAMP: 1700000000\n\n"
 words = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=12)
@@ -213,6 +216,20 @@ def test_what_a_killed_writer_left_is_swept_away(tmp_path):
     writing.follow(folder, lambda path: {})
 
     assert not any(one.exists() for one in left)
+
+
+def test_what_was_compressed_of_an_index_before_a_kill_is_followed_by_the_next_who_looks(tmp_path, monkeypatch):
+    folder, take = laid(tmp_path, ["a/p-1"]), Fresh.take_place
+    monkeypatch.setattr(Fresh, "take_place", lambda one: 1 / 0 if one.target.suffix else take(one))
+    with pytest.raises(ZeroDivisionError):
+        writing.change(folder, HEADER, (), {entry("a/p-2", "x"): b""}, compress=True)
+    monkeypatch.setattr(Fresh, "take_place", take)
+    assert gzip.decompress((folder / "Packages.gz").read_bytes()) != (folder / "Packages").read_bytes()
+
+    index.followed(SimpleNamespace(folder=folder, compressed=True, locked=nullcontext))
+
+    assert gzip.decompress((folder / "Packages.gz").read_bytes()) == (folder / "Packages").read_bytes()
+    assert stamp.fresh(folder).members
 
 
 @given(st.binary(max_size=2000), st.integers(1, 500))
