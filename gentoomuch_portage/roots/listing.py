@@ -17,7 +17,8 @@ class Root(NamedTuple):
     profile: str
     root: Path
     state: str
-    """``missing``, ``unfinished``; ``stands`` where it runs emerge by itself; ``filled`` where it does not."""
+    """``missing``, ``unfinished``; ``stands`` where it runs emerge by itself; ``filled`` where it does not; ``closed``
+    where this user cannot look."""
     packages: int
     """How many are installed in it."""
     kept: tuple[str, ...]
@@ -33,9 +34,16 @@ def roots(settings: Settings, eprefix: str) -> Iterator[Root]:
             continue  # profile ls tells what is wrong with it
         names = kept(settings, name)
         if root != Path("/") or names:
-            vdb = Path(f"{str(root).rstrip('/')}{eprefix}") / "var/db/pkg"
-            count = sum(1 for one in vdb.glob("*/*") if (one / "PF").is_file())
-            yield Root(name, root, _state(root), count, names)
+            yield Root(name, root, *_looked_at(root, eprefix), names)
+
+
+def _looked_at(root: Path, eprefix: str) -> tuple[str, int]:
+    """The state of a root, and how many packages are in it."""
+    vdb = Path(f"{str(root).rstrip('/')}{eprefix}") / "var/db/pkg"
+    try:
+        return _state(root), sum(1 for one in vdb.glob("*/*") if (one / "PF").is_file())
+    except PermissionError:
+        return "closed", 0
 
 
 def _state(root: Path) -> str:

@@ -1,5 +1,6 @@
 """Which folders ``root rm`` removes."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,21 @@ def test_a_root_that_was_never_made_is_not_entered_or_exported(words, there, roo
 
     assert (status, "[no-root]" in capsys.readouterr().err) == (70, True)
     assert (box.exists(), (root / "image.tar").exists()) == (there, False)
+
+
+def test_a_root_that_one_cannot_look_into_does_not_hide_the_others(root: Path, write, monkeypatch, capsys):
+    write("profiles/away.toml", 'root = "/nowhere"\n')
+    looks = Path.is_dir
+    monkeypatch.setattr(Path, "is_dir", lambda path: _closed(path) if path == root else looks(path))
+
+    status = enter(["root", "ls", "--json"])
+
+    told = {one["profile"]: one["state"] for one in json.loads(capsys.readouterr().out)}
+    assert (status, told) == (0, {"lab": "closed", "away": "missing"})
+
+
+def _closed(path: Path) -> bool:
+    raise PermissionError(13, "Permission denied", str(path))
 
 
 def test_a_fresh_root_that_was_not_kept_is_told_with_those_that_were(root: Path, settings, capsys):
