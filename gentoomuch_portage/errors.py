@@ -122,16 +122,6 @@ class Unsaid(MachineError):
         super().__init__(f"standard output cannot be written: {why}", remedy="send it elsewhere")
 
 
-class UnreadablePlan(UsageError):
-    """``--gm-plan=FILE`` does not hold a plan of this version."""
-
-    code = "unreadable-plan"
-
-    def __init__(self, path: Path, why: str) -> None:
-        super().__init__(f"{path} holds no plan: {why}", remedy="gm-emerge --gm-explain=json ... > FILE")
-        self.path = path
-
-
 class BadFile(ConfigError):
     """A configuration file with an error at a known place.
 

@@ -16,6 +16,7 @@ import pluggy
 from gentoomuch_portage import console, hookspec
 from gentoomuch_portage.errors import GmError, PluginFailed, UnknownPlugin
 from gentoomuch_portage.plan import KINDS, Part
+from gentoomuch_portage.system import refused
 
 BUILT_IN = (
     "profile", "cpu", "binpkg", "binhost", "patches", "audit", "unmask", "dotgentoo", "journal", "progress",
@@ -99,6 +100,8 @@ def gather(manager: pluggy.PluginManager, hook: str, **asked: Any) -> Iterator[t
         except GmError:
             raise
         except Exception as error:
+            if isinstance(error, OSError) and implementation.plugin_name in BUILT_IN:
+                raise refused(error) from error
             raise PluginFailed(implementation.plugin_name, hook, f"{type(error).__name__}: {error}") from error
 
 

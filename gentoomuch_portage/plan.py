@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from gentoomuch_portage.errors import PartsConflict, UnreadablePlan
+from gentoomuch_portage.errors import PartsConflict
+from gentoomuch_portage.request import UnreadablePlan
 
 if TYPE_CHECKING:
     from gentoomuch_portage.profiles import Profile

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from gentoomuch_portage import policy, profiles
-from gentoomuch_portage.errors import UnreadablePlan, UsageError
+from gentoomuch_portage.errors import UsageError
 from gentoomuch_portage.plan import Locked, Mounted, Part, Plan, Unmask
-from gentoomuch_portage.request import Request
+from gentoomuch_portage.request import Request, UnreadablePlan
 
 _STDIN = Path("standard input")
 _GIVER = "unmask"

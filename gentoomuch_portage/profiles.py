@@ -85,9 +85,14 @@ class Profile(NamedTuple):
 
 
 def names(settings: Settings) -> tuple[str, ...]:
-    """The names of all profiles, sorted."""
-    files = (settings.config / "profiles").glob("*.toml")
-    return tuple(sorted(file.stem for file in files if _NAME.fullmatch(file.stem) and file.is_file()))
+    """The names of all profiles, sorted.
+
+    Raises:
+        PermissionError: this user may not look for them.
+    """
+    folder = settings.config / "profiles"
+    files = [one for one in folder.iterdir() if one.suffix == ".toml"] if folder.is_dir() else []
+    return tuple(sorted(one.stem for one in files if _NAME.fullmatch(one.stem) and one.is_file()))
 
 
 def read(settings: Settings, name: str) -> Profile:

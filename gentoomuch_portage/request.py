@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import NamedTuple, Self
 
 from gentoomuch_portage import tables
@@ -96,6 +97,16 @@ class UnreadableWords(UsageError):
     def __init__(self, variable: str, why: str) -> None:
         super().__init__(f"{variable} cannot be parted into words: {why}", remedy=f"unset {variable}, or quote it well")
         self.variable = variable
+
+
+class UnreadablePlan(UsageError):
+    """``--gm-plan=FILE`` does not hold a plan of this version."""
+
+    code = "unreadable-plan"
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"{path} holds no plan: {why}", remedy="gm-emerge --gm-explain=json ... > FILE")
+        self.path = path
 
 
 class Request(NamedTuple):

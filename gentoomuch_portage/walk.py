@@ -23,6 +23,7 @@ from gentoomuch_portage.portage_adapter import front, held
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
 from gentoomuch_portage.request import WORDS, Request, WordLeftOut, WordNeedsProfile
 from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.system import refused
 from gentoomuch_portage.watch import Watch
 
 _TIMES = 5
@@ -41,7 +42,10 @@ def walk(called: str, argv: Iterable[str], plugins: Iterable[tuple[str, object]]
     """Ask, plan, run, tell; the exit status."""
     console.stand_in()
     with console.shown() as end:
-        end.status = _walk(called, argv, plugins)
+        try:
+            end.status = _walk(called, argv, plugins)
+        except OSError as error:  # of ours: emerge answers its own
+            raise refused(error) from error
     return end.status
 
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 
 from gentoomuch_portage import console
 from gentoomuch_portage.cli import Command, commands, parser
-from gentoomuch_portage.cli.errors import BadUsage, SystemRefuses
+from gentoomuch_portage.cli.errors import BadUsage
 from gentoomuch_portage.errors import GmError
 from gentoomuch_portage.portage_adapter import front
 from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.system import refused
 
 
 def enter(argv: list[str], plugins: Iterable[tuple[str, object]] = ()) -> int:
@@ -24,7 +25,7 @@ def enter(argv: list[str], plugins: Iterable[tuple[str, object]] = ()) -> int:
         try:
             end.status = _work(words, behind, plugins)
         except OSError as error:
-            raise SystemRefuses(error) from error
+            raise refused(error) from error
     return end.status
 
 

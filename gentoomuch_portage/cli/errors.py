@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from gentoomuch_portage.errors import MachineError, RunError, UsageError, listed, nearest
+from gentoomuch_portage.errors import RunError, UsageError, listed, nearest
 
 
 class BadUsage(UsageError):
@@ -64,16 +64,6 @@ class ProfileExists(UsageError):
     def __init__(self, name: str, file: Path) -> None:
         super().__init__(f"the profile {name!r} is there already: {file}", remedy=f"gentoomuch profile show {name}")
         self.name, self.file = name, file
-
-
-class SystemRefuses(MachineError):
-    """The operating system refused something, and said why."""
-
-    code = "system"
-
-    def __init__(self, error: OSError) -> None:
-        told = error.strerror or str(error)
-        super().__init__(f"{error.filename}: {told}" if error.filename else told)
 
 
 class UnknownCompiler(UsageError):

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from gentoomuch_portage import console, profiles
 from gentoomuch_portage.cli import Command
-from gentoomuch_portage.cli.errors import BadUsage, SystemRefuses
+from gentoomuch_portage.cli.errors import BadUsage
 from gentoomuch_portage.cli.parser import Parser, chosen, listing, named
 from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.system import SystemRefuses
 
 if TYPE_CHECKING:
     from gentoomuch_portage.lint import Finding
@@ -100,7 +101,7 @@ def _run(settings: Settings, args: argparse.Namespace) -> int:
         try:
             return become(args.behind, env)
         except OSError as error:
-            raise SystemRefuses(OSError(error.errno, error.strerror, args.behind[0])) from error
+            raise SystemRefuses(f"{args.behind[0]}: {error.strerror}") from error
 
 
 COMMANDS = (

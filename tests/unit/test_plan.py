@@ -9,10 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gentoomuch_portage import profiles
-from gentoomuch_portage.errors import PartsConflict, UnreadablePlan
+from gentoomuch_portage.errors import PartsConflict
 from gentoomuch_portage.plan import Env, File, Layer, Line, MakeProfile, Part, Plan, Show, Word, make_plan
 from gentoomuch_portage.profiles import Profile
-from gentoomuch_portage.request import Request, UnknownKind, UnknownWord, UnreadableWords, WordNeedsValue
+from gentoomuch_portage.request import (
+    Request,
+    UnknownKind,
+    UnknownWord,
+    UnreadablePlan,
+    UnreadableWords,
+    WordNeedsValue,
+)
 
 
 def asked(*words: str, called: str = "gm-emerge", **environ: str) -> Request:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from gentoomuch_portage import printed
-from gentoomuch_portage.errors import BadName, UnreadablePlan
+from gentoomuch_portage.errors import BadName
 from gentoomuch_portage.plan import Locked, Mounted, Plan, Unmask, Word
-from gentoomuch_portage.request import Request
+from gentoomuch_portage.request import Request, UnreadablePlan
 
 PLAN = Plan(
     profile="lab",

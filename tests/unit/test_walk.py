@@ -1,5 +1,6 @@
 """The walk of gm-emerge, as far as it goes without a host."""
 
+import errno
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gentoomuch_portage.plan import Plan
+from gentoomuch_portage.system import refused
 from gentoomuch_portage.walk import walk
 
 
@@ -123,3 +125,34 @@ def test_a_printed_plan_is_not_taken_away_from_its_configroot(tmp_path: Path, ca
 
     assert walk("gm-emerge", [f"--gm-plan={plan}", "--config-root=/x", "-p", "foo"]) == 64
     assert "would replace the configroot of profile 'lab'" in capsys.readouterr().err
+
+
+def test_what_the_system_refuses_before_emerge_begins_is_an_error_and_no_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    def shut(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", shut)  # as in a folder that may not be entered; root may enter any
+
+    status = walk("gm-emerge", ["--gm-profile=lab", "-p", "foo"])
+
+    assert (status, "lab.toml: Permission denied  [no-privilege]" in capsys.readouterr().err) == (77, True)
+
+
+def test_what_the_system_refuses_to_a_plugin_of_ours_is_not_mended_by_leaving_that_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "config/profiles").mkdir(parents=True)
+    (tmp_path / "config/profiles/lab.toml").write_text("")
+
+    status = walk("gm-emerge", ["--gm-profile=lab", f"--gm-state={tmp_path / ('a' * 300)}", "-p", "foo"])
+
+    told = capsys.readouterr().err
+    assert (status, "--gm-no" in told, "File name too long" in told) == (69, False, True), told
+
+
+def test_what_is_not_allowed_is_a_matter_of_privilege():
+    error = refused(PermissionError(errno.EACCES, "Permission denied", "/etc/x"))
+
+    assert (error.status, error.message) == (77, "/etc/x: Permission denied")
