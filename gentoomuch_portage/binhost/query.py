@@ -85,7 +85,7 @@ def _may_mean(asked: str, name: str) -> bool:
 
 
 def _means(asked: str, one: Held) -> bool:
-    return "/" not in asked or portage.means(asked, one.cpv, one.slot, one.repository)
+    return "/" not in asked or portage.means(asked, one.cpv, one.slot, one.repository, one.build_id)
 
 
 def _held(entry: bytes, has: dict[str, Requirement], cache: Path) -> Held:

@@ -1,6 +1,7 @@
 """``gentoomuch binhost query`` and ``coverage``: what a store has, and for whom."""
 
 import argparse
+import re
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 from gentoomuch_portage import console
 from gentoomuch_portage.cli import Command
 from gentoomuch_portage.cli.columns import columns
+from gentoomuch_portage.cli.errors import BadUsage
 from gentoomuch_portage.cli.parser import Parser, chosen, listing, named
 from gentoomuch_portage.settings import Settings
 
@@ -30,7 +32,11 @@ def _add_query(parser: Parser) -> None:
 def _query(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.binhost import generations, index, query
     from gentoomuch_portage.portage_adapter.pkgdir import pkgdir
+    from gentoomuch_portage.portage_adapter.query import atom_key
 
+    if args.atom and not atom_key(args.atom) and not re.fullmatch(r"[\w+][\w+-]*", args.atom):
+        told = f"{args.atom!r} is no atom"
+        raise BadUsage("gentoomuch binhost query", told, remedy="PACKAGE, CATEGORY/PACKAGE or =CATEGORY/PACKAGE-1.0-2")
     shelf = pkgdir(generations.shown(args.dir))
     index.followed(shelf)
     found = query.held(shelf.folder, settings.cache, asked=args.atom, cpus=args.cpu, use=args.use)

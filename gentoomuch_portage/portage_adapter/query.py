@@ -218,17 +218,21 @@ def global_config() -> Path:
     return beside if beside.is_dir() else told
 
 
-def means(atom: str, cpv: str, slot: str, repository: str) -> bool:
-    """Whether an atom means a package; an atom that is none means nothing."""
+def means(atom: str, cpv: str, slot: str, repository: str, build_id: int = 0) -> bool:
+    """Whether an atom means a package; an atom that is none means nothing.
+
+    Args:
+        build_id: of a binary package; 0 where it has none.
+    """
     from portage.dep import Atom, match_from_list
     from portage.exception import InvalidAtom
     from portage.versions import _pkg_str
 
     try:
-        asked = Atom(atom, allow_wildcard=True, allow_repo=True)
+        asked = Atom(atom, allow_wildcard=True, allow_repo=True, allow_build_id=True)
     except InvalidAtom:
         return False
-    return bool(match_from_list(asked, [_pkg_str(cpv, slot=slot, repo=repository)]))
+    return bool(match_from_list(asked, [_pkg_str(cpv, slot=slot, repo=repository, build_id=build_id or None)]))
 
 
 def package_of(cpv: str) -> str:

@@ -55,7 +55,14 @@ def test_query_says_for_which_cpus_packages_are(store: Host, on):
 def test_query_says_with_which_use_packages_are(store: Host, on):
     assert [one["build_id"] for one in queried(on, "--use", "shout")] == [2]
     assert [one["build_id"] for one in queried(on, "--use=-shout", ">=dev-demo/libgreet-1")] == [1, 3]
+    assert [one["build_id"] for one in queried(on, "=dev-demo/libgreet-1.0-2")] == [2]
     assert queried(on, "dev-demo/greet") == []
+
+
+def test_what_is_no_atom_is_one_error(store: Host, on):
+    ended = on("gentoomuch", "binhost", "query", "dev-demo/libgreet-1.0-2")
+
+    assert (ended.status, "is no atom" in ended.err) == (64, True)
 
 
 def test_an_unknown_cpu_is_one_error(store: Host, on):
