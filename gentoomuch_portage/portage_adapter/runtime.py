@@ -36,7 +36,7 @@ def packages(configroot: Path, root: Path, asked: Sequence[str] = ()) -> tuple[l
         asked: atoms; all packages where there are none.
 
     Returns:
-        The packages, and what is needed and not installed: ``atom (cpv)``.
+        The packages, and what is needed and not installed: ``atom (cpv)``, ``libx.so.1 (cpv)``.
 
     Raises:
         LookupError: an atom is none, or nothing that is installed matches it.
@@ -47,13 +47,14 @@ def packages(configroot: Path, root: Path, asked: Sequence[str] = ()) -> tuple[l
     with environment(env), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         trees = create_trees(str(configroot), str(root))
         dbapi = trees[trees._target_eroot]["vartree"].dbapi
+        libraries = _libraries(dbapi)
         graph: dict[str, tuple[str, ...]] = {}
         missing: list[str] = []
         left = [one for text in asked for one in _meant(dbapi, text)] if asked else list(dbapi.cpv_all())
         while left:
             cpv = left.pop()
             if str(cpv) not in graph:
-                found = set(_needed(dbapi, cpv, missing))
+                found = {*_needed(dbapi, cpv, missing), *_linked(dbapi, cpv, libraries, missing)} - {cpv}
                 graph[str(cpv)] = tuple(sorted(map(str, found)))
                 left += found
         return [_package(dbapi, root, cpv, needs) for cpv, needs in sorted(graph.items())], sorted(set(missing))
@@ -85,6 +86,34 @@ def _needed(dbapi: Any, cpv: Any, missing: list[str]) -> Iterator[Any]:
         missing.append(f"unreadable dependencies ({cpv})")
         return
     yield from _every(dbapi, cpv, nested, missing)
+
+
+def _libraries(dbapi: Any) -> dict[Any, Any]:
+    """Each library that is installed, by soname and ABI, and whose it is: the newest version's of several."""
+    from portage.versions import cpv_sort_key
+
+    every = sorted(dbapi.cpv_all(), key=cpv_sort_key())
+    return {one: cpv for cpv in every for one in _sonames(dbapi, cpv, "PROVIDES")}
+
+
+def _linked(dbapi: Any, cpv: Any, libraries: Mapping[Any, Any], missing: list[str]) -> Iterator[Any]:
+    """What has the libraries that a package is linked with; no ebuild names the C library, or the compiler's own."""
+    for one in _sonames(dbapi, cpv, "REQUIRES"):
+        if one in libraries:
+            yield libraries[one]
+        else:
+            missing.append(f"{one.soname} ({cpv})")
+
+
+def _sonames(dbapi: Any, cpv: Any, key: str) -> tuple[Any, ...]:
+    """What PROVIDES or REQUIRES tells; nothing where a package was made without scanelf."""
+    from portage.dep.soname.parse import parse_soname_deps
+    from portage.exception import InvalidData
+
+    try:
+        return tuple(parse_soname_deps(dbapi.aux_get(cpv, [key])[0]))
+    except InvalidData:
+        return ()
 
 
 def _every(dbapi: Any, cpv: Any, nested: list[Any], missing: list[str]) -> Iterator[Any]:

@@ -80,6 +80,26 @@ def test_a_root_with_a_mount_in_it_is_left_alone(host: Host, on: Run, root: Path
     assert (host.eroot(root) / "etc/motd").exists()
 
 
+def test_a_thin_export_has_the_libraries_that_its_programs_are_linked_with(host: Host, on: Run, root: Path) -> None:
+    vdb = host.eroot(root) / "var/db/pkg"
+    for cpv, told in (
+        ("app-demo/tool-1", {"REQUIRES": "x86_64: libc.so.6 libnone.so.1"}),
+        ("sys-demo/libc-9", {"PROVIDES": "x86_64: libc.so.6", "REQUIRES": "x86_64: ld.so.2"}),
+        ("sys-demo/libc-10", {"PROVIDES": "x86_64: libc.so.6 ld.so.2", "SLOT": "10"}),
+        ("sys-demo/libc-11", {"PROVIDES": "x86_32: libc.so.6", "SLOT": "11"}),
+    ):
+        named = {"PF": cpv.partition("/")[2], "CATEGORY": cpv.partition("/")[0], "EAPI": "8", "SLOT": "0"}
+        for name, text in {**named, "CONTENTS": "", "repository": "gm-demo", **told}.items():
+            write(vdb / cpv / name, f"{text}\n" if text else "")
+
+    ended = on("gentoomuch", "root", "export", "router", "--packages", "tool", "-o", root.parent / "x.tar")
+
+    assert ended.status == 0, ended.err
+    assert "libnone.so.1 (app-demo/tool-1)" in ended.err
+    listed = (root.parent / "x.tar.packages").read_text().splitlines()
+    assert [line.split("\t")[0] for line in listed] == ["app-demo/tool-1", "sys-demo/libc-10"]
+
+
 def test_a_package_that_is_not_in_the_root_cannot_be_exported(on: Run, root: Path) -> None:
     ended = on("gentoomuch", "root", "export", "router", "--packages", "app-demo/nothing", "-o", root.parent / "x.tar")
 
