@@ -37,6 +37,10 @@ def _query(settings: Settings, args: argparse.Namespace) -> int:
     if args.atom and not atom_key(args.atom) and not re.fullmatch(r"[\w+][\w+-]*", args.atom):
         told = f"{args.atom!r} is no atom"
         raise BadUsage("gentoomuch binhost query", told, remedy="PACKAGE, CATEGORY/PACKAGE or =CATEGORY/PACKAGE-1.0-2")
+    if args.runs and not args.cpu:
+        raise BadUsage(
+            "gentoomuch binhost query", "--runs is of the CPUs of --cpu", remedy="--cpu CPU, or --cpu native"
+        )
     shelf = pkgdir(generations.shown(args.dir))
     index.followed(shelf)
     found = query.held(shelf.folder, settings.cache, asked=args.atom, cpus=args.cpu, use=args.use)

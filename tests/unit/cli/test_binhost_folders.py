@@ -47,6 +47,12 @@ def test_query_of_a_folder_without_an_index_says_how_to_get_one(binhost, tmp_pat
     assert (status, f"binhost index {tmp_path}/pk" in said.err) == (64, True)
 
 
+def test_what_runs_is_asked_of_a_cpu(binhost, published: Path):
+    status, said = binhost("query", "--dir", str(published), "--runs")
+
+    assert (status, "--cpu CPU" in said.err) == (64, True)
+
+
 def test_query_and_check_of_a_published_folder_look_at_what_clients_see(binhost, published: Path):
     queried, told = binhost("query", "--dir", str(published))
     checked, said = binhost("check", "--quick", str(published))
