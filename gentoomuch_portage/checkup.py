@@ -16,6 +16,7 @@ from gentoomuch_portage.portage_adapter import held
 from gentoomuch_portage.portage_adapter.binpkgs import bare
 from gentoomuch_portage.run import run, where
 from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.system import refused
 
 _COMPILERS = ("gcc", "cc", "clang")
 _STATES = frozenset({"good", "bad", "note"})
@@ -45,11 +46,20 @@ def facts(settings: Settings, without: frozenset[str]) -> Iterator[Fact]:
     yield _compiler()
     yield _tar()
     yield from _for_all()
-    yield from _places(settings)
-    yield from _profiles(settings)
-    yield from _keys(settings)
-    yield from _leftovers(settings)
-    yield from _plugins(settings, without)
+    yield from seen("places", _places(settings))
+    yield from seen("profile", _profiles(settings))
+    yield from seen("key", _keys(settings))
+    yield from seen("leftovers", _leftovers(settings))
+    yield from seen("plugins", _plugins(settings, without))
+
+
+def seen(name: str, found: Iterator[Fact]) -> Iterator[Fact]:
+    """The facts of one kind; where the system lets us see no more of them, that is one."""
+    try:
+        yield from found
+    except OSError as error:
+        told = refused(error)
+        yield Fact(name, "bad", told.message, told.remedy)
 
 
 def _portage() -> Iterator[Fact]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from gentoomuch_portage import files
 from gentoomuch_portage.errors import BadFile
+from gentoomuch_portage.system import unreadable
 
 FILES = {
     "keywords": "package.accept_keywords",
@@ -66,7 +67,7 @@ def read(state: Path, profile: str) -> tuple[Entry, ...]:
     except FileNotFoundError:
         return ()
     except OSError as error:
-        raise BadFile(place, 0, f"it cannot be read: {error.strerror}") from error
+        raise unreadable(place, error) from error
     except (ValueError, TypeError, KeyError) as error:
         line = error.lineno if isinstance(error, json.JSONDecodeError) else 0
         remedy = f"restore it, or start anew: rm {place}"

@@ -1,6 +1,8 @@
 """What the operating system refused, as an error of ours."""
 
-from gentoomuch_portage.errors import MachineError, NoPrivilege
+from pathlib import Path
+
+from gentoomuch_portage.errors import BadFile, MachineError, NoPrivilege
 
 
 class SystemRefuses(MachineError):
@@ -16,3 +18,9 @@ def refused(error: OSError) -> MachineError:
     if isinstance(error, PermissionError):
         return NoPrivilege(told, remedy="run it as root, or as a user who may")
     return SystemRefuses(told)
+
+
+def unreadable(file: Path, error: OSError) -> BadFile:
+    """A file of the configuration or of the state that the operating system does not let us read."""
+    remedy = "run it as root, or open it for reading" if isinstance(error, PermissionError) else ""
+    return BadFile(file, 0, f"it cannot be read: {error.strerror}", remedy=remedy)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gentoomuch_portage.errors import BadFile, BadSetting, listed, nearest
+from gentoomuch_portage.system import unreadable
 
 
 class Kinds(tuple[str, ...]):
@@ -72,7 +73,7 @@ def load(path: Path, schema: Mapping[str, Any], *, missing_ok: bool = False) -> 
             return {}
         raise BadFile(path, 0, "there is no such file") from error
     except OSError as error:
-        raise BadFile(path, 0, f"it cannot be read: {error.strerror}") from error
+        raise unreadable(path, error) from error
     text = _decoded(path, content)
     import tomllib  # only where there is a file: gm-emerge without a profile needs none
 

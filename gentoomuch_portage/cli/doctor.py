@@ -29,7 +29,11 @@ def _work(settings: Settings, args: argparse.Namespace) -> int:
         for gone in checkup.clean(settings):
             if not args.quiet:
                 console.tell(f"removed {gone}")
-    found = [*checkup.facts(settings, Request.of((), os.environ).without), *_hooks(settings), *_plain(settings)]
+    found = [
+        *checkup.facts(settings, Request.of((), os.environ).without),
+        *checkup.seen("hook", _hooks(settings)),
+        *checkup.seen("plain emerge", _plain(settings)),
+    ]
     if args.json:
         console.say_json([asdict(one) for one in found])
     else:

@@ -1,5 +1,6 @@
 """TOML files: what is wrong is named with its line and the way out."""
 
+import errno
 import tomllib
 from contextlib import suppress
 from pathlib import Path
@@ -153,3 +154,15 @@ def test_no_text_makes_anything_but_our_own_error(tmp_path_factory: pytest.TempP
 
     with suppress(GmError):
         tables.load(file, tables.PROFILE)
+
+
+def test_a_file_that_this_user_may_not_read_is_told_with_who_may(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    def shut(path: Path) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", shut)  # root may read any
+
+    with pytest.raises(BadFile, match=r"a\.toml: it cannot be read: Permission denied") as caught:
+        tables.load(tmp_path / "a.toml", tables.PROFILE)
+
+    assert caught.value.remedy == "run it as root, or open it for reading"
