@@ -98,6 +98,7 @@ def a_root(folder: Path) -> Path:
 
 def exported(root: Path, out: Path, form: str = "tar", **more: Any) -> Path:
     """Export a root, by default whole."""
-    told = {"packages": (), "thin": False, "arrangement": Arrangement(merged=True, libraries=("lib", "lib64")), **more}
-    exporting.export(Export(root=root, top=root, name="router", **told), form, out)
+    arranged = Arrangement(merged=True, libraries=("lib", "lib64"))
+    told = {"name": "router", "packages": (), "thin": False, "arrangement": arranged, **more}
+    exporting.export(Export(root=root, top=root, **told), form, out)
     return out

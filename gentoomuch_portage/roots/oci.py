@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,18 +13,20 @@ from gentoomuch_portage.roots.packing import Written
 
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+_BETWEEN, _SEPARATOR = re.compile(r"[^a-z0-9]+"), re.compile(r"\.|__?|-+")
+
 
 def write(out: Path, layer: Path, written: Written, *, name: str, architecture: str, epoch: int | None) -> None:
     """Put one layer, packed by gzip, with its description into an archive.
 
     Args:
-        name: of the image, ``router:latest`` or ``router``.
+        name: of the profile; the image is tagged with it, as far as a tag may be like it.
         architecture: of its programs, as images call it.
 
     Source: the OCI image specification 1.1; ``manifest.json`` is what docker load of before version 25 reads.
     """
     created = datetime.fromtimestamp(epoch or 0, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    tagged = name if ":" in name else f"{name}:latest"
+    tagged = f"{_tag(name)}:latest"
     config = _json(
         {
             "architecture": architecture,
@@ -62,6 +65,16 @@ def write(out: Path, layer: Path, written: Written, *, name: str, architecture: 
             tar.addfile(info, content_of_layer)
         _add(tar, "index.json", _json(index), epoch)
         _add(tar, "manifest.json", _json(docker), epoch)
+
+
+def _tag(name: str) -> str:
+    """A name without what podman and docker refuse: capitals, other signs, and separators that are none.
+
+    Source: github.com/distribution/reference, the grammar of "path-component".
+    """
+    return (
+        _BETWEEN.sub(lambda one: one[0] if _SEPARATOR.fullmatch(one[0]) else "-", name.lower()).strip("._-") or "root"
+    )
 
 
 def _json(told: Any) -> bytes:

@@ -1,7 +1,10 @@
 """What is exported of a root: equal bytes for equal content, what the image says, and nothing from elsewhere."""
 
+import io
+import json
 import os
 import shutil
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +73,20 @@ def test_an_exported_image_is_for_the_machine_of_its_root(tmp_path: Path) -> Non
 )
 def test_images_call_machines_by_other_names(chost: str, called: str) -> None:
     assert images.architecture(chost) == called
+
+
+@pytest.mark.parametrize(
+    ("name", "tag"),
+    [("router", "router"), ("my__box-1.0", "my__box-1.0"), ("Router", "router"), ("lib.c++", "lib.c"), ("a+-B", "a-b"),
+     ("a...b_", "a-b")],
+)  # fmt: skip
+def test_an_image_is_tagged_by_a_name_that_podman_takes(tmp_path: Path, name: str, tag: str) -> None:
+    out = exported(a_root(tmp_path / "root"), tmp_path / "out.oci", "oci", name=name)
+
+    with tarfile.open(out) as tar:
+        [image] = json.load(tar.extractfile("manifest.json") or io.BytesIO())
+        [listed] = json.load(tar.extractfile("index.json") or io.BytesIO())["manifests"]
+    assert image["RepoTags"] == [f"{tag}:latest"] == list(listed["annotations"].values())
 
 
 @pytest.mark.parametrize("told", ["yesterday", "²", "-1", "999999999999", "9" * 5000])
