@@ -266,4 +266,4 @@ def _header(file: Path) -> bytes:
 
 
 def _timestamp(header: bytes) -> int:
-    return int(stanza.fields(header).get("TIMESTAMP") or 0)
+    return stanza.number(stanza.fields(header), "TIMESTAMP")

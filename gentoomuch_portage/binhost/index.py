@@ -5,7 +5,7 @@ A package is known by its path, size, mtime in nanoseconds and inode; Portage it
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -95,10 +95,11 @@ def bring_up_to_date(folder: Path | None, only: Iterable[Path] = (), show: Show 
     shelf = pkgdir(folder)
     if not shelf.folder.is_dir():
         raise NoFolder(shelf.folder)
-    early = None if only else _early(shelf, show)
-    with shelf.locked():
-        _followed(shelf)
-        return _some(shelf, only) if early is None else _all(shelf, early)
+    with _with_a_way_out(shelf.folder):
+        early = None if only else _early(shelf, show)
+        with shelf.locked():
+            _followed(shelf)
+            return _some(shelf, only) if early is None else _all(shelf, early)
 
 
 def followed(shelf: Pkgdir) -> None:
@@ -113,15 +114,29 @@ def followed(shelf: Pkgdir) -> None:
     if not (shelf.folder / "Packages").is_file():
         raise NoIndex(shelf.folder)
     if stamp.fresh(shelf.folder) is None:
-        with shelf.locked():
+        with _with_a_way_out(shelf.folder), shelf.locked():
             _followed(shelf)
 
 
+@contextmanager
+def _with_a_way_out(folder: Path) -> Iterator[None]:
+    """Of an index that is damaged, say where it lies; this command alone does not mend it."""
+    try:
+        yield
+    except stanza.BadIndex as error:
+        plain = folder / "Packages"
+        if error.where not in {"Packages", str(plain)}:
+            raise
+        remedy = f"rm {plain}, then gentoomuch binhost index {folder}"
+        raise stanza.BadIndex(str(plain), error.why, remedy=remedy) from error
+
+
 def _followed(shelf: Pkgdir) -> None:
-    if (shelf.folder / "Packages").is_file() and stamp.fresh(shelf.folder) is None:
+    folder = shelf.folder
+    if (folder / "Packages").is_file() and stamp.fresh(folder) is None:
         _sorted(shelf)
-        members = writing.compress(shelf.folder) if shelf.compressed and stamp.left_behind(shelf.folder) else None
-        writing.follow(shelf.folder, lambda path: told(shelf.folder / path), members)
+        members = writing.compress(folder) if shelf.compressed and stamp.left_behind(folder) else None
+        writing.follow(folder, lambda path: told(folder / path), members)
 
 
 def found(folder: Path) -> Marks:
@@ -252,7 +267,7 @@ def _indexed(folder: Path) -> dict[str, tuple[bytes, int, int]]:
 
 def _row(entry: bytes) -> tuple[bytes, int, int]:
     said = stanza.fields(entry)
-    return stanza.cpv(entry), int(said.get("SIZE") or 0), int(said.get("MTIME") or 0)
+    return stanza.cpv(entry), stanza.number(said, "SIZE"), stanza.number(said, "MTIME")
 
 
 def _of_paths(folder: Path, paths: Iterable[str]) -> dict[str, bytes]:
@@ -285,4 +300,4 @@ def _header(folder: Path) -> bytes:
 
 
 def _count(folder: Path) -> int:
-    return int(stanza.fields(_header(folder)).get("PACKAGES") or 0)
+    return stanza.number(stanza.fields(_header(folder)), "PACKAGES")

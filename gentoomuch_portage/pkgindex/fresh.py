@@ -28,7 +28,7 @@ class Fresh(NamedTuple):
         os.fchmod(self.number, (before | folder.st_mode & 0o060) & 0o777)
         with suppress(PermissionError):
             os.fchown(self.number, -1, folder.st_gid)
-        seconds = int(stanza.fields(self.header).get("TIMESTAMP") or 0)
+        seconds = stanza.number(stanza.fields(self.header), "TIMESTAMP")
         os.utime(self.number, (seconds, seconds))
         self.name.replace(self.target)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gentoomuch_portage import files
+from gentoomuch_portage.pkgindex import stamp
 from gentoomuch_portage.pkgindex.stamp import FOLDER
 from gentoomuch_portage.pkgindex.stanza import BadIndex
 
@@ -68,7 +69,11 @@ def read(folder: Path) -> dict[str, Row]:
         BadIndex: the file is damaged.
         OSError: it cannot be read.
     """
-    return unpacked(_file(folder).read_text(encoding="utf-8"))
+    try:
+        return unpacked(_file(folder).read_text(encoding="utf-8"))
+    except (BadIndex, UnicodeDecodeError) as error:
+        why = getattr(error, "why", "it is no text")
+        raise BadIndex(str(_file(folder)), why, remedy=stamp.anew(folder)) from error
 
 
 def write(folder: Path, rows: Iterable[Row]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from gentoomuch_portage import files
-from gentoomuch_portage.pkgindex import names, stanza
+from gentoomuch_portage.pkgindex import names, stamp, stanza
 from gentoomuch_portage.pkgindex.names import Row
 from gentoomuch_portage.pkgindex.stamp import FOLDER
 
@@ -49,6 +49,8 @@ def body(folder: Path, name: str) -> bytes:
         return unpacked(where.read_bytes(), str(where))
     except (FileNotFoundError, NotADirectoryError):
         return b""
+    except stanza.BadIndex as error:
+        raise stanza.BadIndex(str(where), error.why, remedy=stamp.anew(folder)) from error
 
 
 def entries(folder: Path, name: str) -> list[bytes]:

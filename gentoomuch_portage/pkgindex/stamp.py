@@ -12,6 +12,11 @@ FOLDER = "gm-index"
 _VERSION = 1
 
 
+def anew(folder: Path) -> str:
+    """What mends shards, or names, that are damaged though ``Packages`` is not: nobody looks into those again."""
+    return f"rm -r {folder / FOLDER}, then gentoomuch binhost index {folder}"
+
+
 class Stamp(NamedTuple):
     """What ``gm-index/stamp`` says."""
 

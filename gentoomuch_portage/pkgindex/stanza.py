@@ -7,6 +7,7 @@ from gentoomuch_portage.errors import RunError
 
 OURS = b"GM_"
 """How the keys begin that Portage does not know; they stand in shards alone, behind Portage's own."""
+_DIGITS = 18
 _CPV = re.compile(rb"(?:^|\n)CPV: ([^\n]*)\n")
 _PATH = re.compile(rb"(?:^|\n)PATH: ([^\n]*)\n")
 _NAME = re.compile(rb"([\w+][\w+.-]*/[\w+-]+)-\d+(?:\.\d+)*[a-z]?(?:_(?:pre|p|beta|alpha|rc)\d*)*(?:-r\d+)?")
@@ -17,15 +18,21 @@ class BadIndex(RunError):
 
     code = "bad-index"
 
-    def __init__(self, where: str, why: str) -> None:
-        super().__init__(f"{where}: {why}", remedy="gentoomuch binhost index")
-        self.where = where
+    def __init__(self, where: str, why: str, *, remedy: str = "gentoomuch binhost index") -> None:
+        super().__init__(f"{where}: {why}", remedy=remedy)
+        self.where, self.why = where, why
 
 
 def fields(stanza: bytes) -> dict[str, str]:
     """Key -> value, as the entry has them; Portage's defaults are not filled in."""
     lines = (line.partition(": ") for line in stanza.decode("utf-8", "replace").split("\n") if line)
     return {key.rstrip(":"): value for key, _, value in lines}
+
+
+def number(told: Mapping[str, str], key: str) -> int:
+    """What a key says; 0 where that is no number, or none that a time or a size can be."""
+    text = told.get(key) or ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < _DIGITS else 0
 
 
 def cpv(stanza: bytes) -> bytes:

@@ -135,7 +135,7 @@ def _follow(folder: Path, told: Told) -> None:
 
 def _change(tree: Any, index: Any, told: Told) -> None:
     folder, packages = Path(tree.pkgdir), index.packages
-    count = int(index.header.get("PACKAGES") or 0) + len(packages) - len(packages.before)
+    count = stanza.number(index.header, "PACKAGES") + len(packages) - len(packages.before)
     index.header["TIMESTAMP"], index.header["PACKAGES"] = str(int(time.time())), str(count)
     index.modified = False  # the header says all already
     drop = [(one["CPV"].encode(), one.get("PATH") or f"{one['CPV']}.tbz2") for one in packages.gone()]
