@@ -75,6 +75,17 @@ def _socket(address: str, port: int) -> socket.socket:
     return socket.create_server(("", port), **told)  # type: ignore[arg-type]
 
 
+def check(serving: Serving) -> None:
+    """See to it that it can be served so, before anything is made for it.
+
+    Raises:
+        NoPrivilege: the workers cannot become that user.
+        ConfigError: the certificate cannot be read.
+    """
+    _context(serving)
+    _user(serving.user)
+
+
 def run(
     sockets: list[socket.socket],
     site: Site,
@@ -215,7 +226,8 @@ def _context(serving: Serving) -> ssl.SSLContext | None:
     try:
         context.load_cert_chain(serving.certificate, serving.key)
     except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"{serving.certificate} is no certificate with its key: {error}") from error
+        told = f"{serving.certificate} is no certificate with its key: {error}"
+        raise ConfigError(told, remedy="--cert FILE --key FILE, both in PEM") from error
     return context
 
 

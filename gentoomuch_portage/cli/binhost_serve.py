@@ -12,6 +12,7 @@ from gentoomuch_portage import console, files
 from gentoomuch_portage.cli import Command
 from gentoomuch_portage.cli.errors import BadUsage
 from gentoomuch_portage.cli.parser import Parser, listing, one_stdout
+from gentoomuch_portage.errors import NoPrivilege
 from gentoomuch_portage.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,6 +51,12 @@ def _serve(settings: Settings, args: argparse.Namespace) -> int:
     root, published = _root(args.folder)
     if not (root / "Packages").is_file():
         raise NoBinhost(root)
+    address, port = _address(args.bind)
+    how = workers.Serving(
+        address=address, port=port, workers=max(1, args.workers), certificate=args.cert, key=args.key, user=args.user
+    )
+    workers.check(how)
+    log = _log(args.log)
     key = None if args.no_sign else keys.key(settings)
     folder = upkeep.folder_of(root, settings.cache)
     settle = None
@@ -60,10 +67,6 @@ def _serve(settings: Settings, args: argparse.Namespace) -> int:
     look = upkeep.Upkeep(root, folder, key, console.warn, settle)
     look()
     name = key.name if key else "binhost"
-    address, port = _address(args.bind)
-    how = workers.Serving(
-        address=address, port=port, workers=max(1, args.workers), certificate=args.cert, key=args.key, user=args.user
-    )
     sockets = workers.listening(how)
     url = (args.url or _url(address, sockets[0].getsockname()[1], secure=args.cert is not None)).rstrip("/")
     told = f"gentoomuch binhost client {url}/{name}" + (f" --fingerprint {key.fingerprint}" if key else "")
@@ -78,7 +81,7 @@ def _serve(settings: Settings, args: argparse.Namespace) -> int:
     if key is not None:
         trust.home(settings, [key.every])
     try:
-        workers.run(sockets, site, how, log=_log(args.log), upkeep=partial(_keep_house, look, settings))
+        workers.run(sockets, site, how, log=log, upkeep=partial(_keep_house, look, settings))
     finally:
         if key is not None:
             gpg.quiet(key.home)
@@ -138,7 +141,10 @@ def _log(file: Path | None) -> Callable[[str], None]:
     if file is None:
         return console.tell
     files.ensure(file.absolute().parent)
-    number = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        number = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        raise NoPrivilege(f"{file} cannot be written: {error.strerror}", remedy="--log FILE names another") from error
     return lambda line: _append(number, line)
 
 

@@ -1,5 +1,6 @@
 """Folders that commands of ``binhost`` are given, and that are others than they need."""
 
+import shutil
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -45,6 +46,42 @@ def test_query_of_a_folder_without_an_index_says_how_to_get_one(binhost, tmp_pat
     status, said = binhost("query", "--dir", "pk")
 
     assert (status, f"binhost index {tmp_path}/pk" in said.err) == (64, True)
+
+
+@pytest.mark.parametrize(
+    "words", ["--cert nothing", "--user nobody-here", "--log /dev/null/x", "--log .", "--bind x:y"]
+)
+def test_what_cannot_be_served_so_is_told_before_a_key_is_made(binhost, settings, published: Path, words: str):
+    status, said = binhost("serve", str(published), *words.split())
+
+    assert (status in {64, 77, 78}, said.out, "try: " in said.err) == (True, "", True)
+    assert not (settings.state / "binhost").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [("TIMESTAMP: y\nPACKAGES: x\n\n", 0), ("A: 1\n\nCPV: none\n\n", 70), ("A: 1\n\nSIZE: 1\n\n", 70), ("\xff", 0)],
+)
+def test_a_damaged_index_is_mended_or_told_with_the_way_out(binhost, tmp_path: Path, text: str, status: int):
+    shelve(tmp_path / "pk", {"a/b-1": b"one"})
+    (tmp_path / "pk/Packages").write_text(text)
+
+    ended, said = binhost("index", "pk")
+
+    assert (ended, f"rm {tmp_path}/pk/Packages, then" in said.err) == (status, status != 0)
+
+
+@pytest.mark.parametrize("damaged", ["names", "by-name/a/b"])
+def test_a_damaged_index_by_name_is_told_with_the_way_out(binhost, tmp_path: Path, damaged: str):
+    store = shelve(tmp_path / "pk", {"a/b-1": b"one"})
+    (store / "gm-index" / damaged).write_bytes(b"\xff\n")
+
+    ended, said = binhost("query", "--dir", "pk")
+    shutil.rmtree(store / "gm-index")
+    assert binhost("index", "pk")[0] == 0
+
+    assert (ended, f"rm -r {store}/gm-index, then" in said.err) == (70, True)
+    assert (store / "gm-index" / "names").is_file()
 
 
 def test_what_runs_is_asked_of_a_cpu(binhost, published: Path):
