@@ -5,7 +5,7 @@ A package is known by its path, size, mtime in nanoseconds and inode; Portage it
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -95,7 +95,7 @@ def bring_up_to_date(folder: Path | None, only: Iterable[Path] = (), show: Show 
     shelf = pkgdir(folder)
     if not shelf.folder.is_dir():
         raise NoFolder(shelf.folder)
-    with _with_a_way_out(shelf.folder):
+    with stamp.way_out(shelf.folder):
         early = None if only else _early(shelf, show)
         with shelf.locked():
             _followed(shelf)
@@ -114,21 +114,8 @@ def followed(shelf: Pkgdir) -> None:
     if not (shelf.folder / "Packages").is_file():
         raise NoIndex(shelf.folder)
     if stamp.fresh(shelf.folder) is None:
-        with _with_a_way_out(shelf.folder), shelf.locked():
+        with stamp.way_out(shelf.folder), shelf.locked():
             _followed(shelf)
-
-
-@contextmanager
-def _with_a_way_out(folder: Path) -> Iterator[None]:
-    """Of an index that is damaged, say where it lies; this command alone does not mend it."""
-    try:
-        yield
-    except stanza.BadIndex as error:
-        plain = folder / "Packages"
-        if error.where not in {"Packages", str(plain)}:
-            raise
-        remedy = f"rm {plain}, then gentoomuch binhost index {folder}"
-        raise stanza.BadIndex(str(plain), error.why, remedy=remedy) from error
 
 
 def _followed(shelf: Pkgdir) -> None:

@@ -2,10 +2,13 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gentoomuch_portage import files
+from gentoomuch_portage.pkgindex.stanza import BadIndex
 
 FOLDER = "gm-index"
 """Beside ``Packages``. No category is called so, and Portage looks for no packages in it."""
@@ -15,6 +18,19 @@ _VERSION = 1
 def anew(folder: Path) -> str:
     """What mends shards, or names, that are damaged though ``Packages`` is not: nobody looks into those again."""
     return f"rm -r {folder / FOLDER}, then gentoomuch binhost index {folder}"
+
+
+@contextmanager
+def way_out(folder: Path) -> Iterator[None]:
+    """Of an index that is damaged, say where it lies; bringing it up to date does not mend it."""
+    try:
+        yield
+    except BadIndex as error:
+        plain = folder / "Packages"
+        if error.where not in {"Packages", str(plain)}:
+            raise
+        remedy = f"rm {plain}, then gentoomuch binhost index {folder}"
+        raise BadIndex(str(plain), error.why, remedy=remedy) from error
 
 
 class Stamp(NamedTuple):
