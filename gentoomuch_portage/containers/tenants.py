@@ -28,7 +28,8 @@ def at_work(root: Path) -> Iterator[None]:
     if root == Path("/"):
         yield
         return
-    files.ensure(root)
+    if not root.is_dir():
+        files.ensure(root).chmod(0o755)  # whatever the umask is: its users have to get in
     with _held(root, fcntl.LOCK_SH):
         yield
 

@@ -73,7 +73,8 @@ def fill(
         Busy: somebody else works in the root.
         NoPrivilege: it cannot be made or entered.
     """
-    files.ensure(root)
+    with layout.for_all():
+        files.ensure(root)
     with tenants.first(root):
         _fill(root, top, plan, emerge, arrangement, again, begin)
 

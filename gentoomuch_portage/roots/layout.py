@@ -3,7 +3,9 @@
 Source: Gentoo's sys-apps/baselayout, ``layout`` and ``layout-usrmerge`` of its Makefile, share.Linux/passwd and group.
 """
 
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gentoomuch_portage.containers.laid import within
@@ -46,6 +48,16 @@ nobody:x:65534:
 FILES = (("etc/passwd", _PASSWD), ("etc/group", _GROUP))
 
 
+@contextmanager
+def for_all() -> Iterator[None]:
+    """What is made in a root is for its users, whatever the umask of those who make it."""
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 def lay(top: Path, arrangement: Arrangement) -> None:
     """Make what is missing in a root; what is there stays, and a link in it leads nowhere but into the root.
 
@@ -55,7 +67,12 @@ def lay(top: Path, arrangement: Arrangement) -> None:
     Raises:
         OSError: something else stands in its way.
     """
-    top.mkdir(parents=True, exist_ok=True)
+    with for_all():
+        top.mkdir(parents=True, exist_ok=True)
+        _lay(top, arrangement)
+
+
+def _lay(top: Path, arrangement: Arrangement) -> None:
     for name, mode in _FOLDERS:
         folder = within(top, name)
         if not folder.exists():
