@@ -225,10 +225,8 @@ class Plan:
             words = tuple(_text(word) for word in _list(found["words"]))
             env = {name: _text(value) for name, value in found["env"].items()}
             rest = {one.name: _text(found[one.name]) for one in fields(cls) if one.type is str}
-        except OSError as error:
-            raise UnreadablePlan(path, error.strerror or "it cannot be read") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UnreadablePlan(path, f"{type(error).__name__}: {error}") from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UnreadablePlan(path, error) from error
         return cls(words=words, env=env, parts=parts, **rest)
 
 

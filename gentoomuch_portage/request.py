@@ -1,5 +1,6 @@
 """What the user typed, ours parted from emerge's."""
 
+import json
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -104,9 +105,20 @@ class UnreadablePlan(UsageError):
 
     code = "unreadable-plan"
 
-    def __init__(self, path: Path, why: str) -> None:
-        super().__init__(f"{path} holds no plan: {why}", remedy="gm-emerge --gm-explain=json ... > FILE")
+    def __init__(self, path: Path, why: Exception | str) -> None:
+        super().__init__(f"{path} holds no plan: {_told(why)}", remedy="gm-emerge --gm-explain=json ... > FILE")
         self.path = path
+
+
+def _told(why: Exception | str) -> str:
+    match why:
+        case OSError(strerror=str(told)):
+            return told
+        case json.JSONDecodeError(lineno=line, msg=told):
+            return f"line {line}: {told[:1].lower()}{told[1:]}"
+        case KeyError():
+            return f"there is no {why}"
+    return str(why)
 
 
 class Request(NamedTuple):

@@ -180,6 +180,21 @@ def test_what_is_no_plan_is_refused_with_its_name(tmp_path: Path, text: str):
     assert caught.value.status == 64
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"words":\n\n,}', r"line 3: expecting value$"),
+        ('{"parts": []}', "there is no 'words'$"),
+        (broken(words=3), "3 is no list$"),
+    ],
+)
+def test_why_a_plan_is_none_is_said_in_words_and_with_its_line(tmp_path: Path, text: str, why: str):
+    (tmp_path / "plan.json").write_text(text)
+
+    with pytest.raises(UnreadablePlan, match=rf"plan\.json holds no plan: {why}"):
+        Plan.from_json(tmp_path / "plan.json")
+
+
 def test_a_plan_that_is_missing_or_no_text_is_refused(tmp_path: Path):
     (tmp_path / "bytes").write_bytes(b"\xff")
 

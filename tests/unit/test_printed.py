@@ -101,7 +101,7 @@ def test_a_dash_is_the_standard_input_and_no_file(piped):
 
 def test_standard_input_that_holds_no_plan_is_named_so(piped, monkeypatch: pytest.MonkeyPatch):
     piped("{")
-    with pytest.raises(UnreadablePlan, match="standard input holds no plan: JSON"):
+    with pytest.raises(UnreadablePlan, match="standard input holds no plan: line 1"):
         printed.read(Request.of(["--gm-plan=-"], {}))
 
     monkeypatch.setattr(sys, "stdin", None)
