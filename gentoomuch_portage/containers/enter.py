@@ -19,6 +19,7 @@ _ALONE = kernel.NEWIPC | kernel.NEWUTS | kernel.NEWPID | kernel.NEWCGROUP
 def main(kind: str, run: Path, parent: int) -> NoReturn:
     """Make the box's namespaces, lay its mounts, run its program; end as that ends, or with the parent."""
     kernel.die_with_parent(parent)
+    os.umask(0o022)  # folders above mounts are made on the way, and Portage's users have to get through
     box = Box.from_json((run / "box.json").read_text(encoding="utf-8"))
     loop.lay(one for one in box.mounts if isinstance(one, Squashfs))
     if kind == "unshare":

@@ -44,3 +44,14 @@ def test_a_box_gets_no_files_that_are_open_outside(kind: str, tmp_path: Path) ->
         os.close(number)
     assert ran.status == 0, ran.err
     assert set(ran.out.split()) <= {"0", "1", "2"}
+
+
+def test_other_users_of_a_box_get_to_what_is_laid_whatever_the_umask(kind: str, tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        with boxes.folder(tmp_path) as place:
+            ran = boxes.start(kind, probes.smallest(place, ("stat", "-c", "%a", "/run/gentoomuch")), keep=True)
+    finally:
+        os.umask(before)
+
+    assert ran.out.split() == ["755"], ran.err
