@@ -12,6 +12,8 @@ from gentoomuch_portage.run import Ran, run, where
 
 _FINGERPRINT = re.compile(r"[0-9A-F]{40}")
 _ATOM = "app-crypt/gnupg"
+_ALONE = "--no-autostart"
+"""Public keys need no agent, and --import starts one, which may outlive the directory that it was started for."""
 _LONGEST = 107 - len("/S.gpg-agent.browser")
 
 
@@ -72,7 +74,7 @@ def public(home: Path, *, trusted: bool = False) -> list[str]:
     Args:
         trusted: only those that Portage would take a signature of.
     """
-    told = gpg(home, "--list-keys", "--with-colons", accept=()).out
+    told = gpg(home, _ALONE, "--list-keys", "--with-colons", accept=()).out
     return _fingerprints(told, "pub", "fu" if trusted else "")
 
 
@@ -103,7 +105,7 @@ def signer(home: Path, file: Path, signature: Path) -> str:
 
     Source: GnuPG, doc/DETAILS: the last field of VALIDSIG is the fingerprint of the main key.
     """
-    told = gpg(home, "--status-fd", "1", "--verify", signature, file, accept=()).out
+    told = gpg(home, _ALONE, "--status-fd", "1", "--verify", signature, file, accept=()).out
     lines = [line.split() for line in told.splitlines()]
     if any(len(words) > 1 and words[1] in {"REVKEYSIG", "EXPKEYSIG", "EXPSIG", "BADSIG"} for words in lines):
         return ""
@@ -123,26 +125,25 @@ def trusting(home: Path, keys: Collection[Path]) -> list[str]:
     (home / "common.conf").touch()  # or a gpg of 2.4 may keep the keys with a daemon that nobody cannot reach
     for key in keys:
         before = set(public(home))
-        gpg(home, "--import", key, accept=())
+        gpg(home, _ALONE, "--import", key, accept=())
         if not (set(public(home)) - before or shown(key)):
             raise BadKey(str(key), "it is no key, or no longer valid")
     found = public(home)
-    gpg(home, "--import-ownertrust", text="".join(f"{one}:6:\n" for one in found))
-    gpg(home, "--check-trustdb", accept=())
+    gpg(home, _ALONE, "--import-ownertrust", text="".join(f"{one}:6:\n" for one in found))
+    gpg(home, _ALONE, "--check-trustdb", accept=())
     home.chmod(0o755)
     for name in ("pubring.kbx", "trustdb.gpg", "common.conf"):
         if (home / name).exists():
             (home / name).chmod(0o644)
     for left in (*home.glob("*~"), *home.glob("*.lock")):
         left.unlink(missing_ok=True)
-    quiet(home)
     return found
 
 
 def shown(key: Path) -> list[str]:
     """The fingerprints of the keys in a file; the user's own GnuPG has no part in it."""
     with tempfile.TemporaryDirectory(prefix="gm-show-") as home:
-        told = gpg(Path(home), "--no-keyring", "--with-colons", "--show-keys", key, accept=()).out
+        told = gpg(Path(home), _ALONE, "--no-keyring", "--with-colons", "--show-keys", key, accept=()).out
     return _fingerprints(told, "pub")
 
 

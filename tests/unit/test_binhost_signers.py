@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from making import gpkg
 from placing import binpkg
 
 from gentoomuch_portage.binserve import gpg, refused, trust
+from gentoomuch_portage.binserve.errors import BadKey
 from gentoomuch_portage.plan import Plan
 from gentoomuch_portage.plugins import binhost
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg, Place
@@ -77,6 +79,19 @@ def test_a_key_that_the_host_no_longer_trusts_is_not_trusted_any_more(tmp_path: 
     assert len(before) == 1
     assert trust.of_host(settings) == []
     assert len([*(settings.state / "trust").glob("host-*")]) == 1
+
+
+@pytest.mark.parametrize("at", [0, 120])
+def test_no_agent_is_started_for_a_key_that_is_taken_or_refused(tmp_path: Path, at: int):
+    key, file = gpg.made(tmp_path / "g", "gentoo"), tmp_path / "key.asc"
+    text = gpg.exported(tmp_path / "g", key)
+    file.write_text(text[:at] + chr(ord(text[at]) ^ 1) + text[at + 1 :] if at else text)
+
+    with pytest.raises(BadKey) if at else nullcontext():
+        gpg.trusting(tmp_path / "home", [file])
+
+    assert not [*(tmp_path / "home").glob("S.*")]
+    assert not [*(tmp_path / "home").glob("private-keys-v1.d")]
 
 
 def test_the_keys_of_a_file_are_read_without_the_users_own_gnupg(tmp_path: Path, monkeypatch):
