@@ -72,7 +72,7 @@ def _guarded(pieces: Iterable[Piece]) -> tuple[int, int]:
 
 
 def _put(path: Path, content: bytes, mode: int, group: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    files.ensure(path.parent)
     path.touch(0o600)  # nobody else reads it before it is as it shall be
     path.write_bytes(content)
     if group >= 0:

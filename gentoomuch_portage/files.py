@@ -134,6 +134,16 @@ def put(number: int, name: str, line: str) -> None:
         raise NoPrivilege(f"{name} cannot be written: {error.strerror}", remedy="name another file") from error
 
 
+@contextmanager
+def for_all() -> Iterator[None]:
+    """What is made in the block is for all who need it, as what emerge makes: the user Portage builds as, for one."""
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 def ensure(folder: Path, *, mode: int = 0o755) -> Path:
     """Make a folder with its parents where it is missing, and return it.
 
@@ -141,7 +151,8 @@ def ensure(folder: Path, *, mode: int = 0o755) -> Path:
         NoPrivilege: it is missing and cannot be made.
     """
     try:
-        folder.mkdir(mode=mode, parents=True, exist_ok=True)
+        with for_all():
+            folder.mkdir(mode=mode, parents=True, exist_ok=True)
     except OSError as error:
         remedy = "run it as root, or name another place (gm-emerge --gm-help)"
         raise NoPrivilege(f"{folder} cannot be made: {error.strerror}", remedy=remedy) from error

@@ -28,8 +28,7 @@ def at_work(root: Path) -> Iterator[None]:
     if root == Path("/"):
         yield
         return
-    if not root.is_dir():
-        files.ensure(root).chmod(0o755)  # whatever the umask is: its users have to get in
+    files.ensure(root)
     with _held(root, fcntl.LOCK_SH):
         yield
 

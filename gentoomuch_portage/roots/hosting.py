@@ -73,8 +73,7 @@ def fill(
         Busy: somebody else works in the root.
         NoPrivilege: it cannot be made or entered.
     """
-    with layout.for_all():
-        files.ensure(root)
+    files.ensure(root)
     with tenants.first(root):
         _fill(root, top, plan, emerge, arrangement, again, begin)
 

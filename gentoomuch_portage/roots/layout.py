@@ -3,11 +3,10 @@
 Source: Gentoo's sys-apps/baselayout, ``layout`` and ``layout-usrmerge`` of its Makefile, share.Linux/passwd and group.
 """
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from gentoomuch_portage import files
 from gentoomuch_portage.containers.laid import within
 from gentoomuch_portage.portage_adapter.arrangement import Arrangement
 
@@ -48,16 +47,6 @@ nobody:x:65534:
 FILES = (("etc/passwd", _PASSWD), ("etc/group", _GROUP))
 
 
-@contextmanager
-def for_all() -> Iterator[None]:
-    """What is made in a root is for its users, whatever the umask of those who make it."""
-    before = os.umask(0o022)
-    try:
-        yield
-    finally:
-        os.umask(before)
-
-
 def lay(top: Path, arrangement: Arrangement) -> None:
     """Make what is missing in a root; what is there stays, and a link in it leads nowhere but into the root.
 
@@ -67,7 +56,7 @@ def lay(top: Path, arrangement: Arrangement) -> None:
     Raises:
         OSError: something else stands in its way.
     """
-    with for_all():
+    with files.for_all():
         top.mkdir(parents=True, exist_ok=True)
         _lay(top, arrangement)
 

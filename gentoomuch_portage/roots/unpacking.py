@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from gentoomuch_portage import console, run
+from gentoomuch_portage import console, files, run
 from gentoomuch_portage.beneath import FOLDER, within
-from gentoomuch_portage.roots import entries, layout
+from gentoomuch_portage.roots import entries
 from gentoomuch_portage.roots.entries import WHITEOUT, Entry
 from gentoomuch_portage.roots.errors import BadArchive
 from gentoomuch_portage.roots.laying import clear, dress, lay, white_out
@@ -83,7 +83,7 @@ def into(packed: Packed, target: Path, told: Told = lambda _read: None, *, layer
                 if _removes(entry):
                     with _blamed(packed, entry):
                         white_out(top, entry.path)
-        with layout.for_all():
+        with files.for_all():
             _lay_all(packed, top, told)
     finally:
         os.close(top)

@@ -23,6 +23,18 @@ def test_a_configroot_is_made_once_and_found_again(world):
     assert first.facts["PKGDIR"] == str(world.host.pkgdir)
 
 
+def test_the_portage_user_gets_into_a_configroot_whatever_the_umask(world):
+    before = os.umask(0o077)
+    try:
+        laid = world.lay()
+    finally:
+        os.umask(before)
+
+    folders = [world.cache, *(path for path in world.cache.rglob("*") if path.is_dir() and not path.is_symlink())]
+    assert (laid.path / "etc/portage/package.use") in folders
+    assert {path.stat().st_mode & 0o777 for path in folders} == {0o755}
+
+
 def test_equal_content_has_an_equal_name(world, tmp_path: Path):
     first = world.lay().path.name
     other = world.lay(world.recipe._replace(parts=(*world.recipe.parts, ("x", Line("package.mask", "a/a"))))).path.name

@@ -169,6 +169,18 @@ def test_a_folder_of_ours_is_no_link_that_somebody_prepared(tmp_path: Path):
         files.own_folder(tmp_path / "ours")
 
 
+def test_a_folder_is_for_those_that_it_is_meant_for_whatever_the_umask(tmp_path: Path):
+    before = os.umask(0o077)
+    try:
+        files.ensure(tmp_path / "cache/a")
+        files.ensure(tmp_path / "kept", mode=0o700)
+    finally:
+        assert os.umask(before) == 0o077
+
+    modes = {name: (tmp_path / name).stat().st_mode & 0o777 for name in ("cache", "cache/a", "kept")}
+    assert modes == {"cache": 0o755, "cache/a": 0o755, "kept": 0o700}
+
+
 def test_a_folder_of_ours_that_cannot_be_made_is_told(tmp_path: Path):
     (tmp_path / "file").write_text("")
 
