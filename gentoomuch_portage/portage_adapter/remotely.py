@@ -11,7 +11,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from gentoomuch_portage import console
 from gentoomuch_portage.pkgindex.ordered import Ordered, ordered
+from gentoomuch_portage.portage_adapter.binpkgs import bare
 from gentoomuch_portage.portage_adapter.steps import Back, Base, Given, Kept, Refused, Remote, Withheld, name_of
 from gentoomuch_portage.portage_adapter.swap import swapped
 from gentoomuch_portage.portage_adapter.views import Shelf, shelf_of
@@ -42,6 +44,8 @@ def remotely(cache: Path, bring: Bring, refused: Refused) -> Iterator[None]:
 def _populating(
     plain: Callable[..., None], bintree: Any, cache: Path, bring: Bring, withheld: Withheld
 ) -> Callable[..., None]:
+    from portage.exception import InvalidData
+
     @functools.wraps(plain)
     def populated(self: Any, repo: Any, getbinpkg_refresh: bool, *args: Any, **named: Any) -> None:
         url = repo.sync_uri
@@ -55,7 +59,11 @@ def _populating(
 
         def through() -> None:
             with swapped(bintree, "CACHE_PATH", str(own)):
-                plain(self, repo, refresh, *args, **named)
+                try:
+                    plain(self, repo, refresh, *args, **named)
+                except InvalidData as error:  # of one entry, which would end emerge; those before it are taken over
+                    told = f"the index of {bare(url)} has {str(error)!r} for a package"
+                    console.warn(f"{told}: nothing is taken from it that stands behind that")
 
         # Of a frozen one Portage tells each time; what --quickpkg-direct adds stands between PKGDIR and the binhosts.
         usual = not (refresh or getattr(repo, "frozen", True) or getattr(self, "_additional_pkgs", True))

@@ -111,6 +111,19 @@ def test_without_fallback_a_dead_binhost_ends_the_run(tree: tuple[Path, str], se
     assert "[binhost-silent]" in told
 
 
+def test_an_entry_that_names_no_package_ends_no_run(tree: tuple[Path, str], place: Path, server: Host, client: Host):
+    www, key = shutil.copytree(tree[0], place / "odd"), tree[1]
+    with serving(server, www, "--no-sign") as command:
+        said(client, *command, "--fingerprint", key)
+        with (www / "Packages").open("a") as index:
+            index.write("BUILD_ID: 1\nCPV: nonsense\nPATH: x.gpkg.tar\nSIZE: 1\n\n")
+        resign(server, www)
+        told = said(client, "gm-emerge", "-pG", PKG, GM_PROFILE="box")
+
+    assert "has 'nonsense' for a package: nothing is taken from it that stands behind that" in told
+    assert "libgreet-1.0" in told
+
+
 def test_an_index_that_was_rolled_back_is_noticed(tree: tuple[Path, str], place: Path, server: Host, client: Host):
     www, key = shutil.copytree(tree[0], place / "back"), tree[1]
     index = www / "Packages"
