@@ -12,7 +12,8 @@ class NoBinhost(UsageError):
     code = "no-binhost"
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(f"{folder} has no Packages: it is no binhost", remedy="emaint binhost --fix makes that index")
+        remedy = f"gentoomuch binhost index {folder}"
+        super().__init__(f"{folder} has no Packages: it is no binhost", remedy=remedy)
         self.folder = folder
 
 

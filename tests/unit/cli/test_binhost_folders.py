@@ -48,6 +48,12 @@ def test_query_of_a_folder_without_an_index_says_how_to_get_one(binhost, tmp_pat
     assert (status, f"binhost index {tmp_path}/pk" in said.err) == (64, True)
 
 
+def test_a_folder_without_an_index_is_not_served_and_told_how_to_get_one(binhost, tmp_path: Path):
+    (tmp_path / "pk").mkdir()
+
+    assert f"binhost index {tmp_path}/pk" in binhost("serve", "pk")[1].err
+
+
 @pytest.mark.parametrize(
     "words", ["--cert nothing", "--user nobody-here", "--log /dev/null/x", "--log .", "--bind x:y"]
 )
