@@ -69,7 +69,9 @@ class Reader:
             number = os.open(at, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
         except OSError as error:
             what = "it is a link" if (self.top / name).is_symlink() else (error.strerror or "it cannot be read").lower()
-            raise about(self.top, name, what, remedy="put the directory itself there") from error
+            shut = isinstance(error, PermissionError)
+            remedy = "open it for reading" if shut else "put the directory itself there"
+            raise about(self.top, name, what, remedy=remedy) from error
         try:
             yield number
         finally:

@@ -1,5 +1,6 @@
 """Folders of a stranger: refused with a limit, and nothing outside of them is opened."""
 
+import errno
 import os
 import socket
 from collections.abc import Callable
@@ -27,6 +28,19 @@ def test_a_link_is_refused_wherever_it_leads(name: str, tmp_path: Path):
 
     with pytest.raises(BadFolder, match=r"it is a link"):
         read(folder)
+
+
+def test_a_folder_that_may_not_be_read_is_to_be_opened_and_not_replaced(tmp_path: Path, monkeypatch):
+    def shut(path: str, *_: object, **__: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    folder = written(tmp_path)
+    monkeypatch.setattr(os, "open", shut)  # root may open any
+
+    with pytest.raises(BadFolder, match="permission denied") as caught:
+        read(folder)
+
+    assert caught.value.remedy == "open it for reading"
 
 
 def test_the_folder_itself_may_not_be_a_link(tmp_path: Path, capsys):
