@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from gentoomuch_portage import files
 from gentoomuch_portage.binhost import objects
-from gentoomuch_portage.errors import UsageError, listed
+from gentoomuch_portage.errors import BadFile, UsageError, listed
 from gentoomuch_portage.pkgindex import names, shards, splice, stamp, stanza, writing
 
 _SECONDS = 6
@@ -70,12 +70,12 @@ def numbers(top: Path) -> list[int]:
 
 
 def current(top: Path) -> int | None:
-    """The one that clients see; None where nothing was published."""
+    """The one that clients see; None where nothing was published, or somebody has removed it."""
     try:
         name = (top / "current").readlink().name
     except OSError:
         return None
-    return int(name) if name.isdigit() else None
+    return int(name) if name.isdigit() and (top / "generations" / name).is_dir() else None
 
 
 def shown(folder: Path | None) -> Path | None:
@@ -96,10 +96,16 @@ def read(top: Path, number: int) -> Generation:
 
     Raises:
         NoGeneration: there is none of that number.
+        BadFile: what is said of it cannot be read.
     """
     if number not in (known := numbers(top)):
         raise NoGeneration(top, number, known)
-    return Generation(**json.loads((top / "generations" / f"{number}.json").read_bytes()))
+    place = top / "generations" / f"{number}.json"
+    try:
+        return Generation(**json.loads(place.read_bytes()))
+    except (OSError, ValueError, TypeError) as error:
+        remedy = f"rm -r {place.with_suffix('')} {place}, and gentoomuch binhost publish {top}"
+        raise BadFile(place, 0, "it does not tell what that generation has", remedy=remedy) from error
 
 
 def publish(source: Path, top: Path, *, grace: float, finish: Finish, lock: Lock) -> Generation:

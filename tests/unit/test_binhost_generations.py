@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import os
 import random
+import shutil
 import signal
 import time
 from contextlib import nullcontext
@@ -15,6 +16,7 @@ from shelving import shelve
 from gentoomuch_portage.binhost import generations, retention
 from gentoomuch_portage.binhost.generations import NoGeneration
 from gentoomuch_portage.binhost.objects import NotAsIndexed
+from gentoomuch_portage.errors import BadFile
 from gentoomuch_portage.pkgindex import names, splice, stamp, stanza
 
 HOUR = 3600.0
@@ -146,6 +148,23 @@ def test_rolling_back_twice_goes_back_two(top, tmp_path):
 def test_a_generation_that_is_not_there_is_refused(top):
     with pytest.raises(NoGeneration):
         rollback(top, 7)
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", "{}"])
+def test_a_generation_of_which_nothing_is_known_is_told_and_its_remedy_helps(top, tmp_path, text):
+    place = top / "generations/2.json"
+    place.unlink()
+    if text is not None:
+        place.write_text(text)
+
+    with pytest.raises(BadFile, match="does not tell") as error:
+        publish(tmp_path / "one", top)
+    assert error.value.remedy.startswith(f"rm -r {top}/generations/2 {place}, ")
+    shutil.rmtree(top / "generations/2")
+    place.unlink(missing_ok=True)
+    publish(tmp_path / "one", top)
+
+    assert whole(top / "current")["a/b-1"] == b"one"
 
 
 def test_the_difference_names_what_came_went_and_changed(top):
