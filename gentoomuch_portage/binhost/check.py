@@ -136,5 +136,5 @@ def _is_signed(file: Path) -> bool:
     try:
         with tarfile.open(file, "r:") as archive:
             return any(one.name.endswith(".sig") for _, one in zip(range(_MOST_MEMBERS), archive, strict=False))
-    except (tarfile.TarError, OSError):
+    except (tarfile.TarError, OSError, ValueError, OverflowError):  # the last two of a member with 2**64 bytes
         return False

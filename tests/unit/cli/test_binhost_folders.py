@@ -1,6 +1,7 @@
 """Folders that commands of ``binhost`` are given, and that are others than they need."""
 
 import shutil
+import tarfile
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -125,6 +126,14 @@ def test_equal_packages_that_are_one_file_when_published_are_not_taken_for_alter
 
     assert "altered" in binhost("check", str(source))[1].out
     assert "altered" not in binhost("check", str(tmp_path / "www"))[1].out
+
+
+def test_a_package_that_tells_of_more_bytes_than_there_can_be_is_not_signed(binhost, tmp_path: Path):
+    header = tarfile.TarInfo("a")
+    header.size = 1 << 70
+    shelve(tmp_path / "pk", {"a/b-1": header.tobuf(tarfile.GNU_FORMAT) + bytes(512)})
+
+    assert "it is not signed" in binhost("check", "pk", "--signed")[1].out
 
 
 def test_a_folder_of_packages_that_a_link_leads_to_may_be_signed(tmp_path: Path):
