@@ -124,17 +124,18 @@ def _make(recipe: Recipe, cache: Path, remembered: Path) -> tuple[Path, dict[str
 def altered(root: Path) -> list[Path]:
     """The files of a configroot that somebody has changed or added since it was made, sorted.
 
-    What they hold is lost when it is made again, as it will be in the next run.
+    What they hold is lost when it is made again, as it will be in the next run. Of several recipes that mean it, one
+    may remember it as it was before another made it again.
     """
+    found = []
     for recipe in (root.parent.parent / "recipes").glob("*.json"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             kept = json.loads(recipe.read_text(encoding="utf-8"))
             if kept["id"] == root.name:
                 shown = {str(path.relative_to(root)): path for path in root.rglob("*") if path.is_file()}
-                return sorted(
-                    path for name, path in shown.items() if not _same({str(path): kept["made"].get(name)}, None)
-                )
-    return []
+                made = kept["made"]
+                found.append([path for name, path in shown.items() if not _same({str(path): made.get(name)}, None)])
+    return sorted(min(found, key=len, default=[]))
 
 
 def stale(cache: Path) -> list[Path]:

@@ -53,6 +53,19 @@ def test_two_recipes_of_equal_content_share_one_configroot(world):
     assert len(world.stand) == 1
 
 
+def test_what_another_recipe_made_again_was_altered_by_nobody(world):
+    with_more = world.recipe._replace(parts=(*world.recipe.parts, ("x", File("bashrc", "true"))))
+    first = world.lay(with_more).path
+    (world.layers / "two/bashrc").write_text("true\n")
+    world.lay()
+
+    for recipe in (with_more, world.recipe):
+        shutil.rmtree(first)
+        assert configroot.altered(world.lay(recipe).path) == []
+    (first / "etc/portage/bashrc").write_text("false\n")
+    assert configroot.altered(first) == [first / "etc/portage/bashrc"]
+
+
 CHANGES: dict[str, Callable[..., object]] = {
     "a file of a layer": lambda w: (w.layers / "two/package.use/x").write_text("a/a y\n"),
     "a file added": lambda w: (w.layers / "two/package.use/z").write_text("a/b y\n"),
