@@ -127,7 +127,7 @@ def altered(root: Path) -> list[Path]:
     What they hold is lost when it is made again, as it will be in the next run. Of several recipes that mean it, one
     may remember it as it was before another made it again.
     """
-    found = []
+    found: list[list[Path]] = []
     for recipe in (root.parent.parent / "recipes").glob("*.json"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             kept = json.loads(recipe.read_text(encoding="utf-8"))
@@ -135,7 +135,8 @@ def altered(root: Path) -> list[Path]:
                 shown = {str(path.relative_to(root)): path for path in root.rglob("*") if path.is_file()}
                 made = kept["made"]
                 found.append([path for name, path in shown.items() if not _same({str(path): made.get(name)}, None)])
-    return sorted(min(found, key=len, default=[]))
+    fewest = min(found, key=len) if found else []
+    return sorted(fewest)
 
 
 def stale(cache: Path) -> list[Path]:
