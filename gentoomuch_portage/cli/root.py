@@ -71,7 +71,8 @@ def _add_export(parser: Parser) -> None:
 
 def _export(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.containers import tenants
-    from gentoomuch_portage.roots.errors import RootIsHost, refuse_empty
+    from gentoomuch_portage.roots import steps
+    from gentoomuch_portage.roots.errors import RootIsHost, UnfinishedRoot, refuse_empty
 
     profile = profiles.read(settings, chosen(settings, args))
     if not profile.foreign:
@@ -80,6 +81,8 @@ def _export(settings: Settings, args: argparse.Namespace) -> int:
         raise BadUsage("gentoomuch root export", f"{args.output} is no plain file")
     _plain_tar(args)
     refuse_empty(profile.root, profile.name)
+    if steps.begun(profile.root):
+        raise UnfinishedRoot(profile.root, profile.name)
     if args.output.absolute().parent.resolve().is_relative_to(profile.root.resolve()):
         raise BadUsage("gentoomuch root export", f"{args.output} is in the root, and would be in itself")
     with tenants.alone(profile.root):

@@ -49,6 +49,19 @@ def refuse_empty(root: Path, profile: str) -> None:
         raise NoRoot(root, profile)
 
 
+class UnfinishedRoot(RunError):
+    """A root that is to be taken elsewhere has not got all that its bootstrap was asked for."""
+
+    code = "unfinished-root"
+
+    def __init__(self, root: Path, profile: str) -> None:
+        super().__init__(
+            f"{root} is not finished: its bootstrap was broken off",
+            remedy=f"gentoomuch bootstrap {profile} --from-host goes on, with the --set that was asked for",
+        )
+        self.root = root
+
+
 class NoFreshRoot(RunError):
     """No fresh root of that name was kept."""
 

@@ -113,3 +113,12 @@ def test_a_root_whose_record_of_packages_leads_elsewhere_is_not_exported(root: P
 
     assert (status, "[linked-record]" in capsys.readouterr().err) == (70, True)
     assert not (tmp_path / "lab.tar").exists()
+
+
+def test_a_root_that_is_not_finished_is_not_exported(root: Path, tmp_path: Path, capsys):
+    (root / ".gentoomuch-bootstrap").write_text('{"done": []}')
+
+    status = enter(["root", "export", "lab", "-o", str(tmp_path / "lab.tar")])
+
+    assert (status, "[unfinished-root]" in capsys.readouterr().err) == (70, True)
+    assert not (tmp_path / "lab.tar").exists()
