@@ -54,7 +54,11 @@ def opened(root: Path, name: str) -> Opened | None:
         return None
     try:
         number = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=top)
-        below = os.readlink(f"/proc/self/fd/{number}").startswith(f"{os.readlink(f'/proc/self/fd/{top}')}/")
+        try:
+            below = os.readlink(f"/proc/self/fd/{number}").startswith(f"{os.readlink(f'/proc/self/fd/{top}')}/")
+        except OSError:
+            os.close(number)
+            raise
     except (OSError, ValueError):
         return None
     finally:

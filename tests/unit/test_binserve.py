@@ -86,6 +86,18 @@ def test_a_file_that_is_asked_for_again_is_the_one_that_has_its_name_now(tmp_pat
     assert content() is None
 
 
+def test_a_file_whose_place_nobody_can_tell_is_closed_and_not_given_out(tmp_path: Path, monkeypatch):
+    (tmp_path / "p.gpkg.tar").write_bytes(b"x")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+
+    with monkeypatch.context() as without_proc:
+        without_proc.setattr(os, "readlink", lambda _: os.stat(tmp_path / "nothing"))
+        found = tree.opened(tmp_path, "p.gpkg.tar")
+
+    assert found is None
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 def test_files_that_were_asked_for_are_closed_in_the_end(tmp_path: Path):
     for number in range(300):
         (tmp_path / f"p-{number}.gpkg.tar").write_bytes(b"x")
