@@ -61,6 +61,7 @@ def send(path: Path, text: str | bytes) -> None:
     """
     try:
         if not is_stream(path):
+            path.absolute().parent.stat()  # or a folder would be made of a name that was mistyped
             write(path.absolute(), text)
             return
         with open(1 if path == STDIO else path, "wb", closefd=path != STDIO) as out:

@@ -106,7 +106,7 @@ def read(file: Path) -> bytes:
                 raise BadArchive(str(file), "it is no plain file")
             content = source.read(MOST_BYTES + 1)
     except OSError as error:
-        raise BadArchive(str(file), error.strerror or "it cannot be read") from error
+        raise BadArchive(str(file), (error.strerror or "it cannot be read").lower()) from error
     if len(content) > MOST_BYTES:
         raise BadArchive(str(file), f"it is larger than {MOST_BYTES >> 20} MiB")
     return content

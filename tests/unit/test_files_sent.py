@@ -62,6 +62,13 @@ def test_a_folder_is_no_file_to_write(tmp_path: Path):
         files.send(tmp_path, "x")
 
 
+def test_a_folder_that_was_mistyped_is_not_made(tmp_path: Path):
+    with pytest.raises(NoPrivilege, match="no such file or directory"):
+        files.send(tmp_path / "typo/file", "x")
+
+    assert not [*tmp_path.iterdir()]
+
+
 def test_a_dash_is_the_standard_output_and_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
 ):
