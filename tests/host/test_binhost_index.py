@@ -284,17 +284,18 @@ def checked(on, *words: str) -> list[dict[str, str]]:
 
 def test_a_client_follows_what_is_published_and_rolled_back(stocked: Host, on, tmp_path):
     www, client = tmp_path / "www", {"PKGDIR": str(tmp_path / "client")}
-    seen = []
+    seen, told = [], []
     with serving(www / "current") as server:
         for step in ("publish", "unlink", "publish", "rollback"):
             if step == "unlink":
                 (stocked.pkgdir / PKG / "libgreet-1.0-5.xpak").unlink()
                 continue
-            assert on("gentoomuch", "binhost", step, www).status == 0
-            shown = on("emerge", "-pGq", PKG, PORTAGE_BINHOST=server.url, **client).out
-            seen.append(re.search(r"libgreet-1\.0-(\d+)", shown)[1])
+            done = on("gentoomuch", "binhost", step, www)
+            assert done.status == 0, done.err
+            told.append(on("emerge", "-pGq", PKG, PORTAGE_BINHOST=server.url, **client))
+            seen += re.findall(r"libgreet-1\.0-(\d+)", told[-1].out)
 
-    assert seen == ["5", "4", "5"]
+    assert seen == ["5", "4", "5"], told
     assert "root" in on("gentoomuch", "binhost", "publish", "--nginx", www).out
-    told = on("gentoomuch", "binhost", "diff", www, "1", "2", "--json").out
-    assert [one["change"] for one in json.loads(told)] == ["gone"]
+    rows = json.loads(on("gentoomuch", "binhost", "diff", www, "1", "2", "--json").out)
+    assert [one["change"] for one in rows] == ["gone"]
