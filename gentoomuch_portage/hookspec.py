@@ -15,8 +15,8 @@ What is promised, and there is no version number beside it:
   holds for the fields of what is handed over (``Merge``, ``Done``, ``Plan``, ``Profile``, ``Settings``, ``Request``,
   ``Binpkg``), for the parts, and for events: new kinds and keys come, old ones stay. A test holds us to it.
 * These names can be imported and stay where they are: ``hookspec.hookimpl``, the parts and ``Plan`` of ``plan``,
-  ``merges.Merge`` and ``merges.Done``, ``settings.Settings``, ``errors`` down to ``MachineError``, ``ConfigError``,
-  ``UsageError`` and ``RunError``, ``cli.Command``. All else may move at any time.
+  ``merges.Merge`` and ``merges.Done``, ``settings.Settings``, ``makers.Asked``, ``errors`` down
+  to ``MachineError``, ``ConfigError``, ``UsageError`` and ``RunError``, ``cli.Command``. All else may move at any time.
 * A hook that has to go is kept for a year at least, and warns in each run in which a plugin answers it.
 * What is Portage's (its objects, its modules) is never handed over: a plugin that imports them is on its own.
 """

@@ -5,17 +5,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gentoomuch_portage import makers
 from gentoomuch_portage.errors import BadFile, BadSetting, listed, nearest
 from gentoomuch_portage.system import unreadable
 
 
 class Kinds(tuple[str, ...]):
-    """Kinds of containers to choose from. Docker is none of them, and yet no slip: it is refused later, with why."""
+    """Kinds of containers to choose from: these, and those that other distributions make.
+
+    Docker is none of them, and yet no slip: it is refused later, with why.
+    """
 
     __slots__ = ()
 
     def __contains__(self, word: object) -> bool:
-        return word == "docker" or super().__contains__(word)
+        return super().__contains__(word) or word == "docker" or word in makers.names()
 
 
 PROFILE: Mapping[str, Any] = {

@@ -25,7 +25,7 @@ ATOMS = {
     "vm": vm.ATOM,
 }  # fmt: skip
 """The packages of Gentoo that have what a kind of container needs."""
-_PROGRAMS = {"nspawn": "systemd-nspawn", "vm": vm.PROGRAM}
+_PROGRAMS = {"vm": vm.PROGRAM}
 _LEFT_OVER = ("root", "upper", "packages", "packages.work", "logs")
 _ALIVE = "alive"
 """A file that the run itself holds a lock on; what it forks does not inherit it. Source: fcntl_locking(2)."""
@@ -70,7 +70,7 @@ def start(kind: str, box: Box, *, keep: bool = False) -> run.Ran:
     """Run a box to its end.
 
     Args:
-        kind: unshare, bwrap, nspawn, podman or vm.
+        kind: unshare, bwrap, nspawn, podman or vm, or one that another distribution makes.
         keep: keep its output instead of letting it through.
 
     Returns:
@@ -80,16 +80,17 @@ def start(kind: str, box: Box, *, keep: bool = False) -> run.Ran:
     Raises:
         MissingProgram: the program that makes such containers is not here.
         MissingKernel: a virtual machine has nothing to boot.
+        MakerFailed: the kind is another distribution's, and fails.
     """
-    program = _PROGRAMS.get(kind, kind)
+    words = kinds.argv(kind, box)
+    program = words[0] if words else _PROGRAMS.get(kind, kind)
     if kind != "unshare" and not run.where(program):
-        raise MissingProgram(program, ATOMS[kind])
+        raise MissingProgram(program, ATOMS.get(kind, ""))
     place = Path(box.run)
     (place / "box.json").write_text(box.to_json(), encoding="utf-8")
     (place / kinds.TOLD_FROM).write_bytes(box.to_json().encode() if kind == "vm" else inside.packed(box))
     logs.prepare(place, box)
-    if kind in kinds.ARGV:
-        (place / "argv").write_text("\0".join(kinds.ARGV[kind](box)), encoding="utf-8")
+    (place / "argv").write_text("\0".join(words), encoding="utf-8")
     if kind == "vm":
         machine = vm.prepare(box, place.parent, terminal=not keep and all(os.isatty(number) for number in range(3)))
         (place / "argv").write_text("\0".join(vm.argv(box, machine)), encoding="utf-8")

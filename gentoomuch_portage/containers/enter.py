@@ -13,6 +13,8 @@ from gentoomuch_portage.containers import inside, kernel, loop, maps, seccomp
 from gentoomuch_portage.containers.laid import lay
 from gentoomuch_portage.containers.mounts import Box, Dev, Proc, Squashfs
 
+_AS_ROOT = frozenset({"nspawn", "podman"})
+"""They work for the machine's root alone, outside of a user namespace."""
 _ALONE = kernel.NEWIPC | kernel.NEWUTS | kernel.NEWPID | kernel.NEWCGROUP
 
 
@@ -27,7 +29,7 @@ def main(kind: str, run: Path, parent: int) -> NoReturn:
         number = kernel.fork(lambda: _first(box), mapped=maps.write, flags=flags, as_root=True)
     else:
         theirs = (run / "argv").read_text(encoding="utf-8").split("\0")
-        mapped = maps.write if kind in {"bwrap", "vm"} else None
+        mapped = None if kind in _AS_ROOT else maps.write
         flags = kernel.NEWNS | (kernel.NEWUSER if mapped else kernel.NEWPID)
         number = kernel.fork(lambda: _hand_over(box, theirs), mapped=mapped, flags=flags, as_root=True)
     status = inside.wait(number)

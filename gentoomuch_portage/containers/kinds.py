@@ -7,8 +7,10 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from gentoomuch_portage import makers
 from gentoomuch_portage.containers import kernel
 from gentoomuch_portage.containers.mounts import HIDDEN, SHUT, Box
+from gentoomuch_portage.makers import Asked
 
 TOLD = "/run/gentoomuch/told"
 """Where a box finds out about itself."""
@@ -64,4 +66,20 @@ def podman(box: Box) -> tuple[str, ...]:
 
 
 ARGV: Mapping[str, Callable[[Box], tuple[str, ...]]] = {"bwrap": bwrap, "nspawn": nspawn, "podman": podman}
-"""``unshare`` needs no program: it is what ``enter`` does itself."""
+"""``unshare`` needs no program: it is what ``enter`` does itself; that of ``vm`` is told by ``vm``."""
+_OTHERS = ("unshare", "vm")
+
+
+def argv(kind: str, box: Box) -> tuple[str, ...]:
+    """The command line of the program that makes a container; empty where it is not made so.
+
+    Raises:
+        MakerFailed: the kind is another distribution's, and fails.
+    """
+    if kind in _OTHERS:
+        return ()
+    if kind in ARGV:
+        return ARGV[kind](box)
+    env = {name: box.env.get(name, "") for name in ("PATH", "PYTHONPATH")}
+    asked = Asked(f"{box.run}/root", (*box.door, TOLD), env, box.hostname, box.network)
+    return makers.argv(kind, asked)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from gentoomuch_portage import files, run
+from gentoomuch_portage import files, makers, run
 from gentoomuch_portage.containers import boxes, kernel, maps, vm
 from gentoomuch_portage.containers.kinds import TOLD, TOLD_FROM
 from gentoomuch_portage.containers.layout import covers
@@ -15,6 +15,7 @@ from gentoomuch_portage.containers.mounts import Bind, Box, Dev, Link, Mount, Pr
 from gentoomuch_portage.containers.places import interpreter
 from gentoomuch_portage.containers.programs import home, words
 from gentoomuch_portage.errors import MachineError, MissingContainer, MissingKernel, MissingProgram, NoPrivilege
+from gentoomuch_portage.makers import MakerFailed
 
 KINDS = ("bwrap", "unshare", "nspawn", "podman")
 """In the order in which ``auto`` takes them."""
@@ -62,7 +63,7 @@ def probe(kind: str, cache: Path) -> Probe:
     try:
         with boxes.folder(cache) as place:
             ran = boxes.start(kind, smallest(place), keep=True)
-    except (MissingProgram, MissingKernel, NoPrivilege) as error:
+    except (MissingProgram, MissingKernel, NoPrivilege, MakerFailed) as error:
         return Probe(kind, False, str(error), error.remedy)
     if not ran.status:
         return Probe(kind, True, "")
@@ -120,7 +121,7 @@ def _remedy() -> str:
 
 
 def remembered(cache: Path) -> Iterator[Probe]:
-    """All kinds, each tried once as long as the machine runs and its programs stay the same."""
+    """All kinds, ours tried once as long as the machine runs and its programs stay the same; then those of others."""
     kept = cache / f"containers/probes-{os.geteuid()}.json"
     key = [platform.release(), _boot(), *(str(run.where(name)) for name in ("bwrap", "systemd-nspawn", "podman"))]
     found: Mapping[str, list[str]] = {}
@@ -137,6 +138,7 @@ def remembered(cache: Path) -> Iterator[Probe]:
             files.write(kept, json.dumps({"key": key, "found": tried}))
         works, why, remedy = tried[kind]
         yield Probe(kind, bool(works), why, remedy)
+    yield from (probe(kind, cache) for kind in makers.names() if kind not in NAMED)
 
 
 def _boot() -> str:
@@ -158,8 +160,8 @@ def chosen(asked: str, cache: Path) -> str:
         raise NoDocker
     if asked == "auto":
         return next((one.kind for one in remembered(cache) if one.works), "none")
-    if asked not in (*NAMED, "none"):
-        raise MissingContainer(asked, (*NAMED, "auto"))
+    if asked not in (*NAMED, "none") and asked not in makers.names():
+        raise MissingContainer(asked, (*NAMED, *makers.names(), "auto"))
     if asked in _ROOT_ONLY and os.geteuid():
         raise NoPrivilege(f"{asked} needs root here", remedy=_as_root(asked))
     return asked

@@ -22,7 +22,7 @@ def kind(plan: Plan, settings: Settings) -> str:
     Raises:
         MissingContainer: it names one that there is not.
     """
-    if plan.isolation not in {*probes.KINDS, probes.NoDocker.kind, "auto", "none"}:
+    if plan.isolation == "vm":
         raise MissingContainer(plan.isolation, (*probes.KINDS, "auto"), word="--isolation")
     found = probes.chosen(plan.isolation, settings.cache)
     if found != plan.isolation and found == "none":

@@ -56,6 +56,49 @@ def test_what_is_built_in_a_container_is_merged_on_the_host(kind: str, host: Hos
     assert all(Path(one["where"]).is_file() for one in run.packages)
 
 
+_MINE = """
+def argv(asked):
+    assert asked.network in (False, True) and asked.hostname
+    env = [word for name, value in asked.env.items() for word in ("--setenv", name, value)]
+    alone = [] if asked.network else ["--unshare-net"]
+    return ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts", *alone, "--die-with-parent", "--cap-add", "ALL",
+        "--bind", asked.root, "/", "--dev", "/dev", "--proc", "/proc", *env, "--chdir", "/", "--", *asked.program]
+"""
+
+
+def _distribution(folder: Path, source: str) -> str:
+    """A distribution that makes the kind ``mine``; what PYTHONPATH is with it."""
+    (folder / "mine-1.dist-info").mkdir(parents=True)
+    (folder / "mine-1.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1\n")
+    (folder / "mine-1.dist-info/entry_points.txt").write_text("[gentoomuch_portage.containers]\nmine = mine_box:argv\n")
+    (folder / "mine_box.py").write_text(source)
+    return str(folder)
+
+
+def test_a_kind_of_another_distribution_is_a_kind_as_any(host: Host, on: Run, tmp_path: Path) -> None:
+    need("bwrap")
+    host.profile("router", f'{PROFILE}isolation = "mine"\n')
+    env = {"PYTHONPATH": _distribution(tmp_path / "mine", _MINE)}
+    ended = on("gm-emerge", "--gm-profile=router", "libgreet", **env)
+    assert ended.status == 0, ended.err + ended.out
+    [run] = history.runs(host.eprefix / "var/lib/gentoomuch", "router")
+    assert [one["source"] for one in run.packages] == ["container"]
+    told = {one["name"]: one["text"] for one in json.loads(on("gentoomuch", "doctor", "--json", **env).out)}
+    assert told["container mine"] == "works"
+
+
+def test_a_kind_of_another_distribution_that_fails_is_named(host: Host, on: Run, tmp_path: Path) -> None:
+    host.profile("router", PROFILE)
+    env = {"PYTHONPATH": _distribution(tmp_path / "mine", "def argv(asked): return 1 / 0")}
+    ended = on("gm-emerge", "--gm-profile=router", "--gm-isolation=mine", "libgreet", **env)
+    assert ended.status == 70
+    assert "'mine', mine_box:argv, failed: ZeroDivisionError" in ended.err
+    assert "Traceback" not in ended.err
+    without = on("gm-emerge", "--gm-profile=router", "--gm-isolation=mine", "libgreet")
+    assert without.status == 64
+    assert "'mine'" in without.err
+
+
 def test_a_build_that_fails_changes_nothing_on_the_host(some_kind: str, host: Host, on: Run) -> None:
     host.profile("router", PROFILE)
     _breaking(host)

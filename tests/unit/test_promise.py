@@ -7,6 +7,7 @@ import pytest
 
 from gentoomuch_portage import hookspec
 from gentoomuch_portage.cli import Command
+from gentoomuch_portage.makers import Asked
 from gentoomuch_portage.merges import Done, Merge
 from gentoomuch_portage.plan import Plan
 from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
@@ -38,6 +39,7 @@ FIELDS = {
     Plan: "profile base root configroot words env isolation cpu parts",
     Profile: "name cpu layers patches root isolation emerge unmask binpkg",
     Command: "name help add work",
+    Asked: "root program env hostname network",
 }
 
 
