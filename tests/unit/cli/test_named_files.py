@@ -75,4 +75,4 @@ def test_freeze_writes_a_file_of_a_profiles_name_where_it_is_told_to(pipe: Path,
 def test_a_folder_is_no_archive(pipe: Path, capsys):
     status = enter(["verify", str(pipe.parent)])
 
-    assert (status, f"{pipe.parent} is refused: Is a directory" in capsys.readouterr().err) == (70, True)
+    assert (status, f"{pipe.parent} is refused: is a directory" in capsys.readouterr().err) == (70, True)
