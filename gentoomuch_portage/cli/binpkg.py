@@ -122,6 +122,9 @@ def _mask_lines(settings: Settings, args: argparse.Namespace) -> int:
     if args.write is None:
         console.say(text.rstrip("\n"))
         return 0
+    above = args.write.absolute().parent
+    if above.name == "package.mask" and above.parent.is_dir():  # where a host has none yet, this is how it is asked for
+        files.ensure(above)
     files.send(args.write, text)
     if not args.quiet:
         console.tell(f"{masks.count(text)} masks in {args.write}")

@@ -124,7 +124,7 @@ def test_doctor_tells_a_profile_a_ledger_and_a_binhost_that_cannot_be_read(host,
 
     assert ended.status == 1
     assert "lab.toml:1: there is no layer 'gone'" in ended.out
-    assert f"{ledger}: this is no ledger" in ended.out
+    assert f"{ledger}:1: this is no ledger" in ended.out
     assert "try: gentoomuch binhost client http://tower\n" in ended.out
     assert "secret" not in ended.out
     assert "good" not in ended.out
