@@ -36,7 +36,7 @@ class MakerFailed(RunError):
     code = "maker-failed"
 
     def __init__(self, kind: str, where: str, why: str) -> None:
-        super().__init__(f"the kind of container {kind!r}, {where}, failed: {why}", remedy="isolation = auto")
+        super().__init__(f"the kind of container {kind!r}, {where}, failed: {why}", remedy='isolation = "auto"')
 
 
 def names() -> tuple[str, ...]:

@@ -116,7 +116,7 @@ class Binhost:
     async def _answer(self, request: "web.BaseRequest") -> "tuple[web.StreamResponse, int]":
         from aiohttp import web
 
-        if request.protocol not in self._since and len(self.server.connections) > _MOST:
+        if len(self.server.connections) > _MOST:
             return web.Response(status=503, headers={"Connection": "close", "Retry-After": "5"}), 0
         if request.method not in {"GET", "HEAD"}:
             return web.Response(status=405, headers={"Allow": "GET, HEAD", "Connection": "close"}), 0
@@ -263,7 +263,6 @@ def _dated(made: Opened, plain: Opened) -> Opened:
     return Opened(made.number, made.size, plain.mtime_ns, made.inode)
 
 
-@functools.lru_cache(maxsize=4096)
 def _type(name: str) -> str:
     return _TYPES.get(name.rpartition(".")[2], "application/octet-stream")
 

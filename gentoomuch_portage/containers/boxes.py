@@ -25,7 +25,6 @@ ATOMS = {
     "vm": vm.ATOM,
 }  # fmt: skip
 """The packages of Gentoo that have what a kind of container needs."""
-_PROGRAMS = {"vm": vm.PROGRAM}
 _LEFT_OVER = ("root", "upper", "packages", "packages.work", "logs")
 _ALIVE = "alive"
 """A file that the run itself holds a lock on; what it forks does not inherit it. Source: fcntl_locking(2)."""
@@ -83,7 +82,7 @@ def start(kind: str, box: Box, *, keep: bool = False) -> run.Ran:
         MakerFailed: the kind is another distribution's, and fails.
     """
     words = kinds.argv(kind, box)
-    program = words[0] if words else _PROGRAMS.get(kind, kind)
+    program = words[0] if words else vm.PROGRAM
     if kind != "unshare" and not run.where(program):
         raise MissingProgram(program, ATOMS.get(kind, ""))
     place = Path(box.run)

@@ -67,7 +67,6 @@ def podman(box: Box) -> tuple[str, ...]:
 
 ARGV: Mapping[str, Callable[[Box], tuple[str, ...]]] = {"bwrap": bwrap, "nspawn": nspawn, "podman": podman}
 """``unshare`` needs no program: it is what ``enter`` does itself; that of ``vm`` is told by ``vm``."""
-_OTHERS = ("unshare", "vm")
 
 
 def argv(kind: str, box: Box) -> tuple[str, ...]:
@@ -76,7 +75,7 @@ def argv(kind: str, box: Box) -> tuple[str, ...]:
     Raises:
         MakerFailed: the kind is another distribution's, and fails.
     """
-    if kind in _OTHERS:
+    if kind in {"unshare", "vm"}:
         return ()
     if kind in ARGV:
         return ARGV[kind](box)

@@ -143,6 +143,8 @@ def _selected(root: Path, file: Path) -> bytes:
             lines = found.read().decode().splitlines()
     except FileNotFoundError:
         return b""
+    except UnicodeDecodeError as error:
+        raise BadFile(file, 0, "this is no UTF-8", remedy="mend it; one atom a line") from error
     except OSError as error:
         remedy = f"look at it, then run it as root: ls -ld {file}"
         raise BadFile(file, 0, error.strerror or "it cannot be read", remedy=remedy) from error

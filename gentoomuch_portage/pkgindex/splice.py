@@ -108,12 +108,7 @@ def _untold(_at: int, _size: int) -> None:
 
 
 def write(
-    view: View,
-    source: int,
-    target: int,
-    header: bytes,
-    changes: Iterable[Edit],
-    written: Written = _untold,
+    view: View, source: int, target: int, header: bytes, changes: Iterable[Edit], written: Written = _untold
 ) -> None:
     """Write the changed file.
 

@@ -70,8 +70,8 @@ def _unsafe(entry: Entry, trees: Any) -> bool:
 
 
 def _drop(settings: Any, atom: str) -> None:
-    """Portage's clones of a configuration share this table."""
-    lifted = settings._mask_manager._punmaskdict
-    for cp, atoms in list(lifted.items()):
-        if atom in atoms:
-            lifted[cp] = tuple(one for one in atoms if one != atom)
+    """Take a line of package.unmask away; Portage's clones of a configuration share this table."""
+    from portage.dep import Atom
+
+    lifted, cp = settings._mask_manager._punmaskdict, Atom(atom, allow_repo=True).cp
+    lifted[cp] = tuple(one for one in lifted.get(cp, ()) if one != atom)
