@@ -10,7 +10,7 @@ exec((here / "gentoomuch_portage/__init__.py").read_text(encoding="utf-8"), abou
 
 
 def pages() -> list[tuple[str, list[str]]]:
-    """Man pages and completion, to where man and the shells look for them; see gentoomuch_portage/cli/pages."""
+    """Man pages and completion, to where man and the shells look for them; see gentoomuch_portage/cli/docs."""
     found = sorted(path.relative_to(here) for path in (here / "share").rglob("*") if path.is_file())
     return [(str(path.parent), [str(path)]) for path in found]
 
@@ -58,8 +58,8 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            "gm-emerge = gentoomuch_portage.emerge:main",
-            "gentoomuch = gentoomuch_portage.cli:main",
+            "gm-emerge = gentoomuch_portage.emerge.main:main",
+            "gentoomuch = gentoomuch_portage.cli.main:main",
         ]
     },
 )

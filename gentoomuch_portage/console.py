@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gentoomuch_portage.errors import GmError, Unsaid
 
 if TYPE_CHECKING:
-    from gentoomuch_portage.plan import Plan
+    from gentoomuch_portage.plan.plan import Plan
 
 
 def stand_in() -> None:

@@ -3,9 +3,12 @@
 Emerge's own exit codes pass through untouched; ours start at 64 (Source: sysexits.h), so that a
 script can tell who failed. A leaf is named by its fact, keeps its data as attributes and is a row
 of docs/errors.md.
+
+What the operating system refused, as an error of ours.
 """
 
 import difflib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -286,3 +289,29 @@ class Busy(MachineError):
 
     def __init__(self, what: str, *, remedy: str = "") -> None:
         super().__init__(what, remedy=remedy)
+
+
+class SystemRefuses(MachineError):
+    """The operating system refused something, and said why."""
+
+    code = "system"
+
+
+def refused(error: OSError) -> MachineError:
+    """What the operating system refused, as an error of ours."""
+    why = error.strerror or str(error)
+    told = f"{error.filename}: {why}" if error.filename else why
+    if isinstance(error, PermissionError):
+        return NoPrivilege(told, remedy="run it as root, or as a user who may")
+    return SystemRefuses(told)
+
+
+def unreadable(file: Path, error: OSError) -> BadFile:
+    """A file of the configuration or of the state that the operating system does not let us read."""
+    remedy = "run it as root, or open it for reading" if isinstance(error, PermissionError) else ""
+    return BadFile(file, 0, f"it cannot be read: {error.strerror}", remedy=remedy)
+
+
+def bare(url: str) -> str:
+    """A URL without name and password, otherwise as it is written."""
+    return re.sub(r"^([^/?#]*//)[^/?#]*@", r"\1", url)

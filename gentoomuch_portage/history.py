@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gentoomuch_portage import files
+from gentoomuch_portage import fs
 
 FULL = 4_000_000
 """Bytes; some 8,000 packages. A file that has so many is put aside."""
@@ -37,13 +37,13 @@ def append(state: Path, profile: str, event: Mapping[str, Any]) -> None:
     """
     place = path(state, profile)
     line = json.dumps(event, sort_keys=True, default=str)
-    with files.locked(place.with_suffix(".lock")):
+    with fs.locked(place.with_suffix(".lock")):
         if place.is_file():
             if place.stat().st_size >= FULL:
                 _put_aside(place)
             elif not _whole(place):
                 line = f"\n{line}"
-        files.append(place, line, follow=False)
+        fs.append(place, line, follow=False)
 
 
 def _put_aside(place: Path) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gentoomuch_portage import embedded
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage import demo_host
+from gentoomuch_portage.demo_host import Host
 
 BIN = Path(sys.executable).parent
 
@@ -30,7 +30,7 @@ def open_folder() -> Iterator[Path]:
 
 def machine(folder: Path) -> Host:
     """A host whose own keys lie in its prefix, as /etc/portage/gnupg on a real one; with the profile ``box``."""
-    host = embedded.make(folder)
+    host = demo_host.make(folder)
     with (host.etc / "make.conf").open("a") as conf:
         conf.write(f'BINPKG_GPG_VERIFY_GPG_HOME="{host.etc}/gnupg"\n')
     host.profile("box", "")

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.containers import probes
+from gentoomuch_portage.containers import detect
 
 
 @cache
 def why_not(kind: str) -> str:
     """Why a kind of container does not work here, as doctor says it; empty where it does."""
     with tempfile.TemporaryDirectory() as folder:
-        one = probes.probe(kind, Path(folder))
+        one = detect.probe(kind, Path(folder))
     return "" if one.works else f"{kind}: {one.why}"
 
 
@@ -50,15 +50,15 @@ def _content(path: Path) -> bytes:
 
 def some_kind_or_skip() -> str:
     """The first kind that works here; the test is skipped where none does."""
-    found = [one for one in probes.KINDS if not why_not(one)]
+    found = [one for one in detect.KINDS if not why_not(one)]
     if not found:
-        pytest.skip("; ".join(why_not(one) for one in probes.KINDS))
+        pytest.skip("; ".join(why_not(one) for one in detect.KINDS))
     return found[0]
 
 
 def some() -> str:
     """The first kind of container that works here; the test is skipped where none does."""
-    reasons = {kind: why_not(kind) for kind in probes.KINDS}
+    reasons = {kind: why_not(kind) for kind in detect.KINDS}
     found = next((kind for kind, why in reasons.items() if not why), "")
     if not found:
         pytest.skip("; ".join(reasons.values()))

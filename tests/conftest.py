@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage import embedded
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage import demo_host
+from gentoomuch_portage.demo_host import Host
 
 BIN = Path(sys.executable).parent
 
@@ -47,7 +47,7 @@ def ctrl_c_is_heard() -> None:
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
     """A Gentoo host in a folder, with the packages that ship with the project and nothing installed."""
-    return embedded.make(tmp_path / "host")
+    return demo_host.make(tmp_path / "host")
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from greeting import EBUILD, Project
 
+from gentoomuch_portage.demo_host import Host
 from gentoomuch_portage.dotgentoo import trust
-from gentoomuch_portage.embedded import Host
 
 WHERE = "src_compile() {\n\tcat /proc/sys/kernel/hostname > where || die\n"
 

@@ -6,8 +6,8 @@ import tarfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from gentoomuch_portage.frozen import archive
-from gentoomuch_portage.frozen.archive import Member
+from gentoomuch_portage.freeze import archive
+from gentoomuch_portage.freeze.archive import Member
 
 PROFILE = b'base = "none"\nlayers = ["common"]\npatches = ["fix"]\nroot = "ROOT"\n[binpkg]\nbuild = false\n'
 

@@ -4,7 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 EBUILD = """EAPI=8
 

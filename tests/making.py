@@ -8,8 +8,8 @@ import struct
 import tarfile
 from collections.abc import Iterable, Mapping
 
-from gentoomuch_portage import binpkgs
-from gentoomuch_portage.binpkgs import Source
+from gentoomuch_portage.binpkg import formats
+from gentoomuch_portage.binpkg.formats import Source
 
 try:
     from compression import zstd  # Python 3.14
@@ -81,4 +81,4 @@ def source(content: bytes, name: str) -> Source:
 
 def read(content: bytes, name: str = "p-1.gpkg.tar") -> dict[str, str]:
     """What is wanted out of bytes in memory."""
-    return binpkgs.read(source(content, name), WANTED)
+    return formats.read(source(content, name), WANTED)

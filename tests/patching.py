@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from gentoomuch_portage import embedded
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage import demo_host
+from gentoomuch_portage.demo_host import Host
 
 EBUILD = """EAPI={eapi}
 DESCRIPTION="{name}"
@@ -64,11 +64,11 @@ def package(
     folder = host.repository / category / name
     folder.mkdir(parents=True, exist_ok=True)
     if files:
-        embedded.pack(sources, host.distdir / f"{p}.tar.gz")
+        demo_host.pack(sources, host.distdir / f"{p}.tar.gz")
     archives = [
         host.distdir / f"{one}.tar.gz" for one in {p, *_packed(folder)} if (host.distdir / f"{one}.tar.gz").is_file()
     ]
-    embedded.manifest(folder, archives)
+    demo_host.manifest(folder, archives)
     ebuild = folder / f"{pf}.ebuild"
     ebuild.write_text(EBUILD.format(name=name, slot=slot, eapi=eapi, more=more, uris=f"{p}.tar.gz" if files else ""))
     return ebuild

@@ -2,7 +2,7 @@
 
 from serving import Server
 
-from gentoomuch_portage.portage_adapter.binpkgs import Binpkg, Place
+from gentoomuch_portage.portage_adapter.binpkg import Binpkg, Place
 
 
 def place(server: Server, name: str, size: int | None = None) -> Place:

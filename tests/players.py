@@ -15,8 +15,8 @@ from pathlib import Path
 from binhosting import BIN
 from repacking import noise
 
-from gentoomuch_portage.embedded import Host
-from gentoomuch_portage.pkgindex import shards, stamp, stanza
+from gentoomuch_portage.demo_host import Host
+from gentoomuch_portage.pkgindex import entry, shards, stamp
 
 _WRONG = re.compile(r".*(?:is refused|its signature|index tells of|Traceback|damaged|digest).*", re.IGNORECASE)
 """What a client says of bytes that are not as they should be; that a server is dead is no such thing."""
@@ -64,7 +64,7 @@ class Files(Loop):
                 self.torn.append(f"{name}: {error!r}")
                 continue
             header, _, body = text.partition(b"\n\n")
-            told, there = int(stanza.fields(header)["PACKAGES"]), len(list(stanza.each(body)))
+            told, there = int(entry.fields(header)["PACKAGES"]), len(list(entry.each(body)))
             self.reads += 1
             if told != there:
                 self.torn.append(f"{name} tells of {told} and has {there}")

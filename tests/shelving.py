@@ -4,7 +4,7 @@ import hashlib
 import time
 from pathlib import Path
 
-from gentoomuch_portage.pkgindex import writing
+from gentoomuch_portage.pkgindex import write
 
 
 def shelve(folder: Path, contents: dict[str, bytes]) -> Path:
@@ -19,5 +19,5 @@ def shelve(folder: Path, contents: dict[str, bytes]) -> Path:
         md5 = hashlib.md5(content).hexdigest()
         entries.append(f"CPV: {cpv}\nMD5: {md5}\nPATH: {path}\nSIZE: {len(content)}\n\n".encode())
     header = f"PACKAGES: {len(entries)}\nTIMESTAMP: {int(time.time())}\n\n".encode()
-    writing.follow(folder, lambda _: {}, writing.rewrite(folder, header, entries, compress=True))
+    write.follow(folder, lambda _: {}, write.rewrite(folder, header, entries, compress=True))
     return folder

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gentoomuch_portage import embedded
+from gentoomuch_portage import demo_host
 
 TOP = Path(__file__).parents[1]
 PAGES = tuple(sorted([TOP / "README.md", TOP / "CONTRIBUTING.md", *(TOP / "docs").rglob("*.md")]))
@@ -158,7 +158,7 @@ def _compared(page: Path, steps: list[tuple[int, Step]], log: str) -> Iterator[s
 
 def _demo(folder: Path) -> None:
     """A host with the demo's profiles, before anything was built for them."""
-    host = embedded.make(folder / "host")
+    host = demo_host.make(folder / "host")
     for name, cpu in (("laptop", "x86-64-v3"), ("router", "x86-64")):
         text = f'cpu = "{cpu}"\nlayers = ["{name}"]\nroot = "{host.folder}/roots/{name}"\n'
         host.profile(name, text, {f"{name}/make.conf": 'CFLAGS="-O2 -pipe"\nCXXFLAGS="${CFLAGS}"\n'})

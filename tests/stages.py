@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gentoomuch_portage.portage_adapter.arrangement import Arrangement
-from gentoomuch_portage.roots import exporting, layout
-from gentoomuch_portage.roots.exporting import Export
+from gentoomuch_portage.portage_adapter.config import Arrangement
+from gentoomuch_portage.roots import bootstrap, export
+from gentoomuch_portage.roots.export import Export
 
 FOLDER, FILE, LINK, HARD, DEVICE = tarfile.DIRTYPE, tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE
 PLAIN: tuple[tuple[str, bytes, Any], ...] = (
@@ -88,7 +88,7 @@ def _gpg(home: Path, *words: str) -> str:
 
 def a_root(folder: Path) -> Path:
     """A root with a link, a hard link, a setuid file, and what belongs to a machine that runs."""
-    layout.lay(folder, Arrangement(merged=True, libraries=("lib", "lib64")))
+    bootstrap.lay(folder, Arrangement(merged=True, libraries=("lib", "lib64")))
     for name, text in (("usr/bin/su", "su"), ("usr/lib64/libc.so", "libc"), ("var/tmp/left", "x"), ("run/pid", "1")):
         (folder / name).write_text(text)
     (folder / "usr/bin/su").chmod(0o4711)
@@ -100,5 +100,5 @@ def exported(root: Path, out: Path, form: str = "tar", **more: Any) -> Path:
     """Export a root, by default whole."""
     arranged = Arrangement(merged=True, libraries=("lib", "lib64"))
     told = {"name": "router", "packages": (), "thin": False, "arrangement": arranged, **more}
-    exporting.export(Export(root=root, top=root, **told), form, out)
+    export.export(Export(root=root, top=root, **told), form, out)
     return out

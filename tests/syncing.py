@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.embedded import Host
-from gentoomuch_portage.embedded.host import write
+from gentoomuch_portage.demo_host import Host
+from gentoomuch_portage.demo_host.host import write
 
 
 @dataclass(frozen=True)

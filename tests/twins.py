@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 PACKAGES = Path(__file__).parent / "dropin/repository"
 GM_EMERGE = Path(sys.executable).parent / "gm-emerge"

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 BIN = Path(sys.executable).parent
 EBUILD = """EAPI=8

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gentoomuch_portage import compiler, macros
+from gentoomuch_portage.isa import compiler, macros
 
 _NAME = re.compile(r"(?:(?P<target>[\w-]+)-)?(?P<family>gcc|cpp|clang)-(?P<major>\d+)")
 _WHOLE = (

@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 from repacking import instance
 from serving import Server, serving
 
-from gentoomuch_portage import embedded
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage import demo_host
+from gentoomuch_portage.demo_host import Host
 
 BIN = Path(sys.executable).parent
 PKG = "dev-demo/libgreet"
@@ -36,7 +36,7 @@ def main(packages: int, runs: int) -> int:
     """Measure; the exit status."""
     with tempfile.TemporaryDirectory(prefix="gm-binhost-") as name:
         folder = Path(name)
-        host = embedded.make(folder / "host")
+        host = demo_host.make(folder / "host")
         host.profile("old", 'cpu = "x86-64"\n')
         shelve(host, folder / "www", packages)
         with serving(folder / "www") as server:

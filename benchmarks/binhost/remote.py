@@ -9,7 +9,7 @@ from pathlib import Path
 
 from binhosting import machine, published, resign, said, serving
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 PKG = "dev-demo/libgreet"
 OURS = ["gm-emerge", "--gm-profile=box", "-p", "--nodeps", "-gK", PKG]

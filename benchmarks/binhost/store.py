@@ -25,8 +25,8 @@ import remote
 from binhosting import open_folder
 from repacking import instance
 
-from gentoomuch_portage import embedded
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage import demo_host
+from gentoomuch_portage.demo_host import Host
 
 BIN = Path(sys.executable).parent
 PKG = "dev-demo/libgreet"
@@ -43,7 +43,7 @@ def main(sizes: list[int]) -> int:
     bad = False
     with tempfile.TemporaryDirectory(prefix="gm-store-") as name:
         folder = Path(name)
-        host = embedded.make(folder / "host")
+        host = demo_host.make(folder / "host")
         host.profile("old", 'cpu = "x86-64"\n')
         built = build(host)
         memory = []
@@ -154,14 +154,15 @@ def inject(pkgdir: Path, packages: list[str], *, ours: bool) -> Iterator[float]:
 
     from portage.versions import _pkg_str
 
-    from gentoomuch_portage.binpkgs.telling import told
-    from gentoomuch_portage.portage_adapter import injecting, ondemand
+    from gentoomuch_portage.binpkg.metadata import told
+    from gentoomuch_portage.portage_adapter.lazy_index import inject as lazy_index_inject
+    from gentoomuch_portage.portage_adapter.lazy_index import local
     from gentoomuch_portage.portage_adapter.pkgdir import pkgdir as opened
 
     with ExitStack() as around:
         if ours:
-            around.enter_context(ondemand.ondemand())
-            around.enter_context(injecting.injecting(told))
+            around.enter_context(local.ondemand())
+            around.enter_context(lazy_index_inject.injecting(told))
         tree = opened(pkgdir).tree
         tree.populate()
         for new in packages:

@@ -25,7 +25,7 @@ from pathlib import Path
 
 FILES, SIZE, READERS, SECONDS = 40, 8 << 20, 200, 3.0
 RANGES = {"8 KiB": 8 << 10, "256 KiB": 256 << 10, "2 MiB": 2 << 20}
-"""What ``binpkgs/remote.py`` reads of a package; a small package; a large one."""
+"""What ``binpkg/http.py`` reads of a package; a small package; a large one."""
 LEAST = 0.7
 LIBC = ctypes.CDLL(None, use_errno=True)
 

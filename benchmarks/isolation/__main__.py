@@ -16,9 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from gentoomuch_portage import embedded
-from gentoomuch_portage.containers import boxes, probes
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage import demo_host
+from gentoomuch_portage.containers import detect, lifecycle
+from gentoomuch_portage.demo_host import Host
 
 LIMITS = {"bwrap": 100, "unshare": 100}
 """Kind -> the most that it may add, in milliseconds."""
@@ -73,8 +73,8 @@ def kinds(folder: Path, times: int) -> int:
     print(f"{'':10}{'adds ms':>9}{'CPU ms':>9}{'limit':>7}{'x Python':>10}")
     print(f"{'Python':10}{python.real:9.1f}{python.cpu:9.1f}{'':>7}{1:10.2f}")
     broken = 0
-    for kind in probes.KINDS:
-        one = probes.probe(kind, folder)
+    for kind in detect.KINDS:
+        one = detect.probe(kind, folder)
         if not one.works:
             print(f"{kind:10}{'-':>9}  {one.why}")
             continue
@@ -91,15 +91,15 @@ def kinds(folder: Path, times: int) -> int:
 
 def boxed(kind: str, folder: Path) -> None:
     """``/bin/true`` in a box."""
-    with boxes.folder(folder) as place:
-        ran = boxes.start(kind, probes.smallest(place, ("/bin/true",)), keep=True)
+    with lifecycle.folder(folder) as place:
+        ran = lifecycle.start(kind, detect.smallest(place, ("/bin/true",)), keep=True)
     if ran.status:
         raise SystemExit(f"{kind} ended with {ran.status}: {ran.err}")
 
 
 def fresh(folder: Path, times: int) -> int:
     """``gentoomuch freshroot`` of a root with 1 GB in it; how many limits are broken."""
-    host = embedded.make(folder / "host")
+    host = demo_host.make(folder / "host")
     root = folder / "root"
     root.mkdir()
     with (root / "much").open("wb") as file:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from portage.const import PORTAGE_BIN_PATH
 
-from gentoomuch_portage import embedded
+from gentoomuch_portage import demo_host
 
 EMERGE = (sys.executable, str(Path(PORTAGE_BIN_PATH) / "emerge"))
 GM_EMERGE = (sys.executable, str(Path(sys.executable).parent / "gm-emerge"))
@@ -34,7 +34,7 @@ def main(pairs: int) -> int:
     """Measure; the exit status."""
     broken = 0
     with tempfile.TemporaryDirectory(prefix="gm-startup-") as name:
-        host = embedded.make(Path(name) / "host")
+        host = demo_host.make(Path(name) / "host")
         host.profile("router", 'cpu = "x86-64"\nlayers = ["common"]\n', {"common/package.use/demo": f"{PKG} -shout\n"})
         print(f"{'':12}{'words':24}{'emerge s':>10}{'gm-emerge s':>13}{'ratio':>8}{'limit':>8}")
         for who, words, limit in CASES:

@@ -5,12 +5,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from gentoomuch_portage import files
+from gentoomuch_portage import fs
+from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.errors import ConfigError, MachineError
-from gentoomuch_portage.hookspec import hookimpl
-from gentoomuch_portage.merges import Done, Merge
-from gentoomuch_portage.plan import Part, Plan, Show
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.plan.merge import Done, Merge
+from gentoomuch_portage.plan.plan import Part, Plan, Show
+from gentoomuch_portage.plugins.hookspec import hookimpl
 
 
 class Held(ConfigError):
@@ -63,7 +63,7 @@ def gm_after_package(merge: Merge, done: Done, plan: Plan, settings: Settings) -
     labels = f'profile="{plan.profile}",package="{merge.cpv}",source="{merge.source}"'
     new = {f"gentoomuch_status{{{labels}}}": str(done.status), f"gentoomuch_seconds{{{labels}}}": f"{done.seconds:.1f}"}
     kept = [line for line in before if line.rpartition(" ")[0] not in new]
-    files.write(place, "\n".join([*kept, *(f"{name} {value}" for name, value in new.items())]) + "\n")
+    fs.write(place, "\n".join([*kept, *(f"{name} {value}" for name, value in new.items())]) + "\n")
 
 
 def _held(settings: Settings) -> set[str]:

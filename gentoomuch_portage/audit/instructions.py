@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gentoomuch_portage.audit.elf import Function, Image, Span, missing
-from gentoomuch_portage.requirement import SILENT
+from gentoomuch_portage.isa.requirement import SILENT
 
 FEATURES: Mapping[str, str] = {
     "ADX": "ADX", "AES": "AES", "AMX_BF16": "AMX_BF16", "AMX_COMPLEX": "AMX_COMPLEX", "AMX_FP16": "AMX_FP16",

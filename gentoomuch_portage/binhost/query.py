@@ -4,13 +4,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from gentoomuch_portage import knowledge, offers, requirement
+from gentoomuch_portage.binpkg_filter import cpu as binpkg_filter_cpu
 from gentoomuch_portage.errors import UsageError, nearest
-from gentoomuch_portage.isa_table import ARCHES, cpus
-from gentoomuch_portage.pkgindex import names, shards, stanza
-from gentoomuch_portage.portage_adapter import query as portage
-from gentoomuch_portage.portage_adapter.binpkgs import BUILT_FOR
-from gentoomuch_portage.requirement import Requirement
+from gentoomuch_portage.isa import requirement, resolve
+from gentoomuch_portage.isa.requirement import Requirement
+from gentoomuch_portage.isa.tables import ARCHES, cpus
+from gentoomuch_portage.pkgindex import entry as pkgindex_entry
+from gentoomuch_portage.pkgindex import shards
+from gentoomuch_portage.portage_adapter import config
+from gentoomuch_portage.portage_adapter.binpkg import BUILT_FOR
 
 
 class UnknownCpu(UsageError):
@@ -62,7 +64,7 @@ def held(
         BadIndex: a shard is damaged.
     """
     has = {cpu: _known(cpu, cache) for cpu in cpus}
-    for name in names.read(folder):
+    for name in shards.read(folder):
         if asked and not _may_mean(asked, name):
             continue
         for entry in shards.entries(folder, name):
@@ -72,7 +74,7 @@ def held(
 
 
 def _known(cpu: str, cache: Path) -> Requirement:
-    _, found = knowledge.cpu(cpu, cache)
+    _, found = resolve.cpu(cpu, cache)
     if not found.known:
         raise UnknownCpu(cpu, found.told)
     return found
@@ -80,20 +82,20 @@ def _known(cpu: str, cache: Path) -> Requirement:
 
 def _may_mean(asked: str, name: str) -> bool:
     """Whether an atom can be about a name; what Portage's own matching says of each version costs more."""
-    key = portage.atom_key(asked)
+    key = config.atom_key(asked)
     return name == key if key and "*" not in key else key != "" or name.rpartition("/")[2] == asked
 
 
 def _means(asked: str, one: Held) -> bool:
-    return "/" not in asked or portage.means(asked, one.cpv, one.slot, one.repository, one.build_id)
+    return "/" not in asked or config.means(asked, one.cpv, one.slot, one.repository, one.build_id)
 
 
 def _held(entry: bytes, has: dict[str, Requirement], cache: Path) -> Held:
-    told = stanza.fields(entry)
+    told = pkgindex_entry.fields(entry)
     on = {*told.get("USE", "").split()}
     flags = sorted({flag.lstrip("+-") for flag in told.get("IUSE", "").split()})
-    said = stanza.told(entry)
-    needed = offers.told_by({"CHOST": told.get("CHOST", ""), **said}, on, cache)
+    said = pkgindex_entry.told(entry)
+    needed = binpkg_filter_cpu.told_by({"CHOST": told.get("CHOST", ""), **said}, on, cache)
     return Held(
         cpv=told["CPV"],
         build_id=_number(told.get("BUILD_ID")),
@@ -103,7 +105,7 @@ def _held(entry: bytes, has: dict[str, Requirement], cache: Path) -> Held:
         built_for=needed.told,
         profile=said.get(BUILT_FOR, ""),
         runs_on=tuple(cpu for cpu, one in has.items() if requirement.judge(needed, one).accept),
-        path=stanza.path(entry),
+        path=pkgindex_entry.path(entry),
         size=_number(told.get("SIZE")),
         built=_number(told.get("BUILD_TIME")),
     )

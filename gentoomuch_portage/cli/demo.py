@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from gentoomuch_portage.cli import Command
+from gentoomuch_portage.cli.command import Command
 from gentoomuch_portage.cli.parser import Parser
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.config.settings import Settings
 
 
 def _add(parser: Parser) -> None:
@@ -16,9 +16,9 @@ def _add(parser: Parser) -> None:
 
 
 def _work(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.embedded import story
+    from gentoomuch_portage.demo_host import demo
 
-    return story.tell(args.folder.absolute(), quiet=args.quiet)
+    return demo.tell(args.folder.absolute(), quiet=args.quiet)
 
 
 COMMAND = Command("demo", "make a Gentoo host in a folder, with two profiles, and build for both", _add, _work)

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from gentoomuch_portage import console, profiles
-from gentoomuch_portage.cli import Command
+from gentoomuch_portage import console
+from gentoomuch_portage.cli.command import Command
 from gentoomuch_portage.cli.parser import Parser, listing
+from gentoomuch_portage.config import profile
+from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.errors import GmError
-from gentoomuch_portage.settings import Settings
 
 if TYPE_CHECKING:
-    from gentoomuch_portage import checkup
+    from gentoomuch_portage.reports import doctor
 
 
 def _add(parser: Parser) -> None:
@@ -22,17 +23,17 @@ def _add(parser: Parser) -> None:
 
 
 def _work(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage import checkup
-    from gentoomuch_portage.request import Request
+    from gentoomuch_portage.plan.request import Request
+    from gentoomuch_portage.reports import doctor
 
     if args.clean:
-        for gone in checkup.clean(settings):
+        for gone in doctor.clean(settings):
             if not args.quiet:
                 console.tell(f"removed {gone}")
     found = [
-        *checkup.facts(settings, Request.of((), os.environ).without),
-        *checkup.seen("hook", _hooks(settings)),
-        *checkup.seen("plain emerge", _plain(settings)),
+        *doctor.facts(settings, Request.of((), os.environ).without),
+        *doctor.seen("hook", _hooks(settings)),
+        *doctor.seen("plain emerge", _plain(settings)),
     ]
     if args.json:
         console.say_json([asdict(one) for one in found])
@@ -43,17 +44,17 @@ def _work(settings: Settings, args: argparse.Namespace) -> int:
     return int(any(one.state == "bad" for one in found))
 
 
-def _hooks(settings: Settings) -> Iterator["checkup.Fact"]:
+def _hooks(settings: Settings) -> Iterator["doctor.Fact"]:
     """The hooks that plain emerge has, and what is wrong with them."""
-    from gentoomuch_portage.checkup import Fact
-    from gentoomuch_portage.hooks import switching, where
-    from gentoomuch_portage.hooks.kinds import ALL
+    from gentoomuch_portage.portage_hooks import install
+    from gentoomuch_portage.portage_hooks.catalog import ALL
+    from gentoomuch_portage.reports.doctor import Fact
 
-    places, names, well = where.here(settings), profiles.names(settings), []
+    places, names, well = install.here(settings), profile.names(settings), []
     for hook in ALL:
         try:
-            why, remedy = switching.ailing(settings, hook, places, names)
-            if not why and switching.state(settings, hook, places) == "enabled":
+            why, remedy = install.ailing(settings, hook, places, names)
+            if not why and install.state(settings, hook, places) == "enabled":
                 well.append(hook.name)
         except GmError as error:
             why, remedy = error.message, error.remedy
@@ -63,13 +64,13 @@ def _hooks(settings: Settings) -> Iterator["checkup.Fact"]:
         yield Fact("hook", "good", f"plain emerge has {', '.join(well)}")
 
 
-def _plain(settings: Settings) -> Iterator["checkup.Fact"]:
+def _plain(settings: Settings) -> Iterator["doctor.Fact"]:
     """What plain emerge does not know."""
-    from gentoomuch_portage.checkup import Fact
-    from gentoomuch_portage.hooks import maintenance
+    from gentoomuch_portage.portage_hooks import postsync
+    from gentoomuch_portage.reports.doctor import Fact
 
     try:
-        atoms = list(dict.fromkeys(one.atom for one in maintenance.unknown(settings)))
+        atoms = list(dict.fromkeys(one.atom for one in postsync.unknown(settings)))
     except GmError as error:
         yield Fact("plain emerge", "bad", error.message, error.remedy)
         return
@@ -79,7 +80,7 @@ def _plain(settings: Settings) -> Iterator["checkup.Fact"]:
         yield Fact("plain emerge", "note", told, "gentoomuch hooks enable unmask")
 
 
-def _line(fact: "checkup.Fact") -> str:
+def _line(fact: "doctor.Fact") -> str:
     """``good  portage        3.0.83, ...`` and the remedy below it."""
     colour = {"good": console.good, "bad": console.bad, "note": console.faint}[fact.state]
     remedy = f"\n{'':6}{'':15}try: {fact.remedy}" if fact.remedy else ""

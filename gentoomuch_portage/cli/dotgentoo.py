@@ -5,9 +5,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from gentoomuch_portage import console
-from gentoomuch_portage.cli import Command
+from gentoomuch_portage.cli.command import Command
 from gentoomuch_portage.cli.parser import Parser, group, listing
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.config.settings import Settings
 
 
 def _placed(parser: Parser) -> None:
@@ -27,14 +27,15 @@ def _add_id(parser: Parser) -> None:
 
 
 def _id(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.dotgentoo import compat, folder, identity, layout
+    from gentoomuch_portage.dotgentoo import id as dotgentoo_id
+    from gentoomuch_portage.dotgentoo import layout, load
 
     found = layout.find(args.path)
     if args.compat:
-        compute = {"spec": compat.spec, "gebuilder": compat.gebuilder}[args.compat]
+        compute = {"spec": dotgentoo_id.spec, "gebuilder": dotgentoo_id.gebuilder}[args.compat]
         console.say(compute(layout.lay_out(found)))
     else:
-        console.say(identity.identity(folder.read(found)))
+        console.say(dotgentoo_id.identity(load.read(found)))
     return 0
 
 
@@ -44,9 +45,9 @@ def _add_check(parser: Parser) -> None:
 
 
 def _check(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.dotgentoo import check, folder, layout
+    from gentoomuch_portage.dotgentoo import layout, lint, load
 
-    found = check.findings(folder.read(layout.find(args.path)))
+    found = lint.findings(load.read(layout.find(args.path)))
     if args.json:
         console.say_json([asdict(one) for one in found])
     for one in () if args.json else found:
@@ -63,9 +64,9 @@ def _add_init(parser: Parser) -> None:
 
 
 def _init(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.dotgentoo import templates
+    from gentoomuch_portage.dotgentoo import scaffold
 
-    folder = templates.start(args.path, args.name)
+    folder = scaffold.start(args.path, args.name)
     if not args.quiet:
         console.tell(f"{folder} is written; look at its ebuild, then: gm-emerge {args.path}")
     return 0
@@ -78,10 +79,11 @@ def _add_trust(parser: Parser) -> None:
 def _trust(settings: Settings, args: argparse.Namespace) -> int:
     import datetime
 
-    from gentoomuch_portage.dotgentoo import folder, identity, layout, trust
+    from gentoomuch_portage.dotgentoo import id as dotgentoo_id
+    from gentoomuch_portage.dotgentoo import layout, load, trust
 
-    found = folder.read(layout.find(args.path))
-    known = identity.identity(found)
+    found = load.read(layout.find(args.path))
+    known = dotgentoo_id.identity(found)
     today = datetime.date.today().isoformat()
     trust.keep(settings.state, trust.Trusted(known, today, str(found.path), contained=False))
     if not args.quiet:

@@ -5,17 +5,18 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gentoomuch_portage import console, files, profiles
-from gentoomuch_portage.cli import Command
-from gentoomuch_portage.cli.columns import columns
+from gentoomuch_portage import console, fs
+from gentoomuch_portage.cli.command import Command
 from gentoomuch_portage.cli.errors import NoProfileSet
 from gentoomuch_portage.cli.history import when
+from gentoomuch_portage.cli.output import columns
 from gentoomuch_portage.cli.parser import Parser, listing, one_stdout
+from gentoomuch_portage.config import profile
+from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.errors import UnknownProfile
-from gentoomuch_portage.settings import Settings
 
 if TYPE_CHECKING:
-    from gentoomuch_portage import fleet
+    from gentoomuch_portage.reports import fleet
 
 
 def _add(parser: Parser) -> None:
@@ -27,10 +28,10 @@ def _add(parser: Parser) -> None:
 
 
 def _work(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage import fleet
+    from gentoomuch_portage.reports import fleet
 
     one_stdout("gentoomuch fleet", args.html, args)
-    known = profiles.names(settings)
+    known = profile.names(settings)
     names = tuple(args.names) or tuple(known)
     if not names:
         raise NoProfileSet(names)
@@ -54,9 +55,9 @@ def _work(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def _write(file: Path, found: "list[fleet.Member]", *, quiet: bool) -> None:
-    from gentoomuch_portage import fleetpage
+    from gentoomuch_portage.reports import fleet_html
 
-    files.send(file, fleetpage.page(found, time.time()))
+    fs.send(file, fleet_html.page(found, time.time()))
     if not quiet:
         console.tell(f"{len(found)} profiles in {file}")
 

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gentoomuch_portage import console
-from gentoomuch_portage.cli import Command
-from gentoomuch_portage.cli.columns import columns
+from gentoomuch_portage.cli.command import Command
+from gentoomuch_portage.cli.output import columns
 from gentoomuch_portage.cli.parser import Parser, chosen, listing, named, one_stdout
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.config.settings import Settings
 
 if TYPE_CHECKING:
-    from gentoomuch_portage.frozen.manifest import Manifest
+    from gentoomuch_portage.freeze.archive import Manifest
 
 
 def _add_freeze(parser: Parser) -> None:
@@ -23,19 +23,19 @@ def _add_freeze(parser: Parser) -> None:
 
 
 def _freeze(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage import files
-    from gentoomuch_portage.binserve import keys
-    from gentoomuch_portage.frozen import archive, gather, journal, seal
+    from gentoomuch_portage import fs
+    from gentoomuch_portage.binhost import keys
+    from gentoomuch_portage.freeze import archive, collect, signature, transaction
 
     _refuse_profile(settings, args)
     one_stdout("gentoomuch freeze", Path(args.file), args)
-    journal.finish(settings)
+    transaction.finish(settings)
     name = chosen(settings, args)
     key = None if args.unsigned else keys.key(settings)
-    found = gather.gathered(settings, name, redact=args.redact)
-    members = seal.sealed(name, list(found.members), key)
+    found = collect.gathered(settings, name, redact=args.redact)
+    members = signature.sealed(name, list(found.members), key)
     content = archive.written(members, args.file)
-    files.send(Path(args.file), content)
+    fs.send(Path(args.file), content)
     signed = key.fingerprint if key else ""
     if args.json:
         told = {"profile": name, "file": args.file, "members": len(members), "bytes": len(content)}
@@ -55,11 +55,11 @@ def _refuse_profile(settings: Settings, args: argparse.Namespace) -> None:
     Raises:
         BadUsage: it is one.
     """
-    from gentoomuch_portage import profiles
     from gentoomuch_portage.cli.errors import BadUsage
+    from gentoomuch_portage.config import profile
 
     only = args.file
-    if args.name is None and only in profiles.names(settings):
+    if args.name is None and only in profile.names(settings):
         told = f"FILE is missing: {only!r} is a profile"
         remedy = f"gentoomuch freeze {only} {only}.tar; for a file of that name: ./{only}"
         raise BadUsage("gentoomuch freeze", told, remedy=remedy)
@@ -77,12 +77,12 @@ def _answering(parser: Parser) -> None:
 
 def _opened(settings: Settings, args: argparse.Namespace) -> "Manifest":
     """The archive; the keys of archives that were thawed here before are known."""
-    from gentoomuch_portage import profiles
-    from gentoomuch_portage.frozen import journal, record
-    from gentoomuch_portage.frozen.opening import opened
+    from gentoomuch_portage.config import profile
+    from gentoomuch_portage.freeze import thaw_record, transaction
+    from gentoomuch_portage.freeze.open import opened
 
-    journal.finish(settings)
-    records = [record.read(settings, one) for one in profiles.names(settings)]
+    transaction.finish(settings)
+    records = [thaw_record.read(settings, one) for one in profile.names(settings)]
     known = frozenset(one.key for one in records if one is not None and one.key)
     return opened(settings, args.file, asked=args.key, unsigned=args.unsigned, known=known)
 
@@ -94,12 +94,12 @@ def _add_verify(parser: Parser) -> None:
 
 
 def _verify(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.frozen import gather
-    from gentoomuch_portage.frozen.drift import drift, unified
+    from gentoomuch_portage.freeze import collect
+    from gentoomuch_portage.freeze.verify import drift, unified
 
     found = _opened(settings, args)
     name = args.profile or _here(settings, found)
-    here = gather.gathered(settings, name, redact=True)
+    here = collect.gathered(settings, name, redact=True)
     changes = drift(found.members, here.members, thawed=here.thawed)
     if args.json:
         rows = [{"path": one.path, "change": one.change, "diff": "\n".join(unified(one))} for one in changes]
@@ -117,13 +117,13 @@ def _verify(settings: Settings, args: argparse.Namespace) -> int:
 
 def _here(settings: Settings, found: "Manifest") -> str:
     """The profile that an archive is held against: the one of its name, otherwise the one that it was thawed as."""
-    from gentoomuch_portage import profiles
-    from gentoomuch_portage.frozen import record
+    from gentoomuch_portage.config import profile
+    from gentoomuch_portage.freeze import thaw_record
 
-    names = profiles.names(settings)
+    names = profile.names(settings)
     if found.profile in names:
         return found.profile
-    thawed = ((one, record.read(settings, one)) for one in names)
+    thawed = ((one, thaw_record.read(settings, one)) for one in names)
     return next((one for one, told in thawed if told is not None and told.digest == found.digest), found.profile)
 
 
@@ -141,15 +141,15 @@ def _add_thaw(parser: Parser) -> None:
 
 
 def _thaw(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.frozen import journal, thaw
-    from gentoomuch_portage.frozen.errors import RepositoriesDiffer
+    from gentoomuch_portage.freeze import thaw, transaction
+    from gentoomuch_portage.freeze.errors import RepositoriesDiffer
 
     found = _opened(settings, args)
     name, file = args.name or found.profile, str(args.file)
     differ = thaw.repositories(settings, found, file)
     if differ and not args.anyway:
         raise RepositoriesDiffer(differ)
-    with journal.alone(settings):
+    with transaction.alone(settings):
         plan = thaw.ready(settings, found, file, name=name, world=not args.keep_world)
         thaw.install(settings, plan, replace=args.replace)
     others = thaw.notes(settings, found, file)

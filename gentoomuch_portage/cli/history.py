@@ -9,15 +9,16 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from gentoomuch_portage import console, history, profiles
-from gentoomuch_portage.cli import Command
-from gentoomuch_portage.cli.columns import columns
+from gentoomuch_portage import console, history
+from gentoomuch_portage.cli.command import Command
 from gentoomuch_portage.cli.errors import BadUsage
+from gentoomuch_portage.cli.output import columns
 from gentoomuch_portage.cli.parser import Parser, listing
+from gentoomuch_portage.config import profile
+from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.errors import UnknownProfile
-from gentoomuch_portage.estimate import spoken
+from gentoomuch_portage.events.estimate import spoken
 from gentoomuch_portage.history import Run
-from gentoomuch_portage.settings import Settings
 
 _UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 _PHASES = 3
@@ -63,7 +64,7 @@ def _names(settings: Settings, asked: str | None) -> Iterable[str]:
         UnknownProfile: there is neither a profile nor a record of that name.
     """
     recorded = sorted({name for state in settings.states for name in history.profiles(state)})
-    known = {*recorded, *profiles.names(settings)}
+    known = {*recorded, *profile.names(settings)}
     if asked and asked not in known:
         raise UnknownProfile(asked, known)
     return (asked,) if asked else recorded
@@ -80,10 +81,10 @@ def _changing(runs: Iterable[Run]) -> Iterator[Run]:
 
 
 def _changes(words: tuple[str, ...]) -> bool:
-    from gentoomuch_portage.portage_adapter import front
+    from gentoomuch_portage.portage_adapter import emerge
 
     with contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(SystemExit):  # emerge's own, for a bad word
-        return front.changes(words)
+        return emerge.changes(words)
     return False
 
 
@@ -154,9 +155,9 @@ def _build(one: Mapping[str, Any]) -> tuple[str, ...]:
 
 def named(asked: str, cpv: str) -> bool:
     """Whether a user means a package: ``cat/pkg-1.0``, ``pkg-1.0``, ``cat/pkg`` or ``pkg``, with ``=`` or without."""
-    from gentoomuch_portage.portage_adapter import query
+    from gentoomuch_portage.portage_adapter import config
 
-    cp = query.package_of(cpv)
+    cp = config.package_of(cpv)
     return asked.lstrip("=~") in {cpv, cpv.partition("/")[2], cp, cp.partition("/")[2]}
 
 
@@ -182,9 +183,9 @@ def _since(text: str | None) -> float:
 
 
 def _running(args: argparse.Namespace) -> int:
-    from gentoomuch_portage.portage_adapter import snapshots
+    from gentoomuch_portage.portage_adapter import observability
 
-    found = snapshots.jobs()
+    found = observability.jobs()
     if args.json:
         console.say_json([one._asdict() for one in found])
     elif found:

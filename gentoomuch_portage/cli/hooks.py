@@ -6,20 +6,21 @@ import shutil
 import sys
 from pathlib import Path
 
-from gentoomuch_portage import console, profiles
-from gentoomuch_portage.cli import Command
-from gentoomuch_portage.cli.columns import columns
+from gentoomuch_portage import console
+from gentoomuch_portage.cli.command import Command
 from gentoomuch_portage.cli.errors import BadUsage
+from gentoomuch_portage.cli.output import columns
 from gentoomuch_portage.cli.parser import Parser, group, listing
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.config import profile as config_profile
+from gentoomuch_portage.config.settings import Settings
 
 _NAMES = "filter, unmask, record, bashrc, refresh, snapshot or emaint"
 
 
 def _ls(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.hooks import switching, where
+    from gentoomuch_portage.portage_hooks import install
 
-    found = list(switching.standing(settings, where.here(settings)))
+    found = list(install.standing(settings, install.here(settings)))
     if args.json:
         console.say_json(
             [
@@ -45,19 +46,19 @@ def _add_named(parser: Parser) -> None:
 
 
 def _enable(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.hooks import switching, where
+    from gentoomuch_portage.portage_hooks import install
 
-    hooks, places = [switching.named(name) for name in args.names], where.here(settings)
-    profile = profiles.read(settings, args.profile).name if args.profile else ""
-    done = {hook.name: switching.enable(settings, hook, places, command=_command(), profile=profile) for hook in hooks}
+    hooks, places = [install.named(name) for name in args.names], install.here(settings)
+    profile = config_profile.read(settings, args.profile).name if args.profile else ""
+    done = {hook.name: install.enable(settings, hook, places, command=_command(), profile=profile) for hook in hooks}
     return _told(args, done, "wrote")
 
 
 def _disable(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.hooks import switching
+    from gentoomuch_portage.portage_hooks import install
 
-    hooks = [switching.named(name) for name in args.names]
-    return _told(args, {hook.name: switching.disable(settings, hook) for hook in hooks}, "removed")
+    hooks = [install.named(name) for name in args.names]
+    return _told(args, {hook.name: install.disable(settings, hook) for hook in hooks}, "removed")
 
 
 def _told(args: argparse.Namespace, done: dict[str, tuple[Path, ...]], what: str) -> int:
@@ -75,10 +76,10 @@ def _add_text(parser: Parser) -> None:
 
 
 def _text(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.hooks import switching
+    from gentoomuch_portage.portage_hooks import install
 
-    profile = profiles.read(settings, args.profile).name if args.profile else ""
-    console.say(switching.text(switching.named(args.name), command=_command(), profile=profile).rstrip("\n"))
+    profile = config_profile.read(settings, args.profile).name if args.profile else ""
+    console.say(install.text(install.named(args.name), command=_command(), profile=profile).rstrip("\n"))
     return 0
 
 
@@ -96,9 +97,9 @@ def _add_record(parser: Parser) -> None:
 
 
 def _record(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.hooks import recorder
+    from gentoomuch_portage.portage_hooks import record
 
-    recorder.record(settings, args.folder, os.environ, args.profile)
+    record.record(settings, args.folder, os.environ, args.profile)
     return 0
 
 
@@ -108,10 +109,10 @@ def _add_refresh(parser: Parser) -> None:
 
 
 def _refresh(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.hooks import maintenance
+    from gentoomuch_portage.portage_hooks import postsync
 
-    names = tuple(profiles.read(settings, name).name for name in args.names) or profiles.names(settings)
-    told = list(maintenance.refresh(settings, names))
+    names = tuple(config_profile.read(settings, name).name for name in args.names) or config_profile.names(settings)
+    told = list(postsync.refresh(settings, names))
     if args.json:
         console.say_json(told)
     elif not args.quiet:
@@ -125,15 +126,15 @@ def _add_query(parser: Parser) -> None:
 
 
 def _query(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.hooks import recorder
-    from gentoomuch_portage.hooks.errors import NothingRecorded
-    from gentoomuch_portage.portage_adapter import front
+    from gentoomuch_portage.portage_adapter import emerge
+    from gentoomuch_portage.portage_hooks import record
+    from gentoomuch_portage.portage_hooks.install import NothingRecorded
 
-    if found := recorder.recorded(args.what, args.cpv, recorder.vdb(front.eprefix())):
+    if found := record.recorded(args.what, args.cpv, record.vdb(emerge.eprefix())):
         console.say(found)
         return 0
     try:
-        every = recorder.meant(args.what, args.cpv)
+        every = record.meant(args.what, args.cpv)
     except LookupError as error:
         raise BadUsage("gentoomuch hooks query", str(error)) from error
     if len(every) > 1:

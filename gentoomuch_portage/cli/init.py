@@ -3,11 +3,12 @@
 import argparse
 from pathlib import Path
 
-from gentoomuch_portage import console, files, profiles
-from gentoomuch_portage.cli import Command
+from gentoomuch_portage import console, fs
+from gentoomuch_portage.cli.command import Command
 from gentoomuch_portage.cli.errors import ProfileExists
 from gentoomuch_portage.cli.parser import Parser
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.config import profile
+from gentoomuch_portage.config.settings import Settings
 
 
 def _add(parser: Parser) -> None:
@@ -17,22 +18,22 @@ def _add(parser: Parser) -> None:
 
 
 def _work(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage import beginning
+    from gentoomuch_portage.reports import init_profile
 
-    name = profiles.valid(args.name or beginning.host_name(), "profile")
+    name = profile.valid(args.name or init_profile.host_name(), "profile")
     file = settings.config / "profiles" / f"{name}.toml"
-    text = beginning.profile_text(name, settings.host)
+    text = init_profile.profile_text(name, settings.host)
     if file.exists() and not args.pretend:
         raise ProfileExists(name, file)
     if args.pretend:
         console.say_json({"name": name, "file": file, "text": text}) if args.json else console.say(text.rstrip("\n"))
         return 0
     for folder in ("profiles", "layers", "patches"):
-        files.ensure(settings.config / folder)
+        fs.ensure(settings.config / folder)
     top = settings.config / "gentoomuch.toml"
     written = [file] if top.exists() else [top, file]
     for place in written:
-        files.write(place, text if place == file else beginning.DEFAULTS)
+        fs.write(place, text if place == file else init_profile.DEFAULTS)
     if args.json:
         console.say_json({"name": name, "file": file, "text": text})
     elif not args.quiet:
@@ -44,12 +45,12 @@ def _tell(settings: Settings, name: str, written: list[Path]) -> None:
     """What was written, what doctor finds wrong, and what may come next."""
     import os
 
-    from gentoomuch_portage import checkup
-    from gentoomuch_portage.request import Request
+    from gentoomuch_portage.plan.request import Request
+    from gentoomuch_portage.reports import doctor
 
     for place in written:
         console.tell(f"wrote {place}")
-    for fact in checkup.facts(settings, Request.of((), os.environ).without):
+    for fact in doctor.facts(settings, Request.of((), os.environ).without):
         if fact.state == "bad":
             console.warn(f"{fact.name}: {fact.text}; try: {fact.remedy}")
     console.tell(f"see that it equals emerge: gm-emerge --gm-profile={name} -puDN @world")

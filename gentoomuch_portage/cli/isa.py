@@ -5,12 +5,13 @@ import string
 from collections.abc import Sequence
 from typing import Any
 
-from gentoomuch_portage import console, isa_table
-from gentoomuch_portage.cli import Command
-from gentoomuch_portage.cli.columns import columns
+from gentoomuch_portage import console
+from gentoomuch_portage.cli.command import Command
 from gentoomuch_portage.cli.errors import BadUsage, UnknownCompiler
+from gentoomuch_portage.cli.output import columns
 from gentoomuch_portage.cli.parser import Parser, group, listing
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.config.settings import Settings
+from gentoomuch_portage.isa import tables
 
 _STATUS = {"accept": 0, "unknown": 2, "reject": 1}
 _TAKING = frozenset({"--param", "-D", "-I", "-L", "-U", "-Xclang", "-Xlinker", "-include", "-isystem", "-mllvm"})
@@ -52,14 +53,14 @@ def _told(args: argparse.Namespace, add: Any, prog: str) -> str:
 def _add_ls(parser: Parser) -> None:
     listing(parser)
     told = "those of this architecture; this machine's where left out"
-    parser.add_argument("--arch", choices=isa_table.ARCHES, help=told)
+    parser.add_argument("--arch", choices=tables.ARCHES, help=told)
 
 
 def _ls(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage import isa_words
+    from gentoomuch_portage.isa import flags as isa_flags
 
-    arch = args.arch or isa_words.arch_of("")
-    names = isa_table.cpus(arch)
+    arch = args.arch or isa_flags.arch_of("")
+    names = tables.cpus(arch)
     console.say_json([{"cpu": name, "arch": arch} for name in names]) if args.json else console.say_each(names)
     return 0
 
@@ -70,15 +71,16 @@ def _add_show(parser: Parser) -> None:
 
 
 def _show(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage import isa, knowledge
     from gentoomuch_portage.binhost.query import UnknownCpu
+    from gentoomuch_portage.isa import cpu as isa_cpu
+    from gentoomuch_portage.isa import resolve
 
     told = _told(args, _add_show, "gentoomuch isa show") or "native"
-    arch, found = knowledge.cpu(_sifted(told), settings.cache)
+    arch, found = resolve.cpu(_sifted(told), settings.cache)
     if not found.known:
         raise UnknownCpu(told, found.told)
-    name, flags = isa.cpu_flags_of(found.features, arch)
-    level = isa.level_of(found.features, arch)
+    name, flags = isa_cpu.cpu_flags_of(found.features, arch)
+    level = isa_cpu.level_of(found.features, arch)
     shown = {
         "cpu": told,
         "arch": arch,
@@ -99,7 +101,7 @@ def _show(settings: Settings, args: argparse.Namespace) -> int:
 
 def _sifted(told: str) -> str:
     """Flags of a compiler without what chooses no CPU; a CPU's name as it is."""
-    from gentoomuch_portage.requirement import machine_flags
+    from gentoomuch_portage.isa.requirement import machine_flags
 
     return " ".join(machine_flags(told)) or "-mtune=generic" if told.startswith("-") else told
 
@@ -113,7 +115,7 @@ def _add_check(parser: Parser) -> None:
 
 
 def _check(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage import knowledge, requirement
+    from gentoomuch_portage.isa import requirement, resolve
 
     told = _told(args, _add_check, "gentoomuch isa check")
     if not args.cpu:
@@ -121,11 +123,11 @@ def _check(settings: Settings, args: argparse.Namespace) -> int:
     _refuse_names(told.split())
     rows = []
     for cpu in args.cpu:
-        arch, has = knowledge.cpu(cpu, settings.cache)
-        known = isa_table.compilers(arch) if arch else ()
+        arch, has = resolve.cpu(cpu, settings.cache)
+        known = tables.compilers(arch) if arch else ()
         if args.compiler and arch and args.compiler not in known:
             raise UnknownCompiler(args.compiler, known)
-        needs = knowledge.needed_on(arch, requirement.machine_flags(told), settings.cache, args.compiler or "")
+        needs = resolve.needed_on(arch, requirement.machine_flags(told), settings.cache, args.compiler or "")
         judged = requirement.judge(needs, has)
         verdict = "accept" if judged.accept else "unknown" if judged.code == "unknown" else "reject"
         rows.append({"cpu": cpu, "verdict": verdict, "missing": list(judged.missing), "reason": judged.reason})

@@ -9,10 +9,10 @@ from typing import Any, NoReturn
 from snakeoil.cli import arghparse
 
 from gentoomuch_portage import __version__
-from gentoomuch_portage.cli import Command
+from gentoomuch_portage.cli.command import Command
 from gentoomuch_portage.cli.errors import BadUsage, NoProfileSet, UnknownCommand
+from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.errors import UnknownProfile
-from gentoomuch_portage.settings import Settings
 
 GENERAL = "general options"
 """The group of what every command takes."""
@@ -115,7 +115,7 @@ def one_stdout(prog: str, file: Path | None, args: argparse.Namespace) -> None:
     Raises:
         BadUsage: a file is to be written there, too.
     """
-    from gentoomuch_portage.files import STDIO
+    from gentoomuch_portage.fs import STDIO
 
     if args.json and file == STDIO:
         raise BadUsage(prog, "- and --json are both the standard output")
@@ -132,11 +132,11 @@ def chosen(settings: Settings, args: argparse.Namespace) -> str:
     Raises:
         NoProfileSet: none is named, here or by GM_PROFILE, and none is set.
     """
-    from gentoomuch_portage import profiles
+    from gentoomuch_portage.config import profile
 
     name = in_force(settings, args.name)
     if not name:
-        raise NoProfileSet(profiles.names(settings))
+        raise NoProfileSet(profile.names(settings))
     return name
 
 
@@ -157,9 +157,9 @@ def profile_named(settings: Settings, args: argparse.Namespace) -> str:
         NoProfileSet: neither.
         UnknownProfile: it has no file, as one that was set and has gone.
     """
-    from gentoomuch_portage import profiles
+    from gentoomuch_portage.config import profile
 
     name = chosen(settings, argparse.Namespace(name=args.profile))
-    if name not in (known := profiles.names(settings)):
+    if name not in (known := profile.names(settings)):
         raise UnknownProfile(name, known)
     return name

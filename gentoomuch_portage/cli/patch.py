@@ -1,16 +1,44 @@
-"""``gentoomuch patch``: patch sets, whether they still apply, and the loop of making one."""
+"""``gentoomuch patch``: patch sets, whether they still apply, and the loop of making one.
+
+``gentoomuch patch drop``: end the work trees of a set; what is saved stays.
+"""
 
 import argparse
 from dataclasses import replace
 from typing import Any
 
-from gentoomuch_portage import console, profiles
-from gentoomuch_portage.cli import Command, patch_drop
-from gentoomuch_portage.cli.columns import columns
+from gentoomuch_portage import console
+from gentoomuch_portage.cli.command import Command
 from gentoomuch_portage.cli.errors import NoProfileSet
+from gentoomuch_portage.cli.output import columns
 from gentoomuch_portage.cli.parser import Parser, group, listing, profile_named, profiled
-from gentoomuch_portage.settings import Settings
-from gentoomuch_portage.tables import PROFILE
+from gentoomuch_portage.config import profile
+from gentoomuch_portage.config.schema import PROFILE
+from gentoomuch_portage.config.settings import Settings
+
+
+def _add(parser: Parser) -> None:
+    parser.add_argument("--yes", action="store_true", help="do not ask, though something is not saved")
+    parser.add_argument("set", metavar="SET", help="a patch set with work trees; its patches stay")
+
+
+def _work(settings: Settings, args: argparse.Namespace) -> int:
+    from gentoomuch_portage.patches import patch_set, save, worktree
+    from gentoomuch_portage.roots.errors import NotAgreed
+
+    name = profile.valid(args.set, "patch set")
+    benches = worktree.of(settings, name)
+    for one in benches if not args.yes else ():
+        lost = not save.is_saved(one, patch_set.folder(settings, name))
+        if lost and not console.agreed(f"remove {one.tree}, which holds what is not saved?"):
+            raise NotAgreed(str(one.tree))
+    worktree.drop(settings, benches)
+    if not args.quiet:
+        console.tell(f"removed {', '.join(str(one.tree) for one in benches)}")
+    return 0
+
+
+DROP = Command("drop", "remove the work trees of a set; its patches stay", _add, _work)
 
 
 def _add_ls(parser: Parser) -> None:
@@ -18,9 +46,9 @@ def _add_ls(parser: Parser) -> None:
 
 
 def _ls(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.patches import sets, workbench
+    from gentoomuch_portage.patches import patch_set, worktree
 
-    users, benches = sets.users(settings), workbench.every(settings)
+    users, benches = patch_set.users(settings), worktree.every(settings)
     rows: list[dict[str, Any]] = [
         {
             "set": name,
@@ -29,8 +57,8 @@ def _ls(settings: Settings, args: argparse.Namespace) -> int:
             "profiles": users.get(name, []),
             "trees": [str(one.tree) for one in benches if one.set == name],
         }
-        for name in sorted({*sets.names(settings), *(one.set for one in benches)})
-        for found in [list(sets.saved(name, sets.folder(settings, name)))]
+        for name in sorted({*patch_set.names(settings), *(one.set for one in benches)})
+        for found in [list(patch_set.saved(name, patch_set.folder(settings, name)))]
     ]
     if args.json:
         console.say_json(rows)
@@ -57,16 +85,16 @@ def _add_prep(parser: Parser) -> None:
 
 
 def _prep(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.patchcheck import world_of
-    from gentoomuch_portage.patches import prep
-    from gentoomuch_portage.view import looked_at
+    from gentoomuch_portage.emerge.profile_view import looked_at
+    from gentoomuch_portage.patches import prepare
+    from gentoomuch_portage.reports.patches import world_of
 
-    name = profiles.valid(args.set, "patch set")
+    name = profile.valid(args.set, "patch set")
     with (
         looked_at(settings, profile_named(settings, args), without="patches") as view,
         world_of(view, settings) as world,
     ):
-        made = prep.prep(settings, world, name, args.atom, old=args.old)
+        made = prepare.prep(settings, world, name, args.atom, old=args.old)
     console.say(str(made.bench.tree))
     if made.conflict:
         console.tell(made.conflict)
@@ -88,17 +116,17 @@ def _add_try(parser: Parser) -> None:
 
 
 def _try(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.patchcheck import world_of
-    from gentoomuch_portage.patches import attempt, workbench
-    from gentoomuch_portage.view import looked_at
+    from gentoomuch_portage.emerge.profile_view import looked_at
+    from gentoomuch_portage.patches import build, worktree
+    from gentoomuch_portage.reports.patches import world_of
 
-    benches = workbench.of(settings, profiles.valid(args.set, "patch set"))
+    benches = worktree.of(settings, profile.valid(args.set, "patch set"))
     status = 0
     with looked_at(settings, profile_named(settings, args)) as view, world_of(view, settings) as world:
         if not args.quiet:
             console.tell(f"building {', '.join(one.cpv for one in benches)} for profile {view.plan.profile}")
         plan = replace(view.plan, isolation=args.isolation or view.plan.isolation)
-        for tried in attempt.attempts(settings, plan, benches, world.ebuilds):
+        for tried in build.attempts(settings, plan, benches, world.ebuilds):
             how = " on what was built before" if tried.again else ""
             if tried.status:
                 console.say(tried.tail)
@@ -116,14 +144,15 @@ def _add_save(parser: Parser) -> None:
 
 
 def _save(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.patches import git, save, sets, workbench
+    from gentoomuch_portage import git
+    from gentoomuch_portage.patches import patch_set, save, worktree
 
-    name = profiles.valid(args.set, "patch set")
-    made = [(one, save.pieces(one, series=args.series, message=args.message)) for one in workbench.of(settings, name)]
+    name = profile.valid(args.set, "patch set")
+    made = [(one, save.pieces(one, series=args.series, message=args.message)) for one in worktree.of(settings, name)]
     for bench, pieces in made:
         if left := git.ignored(bench.tree):
             console.warn(f"left out, for .gitignore names them (git add -f): {', '.join(left)}")
-        kept, changed = save.store(bench, pieces, sets.folder(settings, name))
+        kept, changed = save.store(bench, pieces, patch_set.folder(settings, name))
         kept.keep()
         console.say_each(f"{'' if path.exists() else 'removed '}{path}" for path in changed)
         if not changed and not args.quiet:
@@ -139,12 +168,12 @@ def _add_check(parser: Parser) -> None:
 
 
 def _check(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage import patchcheck
+    from gentoomuch_portage.reports import patches
 
-    names = (args.profile,) if args.profile else profiles.names(settings)
+    names = (args.profile,) if args.profile else profile.names(settings)
     if not names:
         raise NoProfileSet(names)
-    found = patchcheck.examine(settings, names)
+    found = patches.examine(settings, names)
     if args.json:
         console.say_json([_finding(one) for one in found])
     else:
@@ -174,6 +203,6 @@ COMMAND = group(
         Command("prep", "unpack a package as user patches find it, in git", _add_prep, _prep),
         Command("try", "build what stands in the work trees of a set", _add_try, _try),
         Command("save", "make the work trees of a set its patches", _add_save, _save),
-        patch_drop.COMMAND,
+        DROP,
     ),
 )

@@ -4,10 +4,10 @@ import argparse
 import os
 
 from gentoomuch_portage import console
-from gentoomuch_portage.cli import Command
-from gentoomuch_portage.cli.columns import columns
+from gentoomuch_portage.cli.command import Command
+from gentoomuch_portage.cli.output import columns
 from gentoomuch_portage.cli.parser import Parser, listing
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.config.settings import Settings
 
 
 def _add(parser: Parser) -> None:
@@ -15,10 +15,10 @@ def _add(parser: Parser) -> None:
 
 
 def _work(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage import roster
-    from gentoomuch_portage.request import Request
+    from gentoomuch_portage.plan.request import Request
+    from gentoomuch_portage.plugins import manager
 
-    found = roster.members(settings.cache, without=Request.of((), os.environ).without)
+    found = manager.members(settings.cache, without=Request.of((), os.environ).without)
     if args.json:
         console.say_json(
             [{"name": one.name, "from": one.source, "hooks": one.hooks, "left_out": one.left_out} for one in found]

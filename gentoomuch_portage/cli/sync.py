@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gentoomuch_portage import console
-from gentoomuch_portage.cli import Command
+from gentoomuch_portage.cli.command import Command
 from gentoomuch_portage.cli.parser import Parser, in_force, profiled
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.config.settings import Settings
 
 if TYPE_CHECKING:
-    from gentoomuch_portage.portage_adapter.syncing import Synced
+    from gentoomuch_portage.portage_adapter.config import Synced
 
 
 def _add(parser: Parser) -> None:
@@ -23,18 +23,18 @@ def _add(parser: Parser) -> None:
 
 
 def _work(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage import walk
-    from gentoomuch_portage.laying import lay
-    from gentoomuch_portage.portage_adapter import syncing
-    from gentoomuch_portage.request import Request
-    from gentoomuch_portage.roots import snapshots
+    from gentoomuch_portage.configroot.prepare import lay
+    from gentoomuch_portage.emerge import run as emerge_run
+    from gentoomuch_portage.plan.request import Request
+    from gentoomuch_portage.portage_adapter import config
+    from gentoomuch_portage.roots import repo_snapshots
 
     profile = in_force(settings, args.profile)
-    plan, _ = walk.prepare(Request(words=(), said={}), settings, profile)
+    plan, _ = emerge_run.prepare(Request(words=(), said={}), settings, profile)
     plan, locks = lay(plan, settings)
     try:
-        known = syncing.repositories(Path(plan.configroot))
-        asked = snapshots.chosen(args.repositories, known, syncs=not args.only_snapshot)
+        known = config.synced_repositories(Path(plan.configroot))
+        asked = repo_snapshots.chosen(args.repositories, known, syncs=not args.only_snapshot)
         if not asked and not args.quiet:
             console.tell("no repository is to be synced: none has a sync-type, a sync-uri and auto-sync = yes")
         return max((_sync(settings, args, profile, one) for one in asked), default=0)
@@ -46,14 +46,14 @@ def _work(settings: Settings, args: argparse.Namespace) -> int:
 def _sync(settings: Settings, args: argparse.Namespace, profile: str, repository: "Synced") -> int:
     """Sync one repository; where that fails, the snapshot that boxes see stays the last good one."""
     from gentoomuch_portage.errors import MissingProgram
-    from gentoomuch_portage.roots import snapshots
+    from gentoomuch_portage.roots import repo_snapshots
 
     try:
-        with snapshots.syncing(settings.cache, repository) as ended_well:
+        with repo_snapshots.syncing(settings.cache, repository) as ended_well:
             if not args.only_snapshot and (status := _portages(settings, profile, repository.name, quiet=args.quiet)):
                 raise _Failed(status)
             ended_well()
-            taken = snapshots.take(settings.cache, repository)
+            taken = repo_snapshots.take(settings.cache, repository)
     except MissingProgram as error:
         console.warn(
             f"{repository.name}: no snapshot is made, containers see the folder: {error.message} ({error.remedy})"
@@ -78,14 +78,14 @@ class _Failed(Exception):
 
 def _portages(settings: Settings, profile: str, name: str, *, quiet: bool) -> int:
     """Run ``emerge --sync`` for one repository, in a process of its own: it changes what Portage holds in memory."""
-    from gentoomuch_portage.run import run
+    from gentoomuch_portage.process import run
 
     ours = [f"--gm-{key}={getattr(settings, key)}" for key in ("config", "state", "cache")]
     for_profile = [*ours, f"--gm-profile={profile}"] if profile else []
     words = [*for_profile, "--sync", *(["--quiet"] if quiet else []), name]
     # The hook snapshot of hooks/files leaves the snapshot to us: it would wait for the lock that we hold.
     env = {**os.environ, "GM_SYNCING": "1"}
-    return run([sys.executable, "-P", "-m", "gentoomuch_portage.emerge", *words], env=env, accept=()).status
+    return run([sys.executable, "-P", "-m", "gentoomuch_portage.emerge.main", *words], env=env, accept=()).status
 
 
 COMMAND = Command("sync", "sync repositories, and keep a snapshot of each for containers", _add, _work)

@@ -4,13 +4,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from gentoomuch_portage import console, ledger
-from gentoomuch_portage.cli import Command
-from gentoomuch_portage.cli.columns import columns
+from gentoomuch_portage import console
+from gentoomuch_portage.cli.command import Command
+from gentoomuch_portage.cli.output import columns
 from gentoomuch_portage.cli.parser import Parser, group, listing, profile_named, profiled
+from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.errors import UsageError, listed
-from gentoomuch_portage.ledger import Entry
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.unmask import ledger
+from gentoomuch_portage.unmask.ledger import Entry
 
 
 class NotUnmasked(UsageError):
@@ -60,9 +61,9 @@ def _matching(state: Path, profile: str, args: argparse.Namespace) -> tuple[Entr
 
 def _names(atom: str) -> set[str]:
     """All that a user may call an entry: as it is written, ``cat/pkg-1.0``, ``pkg-1.0``, ``cat/pkg``, ``pkg``."""
-    from gentoomuch_portage.portage_adapter import query
+    from gentoomuch_portage.portage_adapter import config
 
-    cpv, cp = atom.lstrip("=~<>").partition(":")[0], query.atom_key(atom)
+    cpv, cp = atom.lstrip("=~<>").partition(":")[0], config.atom_key(atom)
     return {atom, cpv, cpv.partition("/")[2], cp, cp.partition("/")[2]}
 
 
@@ -96,11 +97,11 @@ def _add_prune(parser: Parser) -> None:
 
 
 def _prune(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage import shedding
-    from gentoomuch_portage.view import looked_at
+    from gentoomuch_portage.emerge import prune_ledger
+    from gentoomuch_portage.emerge.profile_view import looked_at
 
     with looked_at(settings, profile_named(settings, args)) as view:
-        gone = list((shedding.unneeded if args.pretend else shedding.shed)(view.plan, settings))
+        gone = list((prune_ledger.unneeded if args.pretend else prune_ledger.shed)(view.plan, settings))
     _told(args, [{**one.entry._asdict(), "why": one.why} for one in gone])
     return 0
 
@@ -126,13 +127,13 @@ def _add_adopt(parser: Parser) -> None:
 
 
 def _adopt(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage import adopting
-    from gentoomuch_portage.view import looked_at
+    from gentoomuch_portage.emerge.profile_view import looked_at
+    from gentoomuch_portage.reports import unmask_adopt
 
     with looked_at(settings, profile_named(settings, args)) as view:
-        found = adopting.judged(args.file, view)
+        found = unmask_adopt.judged(args.file, view)
         if args.take:
-            adopting.take(found, view.plan, settings)
+            unmask_adopt.take(found, view.plan, settings)
     if args.json:
         console.say_json(
             [

@@ -6,16 +6,16 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from gentoomuch_portage import console
-from gentoomuch_portage.cli import Command
 from gentoomuch_portage.cli.binpkg import worded
+from gentoomuch_portage.cli.command import Command
 from gentoomuch_portage.cli.history import builds, told
 from gentoomuch_portage.cli.parser import Parser, listing, profile_named, profiled
-from gentoomuch_portage.portage_adapter.binpkgs import RECORDED
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.config.settings import Settings
+from gentoomuch_portage.portage_adapter.binpkg import RECORDED
 
 if TYPE_CHECKING:
-    from gentoomuch_portage.decisions import Decisions, Mask
     from gentoomuch_portage.portage_adapter.installed import Installed
+    from gentoomuch_portage.reports.why import Decisions, Mask
 
 
 def _add(parser: Parser) -> None:
@@ -25,12 +25,12 @@ def _add(parser: Parser) -> None:
 
 
 def _work(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage import decisions
-    from gentoomuch_portage.view import looked_at
+    from gentoomuch_portage.emerge.profile_view import looked_at
+    from gentoomuch_portage.reports import why
 
     name = profile_named(settings, args)
     with looked_at(settings, name) as view:
-        found = decisions.of(args.cpv, view, settings)
+        found = why.of(args.cpv, view, settings)
     if args.json:
         console.say_json(_data(found, name))
         return 0

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from gentoomuch_portage import run
-from gentoomuch_portage.containers import maps, programs
-from gentoomuch_portage.containers.mounts import Bind, Box
+from gentoomuch_portage import process
+from gentoomuch_portage.containers import helpers, id_maps
+from gentoomuch_portage.containers.spec import Bind, Box
 
 _FOLDER = "logs"
 _AT_ONCE = 500
@@ -98,7 +98,7 @@ def _hand_over(folder: Path) -> None:
     """Make logs that the users of a box own those of the user whose box it was; root owns them anyway."""
     if not os.geteuid():
         return
-    ranges = maps.subordinate("uid")
+    ranges = id_maps.subordinate("uid")
     found = [
         str(Path(above, name))
         for above, folders, names in os.walk(folder)
@@ -106,8 +106,15 @@ def _hand_over(folder: Path) -> None:
         if _theirs(Path(above, name).lstat(), ranges)
     ]
     for first in range(0, len(found), _AT_ONCE):
-        owner = [*programs.words("containers.owner"), "chown", "-hR", "0:0", "--", *found[first : first + _AT_ONCE]]
-        run.run(owner, env=programs.environment(), keep=True)
+        owner = [
+            *helpers.words("containers.root_helper"),
+            "chown",
+            "-hR",
+            "0:0",
+            "--",
+            *found[first : first + _AT_ONCE],
+        ]
+        process.run(owner, env=helpers.environment(), keep=True)
 
 
 def _theirs(seen: os.stat_result, ranges: tuple[tuple[int, int], ...]) -> bool:

@@ -59,15 +59,6 @@ class SamePackage(UsageError):
         super().__init__(f"{cp} is what both {first} and {second} install", remedy="run it once for each")
 
 
-class BadTree(MachineError):
-    """A work tree cannot be copied."""
-
-    code = "bad-tree"
-
-    def __init__(self, path: Path, why: str, *, remedy: str = "remove it, or let .gitignore name it") -> None:
-        super().__init__(f"{path}: {why}", remedy=remedy)
-
-
 class BadProject(BadFile):
     """A file by which a project is to be recognised cannot be read."""
 

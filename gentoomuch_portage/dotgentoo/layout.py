@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gentoomuch_portage.dotgentoo.entries import FILES
 from gentoomuch_portage.dotgentoo.errors import BadFolder, NoFolder
-from gentoomuch_portage.dotgentoo.reading import Raw, Reader, about, place
+from gentoomuch_portage.dotgentoo.package_files import FILES
+from gentoomuch_portage.dotgentoo.safe_read import Raw, Reader, about, place
 
 NAME = ".gentoo"
 _KNOWN = frozenset({*FILES, "overlays", "env"})

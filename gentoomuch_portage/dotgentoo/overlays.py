@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gentoomuch_portage.dotgentoo.reading import Raw, place
-from gentoomuch_portage.dotgentoo.text import Line, lines, plain
+from gentoomuch_portage.dotgentoo.safe_read import Line, Raw, lines, place, plain
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 """Source: PMS, "Repository names"."""

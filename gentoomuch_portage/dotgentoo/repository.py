@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from importlib.resources import files as resources
 from pathlib import Path
 
-from gentoomuch_portage import files
+from gentoomuch_portage import fs
 from gentoomuch_portage.dotgentoo.errors import BadFolder, Unreachable
-from gentoomuch_portage.dotgentoo.folder import VERSION, Folder
+from gentoomuch_portage.dotgentoo.load import VERSION, Folder
 from gentoomuch_portage.dotgentoo.overlays import Overlay
 from gentoomuch_portage.dotgentoo.worktree import readable
 from gentoomuch_portage.errors import ProgramFailed
-from gentoomuch_portage.run import run
+from gentoomuch_portage.process import run
 
 _SAFE = "file:git:http:https:ssh"
 """What git may speak; never ext::, which runs a command."""
@@ -39,7 +39,7 @@ def made(folder: Folder, main: str, cache: Path) -> Path:
     place = cache / "dotgentoo" / total.hexdigest()[:24]
     if all((place / name).is_file() and (place / name).read_bytes() == content for name, content in shown.items()):
         return place
-    with files.fresh_folder(place.parent) as fresh:
+    with fs.fresh_folder(place.parent) as fresh:
         for name, content in shown.items():
             file = fresh / name
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,7 @@ def fetched(overlay: Overlay, cache: Path) -> Path:
 
 def _clone(overlay: Overlay, uri: str, place: Path) -> None:
     quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": _SAFE, "GIT_SSH_COMMAND": "ssh -o BatchMode=yes"}
-    with files.fresh_folder(place.parent) as fresh:
+    with fs.fresh_folder(place.parent) as fresh:
         words = ["git", "clone", "--quiet", "--depth=1", "--no-tags", "--", uri, str(fresh / "clone")]
         try:
             run(words, env={**os.environ, **quiet}, keep=True, atom="dev-vcs/git")
@@ -109,5 +109,5 @@ def _placed(fresh: Path, place: Path) -> None:
         except OSError as error:
             if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
                 raise
-        if not files.remove_unheld(place):
+        if not fs.remove_unheld(place):
             return

@@ -10,12 +10,13 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from gentoomuch_portage import console, files, policy
+from gentoomuch_portage import console, fs
 from gentoomuch_portage.dotgentoo.errors import Untrusted
-from gentoomuch_portage.dotgentoo.folder import Folder
-from gentoomuch_portage.dotgentoo.reading import visible
+from gentoomuch_portage.dotgentoo.load import Folder
+from gentoomuch_portage.dotgentoo.safe_read import visible
 from gentoomuch_portage.errors import BadFile
-from gentoomuch_portage.portage_adapter import query
+from gentoomuch_portage.portage_adapter import config
+from gentoomuch_portage.unmask import policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def keep(state: Path, entry: Trusted) -> None:
     Raises:
         NoPrivilege: the state cannot be written.
     """
-    files.append(files.ensure(state) / "trusted", json.dumps(asdict(entry), sort_keys=True))
+    fs.append(fs.ensure(state) / "trusted", json.dumps(asdict(entry), sort_keys=True))
 
 
 def ask(folder: Folder, identity: str, security: tuple[str, ...], state: Path) -> None:
@@ -114,7 +115,7 @@ def lifted(folder: Folder, places: Iterable[Path]) -> tuple[str, ...]:
     masked = {key for place in places for key in _for_security(place)}
     said = [entry.atom for entry in folder.entries["unmask"]]
     said += [entry.atom[1:] for entry in folder.entries["mask"] if entry.atom.startswith("-")]
-    return tuple(atom for atom in dict.fromkeys(said) if any(_meets(key, query.atom_key(atom)) for key in masked))
+    return tuple(atom for atom in dict.fromkeys(said) if any(_meets(key, config.atom_key(atom)) for key in masked))
 
 
 def _meets(one: str, other: str) -> bool:
@@ -132,7 +133,7 @@ def _for_security(file: Path) -> set[str]:
             comment, listed = ("" if listed else comment) + text, False
         elif text:
             listed = True
-            if policy.security(comment) and (key := query.atom_key(text.split()[0])):
+            if policy.security(comment) and (key := config.atom_key(text.split()[0])):
                 found.add(key)
         else:
             comment, listed = "", False

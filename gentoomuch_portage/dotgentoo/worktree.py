@@ -16,10 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from gentoomuch_portage import files
-from gentoomuch_portage.beneath import within
-from gentoomuch_portage.dotgentoo import git
-from gentoomuch_portage.dotgentoo.errors import BadTree
+from gentoomuch_portage import fs, git
+from gentoomuch_portage.fs import within
+from gentoomuch_portage.git import BadTree
 
 NOT_SOURCES = frozenset({".git", ".hg", ".svn", ".bzr", "_darcs", "CVS", "RCS", "SCCS", ".jj", "_FOSSIL_", ".fslckout"})
 _FICLONE = 0x40049409
@@ -49,7 +48,7 @@ def copied(project: Path, cache: Path) -> Tree:
         NoPrivilege: the cache cannot be written.
     """
     stands = cache / "trees"
-    with files.fresh_folder(stands) as fresh:
+    with fs.fresh_folder(stands) as fresh:
         _copy_all(project, fresh)
         readable(fresh)
         digest = digested(fresh)
@@ -60,7 +59,7 @@ def copied(project: Path, cache: Path) -> Tree:
             if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
                 raise
             if digested(place) != digest:  # somebody wrote into it
-                files.remove_unheld(place)
+                fs.remove_unheld(place)
                 fresh.rename(place)
     os.utime(place)
     _collect(stands)
@@ -193,4 +192,4 @@ def _collect(stands: Path) -> None:
     for folder in stands.iterdir():
         with contextlib.suppress(FileNotFoundError):
             if time.time() - folder.stat().st_mtime > _UNUSED:
-                files.remove_unheld(folder)
+                fs.remove_unheld(folder)

@@ -1,18 +1,21 @@
-"""What is wrong with the patch sets of a profile, found without building."""
+"""What is wrong with the patch sets of a profile, found without building.
+
+Two patch sets that touch the same file of the same package: the second one may not apply any more.
+"""
 
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gentoomuch_portage.compose import patch_name
+from gentoomuch_portage.configroot.layers import patch_name
 from gentoomuch_portage.errors import nearest
-from gentoomuch_portage.patches import looking, trying
-from gentoomuch_portage.patches.applied import Package, applied
-from gentoomuch_portage.patches.looking import Remark
-from gentoomuch_portage.patches.sets import Saved, saved
-from gentoomuch_portage.plan import Patches
-from gentoomuch_portage.portage_adapter import sources
+from gentoomuch_portage.patches import dry_run, lint, parse, patch_set
+from gentoomuch_portage.patches.digest import Package, applied
+from gentoomuch_portage.patches.lint import Remark
+from gentoomuch_portage.patches.patch_set import Saved, saved
+from gentoomuch_portage.plan.plan import Patches
+from gentoomuch_portage.portage_adapter import ebuilds as portage_ebuilds
 from gentoomuch_portage.portage_adapter.ebuilds import Ebuild, Ebuilds
 
 
@@ -51,7 +54,7 @@ def examined(sets: Iterable[Patches], world: World) -> Iterator[Finding]:
     files = [one for part in sets for one in saved(part.name, part.folder)]
     meant: dict[Saved, list[Ebuild]] = {}
     for one in files:
-        remarks = list(looking.remarks(one, world.config))
+        remarks = list(lint.remarks(one, world.config))
         yield from (_finding(one, remark) for remark in remarks)
         if one.category:
             found, remark = _meant(one, world.ebuilds)
@@ -123,12 +126,12 @@ def _fitting(sets: tuple[Patches, ...], meant: Mapping[Saved, list[Ebuild]], wor
         for cpv, ebuild in sorted(wanted.items()):
             patches = applied(laid, package(ebuild))
             try:
-                prepared = sources.prepared(ebuild, world.env, world.cache)
-            except sources.Unprepared as error:
+                prepared = portage_ebuilds.prepared(ebuild, world.env, world.cache)
+            except portage_ebuilds.Unprepared as error:
                 first = next(one for one, found in meant.items() if ebuild in found)
                 yield Finding(first.file, 0, "unprepared", error.message, cpv)
                 continue
-            for outcome in trying.outcomes(patches, prepared.tree):
+            for outcome in dry_run.outcomes(patches, prepared.tree):
                 if outcome.kind and (owner := owners.get(patches[outcome.name])):
                     yield Finding(owner.file, outcome.line, outcome.kind, outcome.text, cpv)
 
@@ -157,3 +160,53 @@ def chosen(found: Iterable[Ebuild]) -> list[Ebuild]:
     found = tuple(found)
     best = {ebuild.slot: ebuild for ebuild in found}
     return [ebuild for ebuild in found if ebuild.visible] or list(best.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """A file that patches of two sets touch."""
+
+    package: str
+    """``CAT/PN``."""
+    name: str
+    """Of the file, within the sources."""
+    places: tuple[tuple[Path, int], ...]
+    """File and line of each, in the order of the sets."""
+    sets: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """In one line, with every place."""
+        where = " and ".join(f"{path}:{line}" for path, line in self.places)
+        return f"patch sets {' and '.join(map(repr, self.sets))} both touch {self.name} of {self.package}: {where}"
+
+
+def found(parts: Iterable[Patches]) -> Iterator[Overlap]:
+    """The overlaps of some sets, in order."""
+    parts = tuple(parts)
+    if len(parts) < 2:
+        return
+    seen: dict[tuple[str, str], list[tuple[Saved, int]]] = {}
+    for part in parts:
+        for one in patch_set.saved(part.name, part.folder):
+            if one.category and one.file.is_file():
+                _note(seen, one)
+    for (package, name), touching in seen.items():
+        if len({one.set for one, _ in touching}) > 1:
+            first = {one.set: (one.file, line) for one, line in reversed(touching)}
+            order = tuple(part.name for part in parts if part.name in first)
+            yield Overlap(package, name, tuple(first[one] for one in order), order)
+
+
+def _note(seen: dict[tuple[str, str], list[tuple[Saved, int]]], one: Saved) -> None:
+    for file in parse.touched(one.file.read_bytes()):
+        for name in file.stripped(1):
+            seen.setdefault((package_of(one), name), []).append((one, file.line))
+
+
+def package_of(one: Saved) -> str:
+    """``CAT/PN`` of a patch, whatever version and slot its folder names. Source: PMS, "Package names"."""
+    import re
+
+    name = one.package.partition(":")[0]
+    return f"{one.category}/{re.sub(r'-[0-9][0-9.]*[a-z]?(_[a-z]+[0-9]*)*(-r[0-9]+)?$', '', name)}"

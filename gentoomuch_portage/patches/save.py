@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from email.utils import formatdate
 from pathlib import Path
 
-from gentoomuch_portage import files
+from gentoomuch_portage import fs
 from gentoomuch_portage.errors import GmError, RunError
-from gentoomuch_portage.patches import header, unlike
-from gentoomuch_portage.patches.applied import Package
-from gentoomuch_portage.patches.git import IDENTITY, git, ignored, written
-from gentoomuch_portage.patches.header import Header
-from gentoomuch_portage.patches.workbench import BadWorkTree, Bench, settled
-from gentoomuch_portage.portage_adapter import userpatches
+from gentoomuch_portage.git import IDENTITY, git, ignored, written
+from gentoomuch_portage.patches import parse, roundtrip
+from gentoomuch_portage.patches.digest import Package
+from gentoomuch_portage.patches.parse import Header
+from gentoomuch_portage.patches.worktree import BadWorkTree, Bench, settled
+from gentoomuch_portage.portage_adapter import user_patches
 
 _DIFF = (
     "diff", "--no-color", "--no-ext-diff", "--no-textconv", "--full-index", "-M", "--src-prefix=a/", "--dst-prefix=b/",
@@ -55,9 +55,9 @@ def pieces(bench: Bench, *, series: bool = False, message: str = "") -> list[Pie
     """
     settled(bench)
     tree = written(bench.tree)
-    unlike.refuse_binaries(bench, tree)
+    roundtrip.refuse_binaries(bench, tree)
     made = _series(bench, tree) if series else _one(bench, tree, message)
-    unlike.refuse_others(bench, tree, [one.content for one in made])
+    roundtrip.refuse_others(bench, tree, [one.content for one in made])
     return made
 
 
@@ -98,7 +98,7 @@ def _between(bench: Bench, old: str, new: str) -> bytes:
     git(bench.tree, *_DIFF, f"--output={out}", old, new)
     content = out.read_bytes()
     out.unlink()
-    return unlike.quoted(content)
+    return roundtrip.quoted(content)
 
 
 def _commits(bench: Bench) -> list[str]:
@@ -173,7 +173,7 @@ def _stored(bench: Bench, target: Path, *, series: bool) -> bool:
         return False
     places = [(target / one.name, one.content) for one in made]
     return all(
-        path.is_file() and header.diff_of(path.read_bytes()) == header.diff_of(content) for path, content in places
+        path.is_file() and parse.diff_of(path.read_bytes()) == parse.diff_of(content) for path, content in places
     )
 
 
@@ -182,7 +182,7 @@ def _put(path: Path, content: bytes) -> bool:
     if path.is_file() and not path.is_symlink() and _same(path.read_bytes(), content):
         return False
     missing = [above for above in (path.parent, *path.parents) if not above.exists()]
-    files.write(path, content)
+    fs.write(path, content)
     if os.geteuid() == 0:
         keeper = next(above for above in path.parents if above not in missing).stat()
         for one in (path, *dict.fromkeys(missing)):
@@ -194,16 +194,16 @@ def _same(before: bytes, now: bytes) -> bool:
     """Whether two patches differ by no more than their date: another would be another digest, and a new build."""
     if before == now:
         return True
-    old, new = header.read(before, ""), header.read(now, "")
+    old, new = parse.read(before, ""), parse.read(now, "")
     return (
-        header.diff_of(before) == header.diff_of(now)
+        parse.diff_of(before) == parse.diff_of(now)
         and bool(before) == bool(now)
         and replace(old, date="") == replace(new, date="")
     )
 
 
 def _package(bench: Bench) -> Package:
-    category, name, version, revision = userpatches.parted(bench.cpv)
+    category, name, version, revision = user_patches.parted(bench.cpv)
     return Package(category=category, name=name, version=version, revision=revision, slot=bench.slot)
 
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gentoomuch_portage import files
-from gentoomuch_portage.pkgindex.stanza import BadIndex
+from gentoomuch_portage import fs
+from gentoomuch_portage.pkgindex.entry import BadIndex
 
 FOLDER = "gm-index"
 """Beside ``Packages``. No category is called so, and Portage looks for no packages in it."""
@@ -90,7 +90,7 @@ def write(folder: Path, members: list[list[int]]) -> None:
         "compressed": packed,
         "members": members,
     }
-    files.write(folder / FOLDER / "stamp", json.dumps(told), durable=False)
+    fs.write(folder / FOLDER / "stamp", json.dumps(told), durable=False)
 
 
 def _read(found: Any) -> Stamp:

@@ -1,1 +1,1 @@
-"""The plugins that are always here, a file each."""
+"""The plugin API, and the manager of plugins."""

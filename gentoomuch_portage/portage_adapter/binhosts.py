@@ -7,10 +7,11 @@ from contextlib import ExitStack, contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gentoomuch_portage.portage_adapter.binpkgs import Place, bare
-from gentoomuch_portage.portage_adapter.remotely import Bring, remotely
-from gentoomuch_portage.portage_adapter.steps import Refused
-from gentoomuch_portage.portage_adapter.swap import swapped
+from gentoomuch_portage.errors import bare
+from gentoomuch_portage.portage_adapter.binpkg import Place
+from gentoomuch_portage.portage_adapter.lazy_index.remote import Bring, remotely
+from gentoomuch_portage.portage_adapter.lazy_index.sources import Refused
+from gentoomuch_portage.portage_adapter.patching import swapped
 
 
 class Known(NamedTuple):
@@ -141,7 +142,7 @@ def _name(pkg: Any) -> str:
 
 def _offered(pkg: Any) -> Place | None:
     """Where a package is offered by a binhost; None where it lies here."""
-    from gentoomuch_portage.portage_adapter.binpkgs import shown
+    from gentoomuch_portage.portage_adapter.binpkg import shown
 
     found = shown(pkg)
     return found.place if found.url else None

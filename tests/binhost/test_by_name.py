@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from binhosting import machine, open_folder, published, resign, said, serving
 
-from gentoomuch_portage.embedded import Host
-from gentoomuch_portage.pkgindex import ordered
+from gentoomuch_portage.demo_host import Host
+from gentoomuch_portage.pkgindex import sorted_index
 
 PKG = "dev-demo/libgreet"
 WORDS = (
@@ -78,14 +78,14 @@ def _more(index: Path, builds: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("words", WORDS)
 def test_by_name_gm_emerge_says_what_it_says_when_it_reads_all(client: Host, words: str):
     by_name = run(client, words)
-    known = {one: ordered._read(one, whole=True) for one in client.folder.rglob("Packages.names")}
+    known = {one: sorted_index._read(one, whole=True) for one in client.folder.rglob("Packages.names")}
     for names, told in known.items():
-        ordered._write(names, {**told, "odd": "so that Portage reads all", "names": []})
+        sorted_index._write(names, {**told, "odd": "so that Portage reads all", "names": []})
 
     whole = run(client, words)
 
     for names, told in known.items():
-        ordered._write(names, told)
+        sorted_index._write(names, told)
     assert [told["odd"] for told in known.values()] == ["", ""]
     assert by_name == whole
 

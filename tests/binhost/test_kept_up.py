@@ -10,7 +10,7 @@ import pytest
 from binhosting import BIN, installed, machine, open_folder, package, published, said, serving
 from nginxes import nginx
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 PKG = "dev-demo/libgreet"
 WGET = """#!/bin/sh

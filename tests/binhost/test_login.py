@@ -7,7 +7,7 @@ from pathlib import Path
 from binhosting import installed, machine, open_folder, published, said
 from serving import serving
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 PKG = "dev-demo/libgreet"
 TOLD, LOGIN = "joe:secret", "Basic am9lOnNlY3JldA=="

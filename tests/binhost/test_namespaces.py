@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from binhosting import BIN, installed, machine, open_folder
 
-from gentoomuch_portage.embedded import Host
-from gentoomuch_portage.embedded.host import write
+from gentoomuch_portage.demo_host import Host
+from gentoomuch_portage.demo_host.host import write
 
 TEN = [f"app-demo/ten-{number}" for number in range(10)]
 EBUILD = """EAPI=8

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from binhosting import flipped, installed, machine, open_folder, package, published, resign, said, serving
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 PKG = "dev-demo/libgreet"
 

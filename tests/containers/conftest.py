@@ -3,10 +3,10 @@
 import pytest
 from boxing import need
 
-from gentoomuch_portage.containers import probes
+from gentoomuch_portage.containers import detect
 
 
-@pytest.fixture(params=probes.KINDS)
+@pytest.fixture(params=detect.KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
     """Each kind of container that works here."""
     named: str = request.param

@@ -6,7 +6,7 @@ from boxing import some
 from contained import allow, made
 from greeting import built, says
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 
 def test_the_root_and_the_package_of_a_project_are_used_again(host: Host, on, tmp_path: Path):

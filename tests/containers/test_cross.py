@@ -11,9 +11,9 @@ import pytest
 from boxing import digest, some
 from conftest import Run
 
-from gentoomuch_portage.containers import foreign
-from gentoomuch_portage.embedded import Host
-from gentoomuch_portage.embedded.host import write
+from gentoomuch_portage.containers import qemu_user
+from gentoomuch_portage.demo_host import Host
+from gentoomuch_portage.demo_host.host import write
 
 CHOST, DEBIANS = "aarch64-unknown-linux-gnu", "aarch64-linux-gnu"
 _TOOLS = ("gcc", "cpp", "ar", "as", "nm", "ld", "ranlib", "strip", "objcopy", "objdump", "readelf")
@@ -116,7 +116,7 @@ def test_a_static_program_for_another_cpu_is_built_and_runs(
 
     assert ended.status == 0, ended.err + ended.out
     program = host.eroot(root) / "usr/bin/ask"
-    assert foreign.cpu(program.read_bytes()[:20]) == "aarch64"
+    assert qemu_user.cpu(program.read_bytes()[:20]) == "aarch64"
     qemu = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
     assert subprocess.run([qemu, program], capture_output=True, text=True).stdout == "42\n"
     assert (host.eroot(root) / "usr/lib64/libanswer.a").is_file()

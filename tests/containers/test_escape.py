@@ -13,7 +13,7 @@ import pytest
 from boxing import digest
 from conftest import Run
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 _KEYCTL = 250
 _ADD_KEY = 248

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from conftest import Run
 
-from gentoomuch_portage import run
-from gentoomuch_portage.embedded import Host
-from gentoomuch_portage.embedded.host import write
-from gentoomuch_portage.portage_adapter.arrangement import Arrangement
-from gentoomuch_portage.roots import archives, exporting, images
-from gentoomuch_portage.roots.exporting import Export
+from gentoomuch_portage import process
+from gentoomuch_portage.demo_host import Host
+from gentoomuch_portage.demo_host.host import write
+from gentoomuch_portage.portage_adapter.config import Arrangement
+from gentoomuch_portage.roots import export, install, oci
+from gentoomuch_portage.roots.export import Export
 
 _HELLO = """#include <stdio.h>
 int main(void) { return puts("hello from the image") < 0; }
@@ -44,7 +44,7 @@ def test_a_thin_export_holds_what_a_package_needs_to_run_and_nothing_else(host: 
 @pytest.fixture
 def podman() -> Iterator[list[str]]:
     """podman with a store of its own, below a path that it takes."""
-    if os.geteuid() or not (run.where("podman") and run.where("runc")):
+    if os.geteuid() or not (process.where("podman") and process.where("runc")):
         pytest.skip("podman with runc, as root, is not here")
     with tempfile.TemporaryDirectory(prefix="gm-") as folder:
         yield [
@@ -76,14 +76,14 @@ def test_podman_loads_an_exported_image_runs_it_and_gives_it_back(podman: list[s
     )
     limits = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4000:4000")
     top = small.parent
-    exporting.export(what, "oci", top / "router.oci")
+    export.export(what, "oci", top / "router.oci")
 
     _run(*podman, "load", "--quiet", "--input", f"{top}/router.oci")
     said = _run(*podman, "run", "--rm", "--network", "none", *limits, "router", "hello")
     _run(*podman, "save", "--format", "oci-archive", "--output", f"{top}/oci.tar", "router")
     _run(*podman, "save", "--format", "docker-archive", "--output", f"{top}/docker.tar", "router")
     for form in ("oci", "docker"):
-        archives.place(images.layers(top / f"{form}.tar"), top / form, quiet=True)
+        install.place(oci.layers(top / f"{form}.tar"), top / form, quiet=True)
 
     assert said == "hello from the image\n"
     content = (small / "usr/bin/hello").read_bytes()

@@ -2,7 +2,7 @@
 
 from conftest import Run
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 
 def test_a_package_is_built_with_the_sandboxes_that_portage_has_by_default(kind: str, host: Host, on: Run) -> None:

@@ -15,8 +15,8 @@ import pytest
 from boxing import need
 from conftest import BIN, Ended, Run
 
-from gentoomuch_portage.containers import foreign
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.containers import qemu_user
+from gentoomuch_portage.demo_host import Host
 
 _HELLO = r"""#include <stdio.h>
 #include <sys/utsname.h>
@@ -37,7 +37,7 @@ def root(host: Host) -> Path:
     argv = ["aarch64-linux-gnu-gcc", "-static", "-x", "c", "-", "-o", str(hello)]
     if not shutil.which(argv[0]) or subprocess.run(argv, input=_HELLO, text=True, capture_output=True).returncode:
         pytest.skip("no static program for arm64 can be compiled here (gcc-aarch64-linux-gnu, libc6-dev-arm64-cross)")
-    if foreign.cpu(hello.read_bytes()[:20]) == foreign.cpu(Path(sys.executable).read_bytes()[:20]):
+    if qemu_user.cpu(hello.read_bytes()[:20]) == qemu_user.cpu(Path(sys.executable).read_bytes()[:20]):
         pytest.skip("this machine is an arm64 itself")
     for name in ("python3", "emerge"):
         shutil.copy(hello, root / "usr/bin" / name)
@@ -56,7 +56,7 @@ def registered(host: Host) -> Callable[..., Ended]:
     line = f":qemu-aarch64:M::{_MAGIC}:{_MASK}:{qemu}:F"
     there = "mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc"
     register = f"printf %s {shlex.quote(line)} > /proc/sys/fs/binfmt_misc/register"
-    as_root = [sys.executable, "-m", "gentoomuch_portage.containers.owner", "unshare", "--mount", "sh", "-c"]
+    as_root = [sys.executable, "-m", "gentoomuch_portage.containers.root_helper", "unshare", "--mount", "sh", "-c"]
 
     def run(program: str, *words: str) -> Ended:
         script = f"{there} && {register} || exit 66; exec {shlex.join([str(BIN / program), *words])}"
@@ -78,7 +78,7 @@ def test_programs_of_a_root_for_another_cpu_run(root: Path, registered: Callable
 
 
 def test_without_an_interpreter_the_error_says_what_to_install(root: Path, on: Run) -> None:
-    if foreign.interpreted((root / "usr/bin/hello").read_bytes()[:20]) is not None:
+    if qemu_user.interpreted((root / "usr/bin/hello").read_bytes()[:20]) is not None:
         pytest.skip("this machine has one")
 
     ended = on("gentoomuch", "-q", "freshroot", "arm", "--", "/usr/bin/hello")

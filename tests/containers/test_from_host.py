@@ -6,8 +6,8 @@ from pathlib import Path
 from boxing import some_kind_or_skip
 from conftest import Run
 
-from gentoomuch_portage.embedded import Host
-from gentoomuch_portage.embedded.host import write
+from gentoomuch_portage.demo_host import Host
+from gentoomuch_portage.demo_host.host import write
 
 _BROKEN = """EAPI=8
 DESCRIPTION="breaks"

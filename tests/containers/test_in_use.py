@@ -8,9 +8,9 @@ import pytest
 from boxing import some
 from conftest import BIN, Run
 
-from gentoomuch_portage.containers import tenants
-from gentoomuch_portage.embedded import Host
-from gentoomuch_portage.embedded.host import write
+from gentoomuch_portage.containers import root_lock
+from gentoomuch_portage.demo_host import Host
+from gentoomuch_portage.demo_host.host import write
 
 _LOOKS = """EAPI=8
 DESCRIPTION="Looks whether anybody could remove its root"
@@ -66,7 +66,7 @@ def test_a_root_stays_as_long_as_somebody_is_in_a_fresh_one_of_it(host: Host, on
 @pytest.mark.parametrize("words", [("gm-emerge", "--gm-profile=router", "-1q"), ("gentoomuch", "freshroot", "router")])
 def test_nobody_begins_to_work_in_a_root_that_is_being_exported(on: Run, root: Path, words: tuple[str, ...]) -> None:
     (root / "etc").mkdir(parents=True)  # one that was never made is told first
-    with tenants.alone(root):
+    with root_lock.alone(root):
         begun = on(*words, *(["libgreet"] if "gm-emerge" in words else ["--", "true"]))
         looked = on("gm-emerge", "--gm-profile=router", "-pq", "libgreet")
 

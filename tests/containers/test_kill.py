@@ -20,8 +20,8 @@ from pathlib import Path
 import pytest
 from conftest import BIN
 
-from gentoomuch_portage.containers import kernel
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.containers import linux
+from gentoomuch_portage.demo_host import Host
 
 KILLS = int(os.environ.get("GM_TEST_KILLS") or 100)
 _SUBREAPER = 36
@@ -70,8 +70,8 @@ def orphans_come_to_us() -> Iterator[None]:
     libc.prctl(_SUBREAPER, 1, 0, 0, 0)
     before = os.open("/proc/self/ns/mnt", os.O_RDONLY)
     if not os.geteuid():
-        kernel.unshare(kernel.NEWNS)
-        kernel.mount("", "/", "", kernel.REC | kernel.PRIVATE)
+        linux.unshare(linux.NEWNS)
+        linux.mount("", "/", "", linux.REC | linux.PRIVATE)
     yield
     if not os.geteuid():
         assert libc.setns(before, 0) == 0

@@ -14,7 +14,7 @@ import pytest
 from conftest import BIN
 from stages import FILE, PLAIN, Signer, packed, signer
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 _ROUNDS = int(os.environ.get("GM_TEST_KILLS", "8"))
 _MANY = [(f"usr/share/doc/{number}/{name}", FILE, b"x" * 5000) for number in range(1500) for name in "ab"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.containers import boxes, probes
+from gentoomuch_portage.containers import detect, lifecycle
 
 _WAYS = {
     "the first process's root": "ls /proc/1/root/",
@@ -28,8 +28,10 @@ _WAYS = {
 
 @pytest.mark.parametrize("way", sorted(_WAYS))
 def test_root_in_a_box_does_not_reach(kind: str, way: str, tmp_path: Path) -> None:
-    with boxes.folder(tmp_path) as place:
-        ran = boxes.start(kind, probes.smallest(place, ("sh", "-c", f"({_WAYS[way]}) && exit 99; exit 7")), keep=True)
+    with lifecycle.folder(tmp_path) as place:
+        ran = lifecycle.start(
+            kind, detect.smallest(place, ("sh", "-c", f"({_WAYS[way]}) && exit 99; exit 7")), keep=True
+        )
     assert ran.status == 7, ran
 
 
@@ -38,8 +40,8 @@ def test_a_box_gets_no_files_that_are_open_outside(kind: str, tmp_path: Path) ->
     number = os.open(tmp_path / "secret", os.O_RDONLY)
     try:
         os.set_inheritable(number, True)
-        with boxes.folder(tmp_path) as place:
-            ran = boxes.start(kind, probes.smallest(place, ("sh", "-c", "ls /proc/$$/fd")), keep=True)
+        with lifecycle.folder(tmp_path) as place:
+            ran = lifecycle.start(kind, detect.smallest(place, ("sh", "-c", "ls /proc/$$/fd")), keep=True)
     finally:
         os.close(number)
     assert ran.status == 0, ran.err
@@ -49,8 +51,8 @@ def test_a_box_gets_no_files_that_are_open_outside(kind: str, tmp_path: Path) ->
 def test_other_users_of_a_box_get_to_what_is_laid_whatever_the_umask(kind: str, tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
-        with boxes.folder(tmp_path) as place:
-            ran = boxes.start(kind, probes.smallest(place, ("stat", "-c", "%a", "/run/gentoomuch")), keep=True)
+        with lifecycle.folder(tmp_path) as place:
+            ran = lifecycle.start(kind, detect.smallest(place, ("stat", "-c", "%a", "/run/gentoomuch")), keep=True)
     finally:
         os.umask(before)
 

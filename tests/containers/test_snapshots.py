@@ -7,7 +7,7 @@ import pytest
 from conftest import Run
 from syncing import upstream
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not Path("/dev/loop-control").exists(), reason="only root mounts images")

@@ -15,7 +15,7 @@ from boxing import digest, need
 from conftest import BIN, Ended, Run
 from sdist import Unobtainable, portage_sdist
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a machine in a folder is made by root")
 _FEATURES = "sandbox usersandbox userpriv userfetch ipc-sandbox mount-sandbox network-sandbox pid-sandbox merge-sync"

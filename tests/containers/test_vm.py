@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from conftest import BIN, Run
 
-from gentoomuch_portage.containers import vm, vmboot
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.containers.vm import initramfs, launch
+from gentoomuch_portage.demo_host import Host
 
 _WORDS = ("--gm-profile=router", "--gm-isolation=vm")
 
@@ -20,7 +20,7 @@ _WORDS = ("--gm-profile=router", "--gm-isolation=vm")
 @pytest.fixture(autouse=True)
 def _machine() -> None:
     """Skip where qemu, a compiler or a Linux to boot is missing."""
-    if lacks := vm.lacks():
+    if lacks := launch.lacks():
         pytest.skip(f"vm: {lacks}")
 
 
@@ -63,7 +63,7 @@ def test_packages_are_built_under_another_kernel_without_the_network(host: Host,
     assert list((host.eprefix / "var/cache/gentoomuch/containers").glob("run-*")) == []
     assert on(host.eprefix / "usr/bin/gm-hello").status == 0
     seen = dict(line.split(None, 1) for line in (host.eprefix / "usr/share/looking/seen").read_text().splitlines())
-    assert seen.pop("release") == vmboot.kernel().release
+    assert seen.pop("release") == initramfs.kernel().release
     assert seen == {"tcp": "refused", "host": "refused", "interfaces": "lo", "etc": "refused", "unlinked": "kept"}
 
 
@@ -73,7 +73,7 @@ def _machines(folder: Path) -> list[str]:
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             words = file.read_bytes().decode(errors="replace")
-            if words.startswith(vm.PROGRAM) and "-initrd" in words and str(folder) in words:
+            if words.startswith(launch.PROGRAM) and "-initrd" in words and str(folder) in words:
                 found.append(words)
     return found
 
@@ -111,4 +111,4 @@ def test_what_a_failed_build_leaves_is_handed_back(host: Host) -> None:
 
     assert ended.returncode == 1, ended.stderr + ended.stdout
     left = host.eprefix / f"var/tmp/gentoomuch-{os.geteuid()}/router.box/portage/app-demo/looking-1"
-    assert f"release {vmboot.kernel().release}" in (left / "temp/seen").read_text()
+    assert f"release {initramfs.kernel().release}" in (left / "temp/seen").read_text()

@@ -9,7 +9,7 @@ import pytest
 from sdist import Unobtainable, portage_sdist
 from twins import Scene, Seen, at_a_terminal, run, signalled, stage
 
-from gentoomuch_portage import embedded
+from gentoomuch_portage import demo_host
 
 Both = Callable[..., tuple[Seen, Seen]]
 
@@ -23,7 +23,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     from portage.const import PORTAGE_BIN_PATH
 
     top = tmp_path_factory.mktemp("dropin")
-    return stage(embedded.make(top / "host"), top / "states", (sys.executable, f"{PORTAGE_BIN_PATH}/emerge"))
+    return stage(demo_host.make(top / "host"), top / "states", (sys.executable, f"{PORTAGE_BIN_PATH}/emerge"))
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +40,7 @@ def system_wide(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     """A host as ``scene``, where Portage is no wheel: PYTHONPATH names a tree that has bin/ beside lib/."""
     top = tmp_path_factory.mktemp("system")
     program = (sys.executable, f"{tree}/bin/emerge")
-    return stage(embedded.make(top / "host"), top / "states", program, PYTHONPATH=f"{tree}/lib")
+    return stage(demo_host.make(top / "host"), top / "states", program, PYTHONPATH=f"{tree}/lib")
 
 
 @pytest.fixture

@@ -63,7 +63,8 @@ def test_an_error_of_portage_itself_is_shown_with_its_traceback(both):
 
 def test_the_garbage_collector_is_on_while_emerge_runs(scene):
     script = (
-        "import gc, sys; import _emerge.main; from gentoomuch_portage import emerge; sys.argv = ['gm-emerge', '-p']; "
+        "import gc, sys; import _emerge.main; from gentoomuch_portage.emerge import main as emerge; "
+        "sys.argv = ['gm-emerge', '-p']; "
         "_emerge.main.emerge_main = lambda args: 40 + gc.isenabled(); sys.exit(emerge.main())"
     )
     process = scene.start([sys.executable, "-c", script], {}, stderr=subprocess.PIPE)

@@ -34,7 +34,7 @@ DOOR = """\
 import sys
 
 sys.path.append({ours!r})
-from gentoomuch_portage.emerge import main
+from gentoomuch_portage.emerge.main import main
 
 if __name__ == "__main__":
     with open({calls!r}, "a") as calls:

@@ -20,9 +20,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from making import PACK, PLAIN, WANTED, gpkg, metadata, source, xpak
 
-from gentoomuch_portage import binpkgs, languages, requirement
-from gentoomuch_portage.binpkgs import BadBinpkg
-from gentoomuch_portage.binpkgs.environment import ENVIRONMENT
+from gentoomuch_portage.binpkg import formats
+from gentoomuch_portage.binpkg.environment import ENVIRONMENT
+from gentoomuch_portage.binpkg.formats import BadBinpkg
+from gentoomuch_portage.isa import languages, requirement
 
 MOST_MEMORY = 300 << 10
 """KiB."""
@@ -64,7 +65,7 @@ def main(seconds: float, seed: int) -> int:
 def answer(name: str, content: bytes) -> str:
     """What the readers say, without names and numbers."""
     try:
-        found = binpkgs.read(source(content, name), ASKED | {ENVIRONMENT})
+        found = formats.read(source(content, name), ASKED | {ENVIRONMENT})
     except BadBinpkg as error:
         if not error.why.isprintable() or len(error.why) > 200:
             raise AssertionError(f"this is no line for a terminal: {error.why!r}") from error

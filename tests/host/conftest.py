@@ -9,9 +9,9 @@ import pytest
 from instances import PKG, TEN
 from repacking import Changes, instance
 
-from gentoomuch_portage import embedded
-from gentoomuch_portage.embedded import Host
-from gentoomuch_portage.embedded.host import write
+from gentoomuch_portage import demo_host
+from gentoomuch_portage.demo_host import Host
+from gentoomuch_portage.demo_host.host import write
 
 _EBUILD = """EAPI=8
 
@@ -134,7 +134,7 @@ def loops(host: Host) -> Loops:
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """One real package of each format."""
-    host = embedded.make(tmp_path_factory.mktemp("built") / "host")
+    host = demo_host.make(tmp_path_factory.mktemp("built") / "host")
     found = {}
     for form, suffix in (("xpak", ".xpak"), ("gpkg", ".gpkg.tar")):
         argv = [Path(sys.executable).parent / "emerge", "-B1q", PKG]

@@ -7,7 +7,7 @@ import pytest
 from repacking import instance
 from serving import serving
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 pytest.importorskip("iced_x86", reason="the extra 'audit' is not installed")
 pytest.importorskip("elftools", reason="the extra 'audit' is not installed")

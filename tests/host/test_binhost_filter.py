@@ -12,7 +12,7 @@ from nginxes import nginx
 from repacking import instance
 from serving import Server, serving
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 SHIPPED = Path(__file__).parents[2] / "etc/portage/sets.conf/gentoomuch.conf"
 

@@ -13,9 +13,9 @@ import pytest
 from repacking import instance
 from serving import serving
 
-from gentoomuch_portage import embedded
-from gentoomuch_portage.embedded import Host
-from gentoomuch_portage.pkgindex import shards, stamp, stanza
+from gentoomuch_portage import demo_host
+from gentoomuch_portage.demo_host import Host
+from gentoomuch_portage.pkgindex import entry, shards, stamp
 
 ROUNDS = os.environ.get("GM_TEST_ROUNDS", "30")
 WORDS = (
@@ -41,7 +41,7 @@ PKG = "dev-demo/libgreet"
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A package for an old machine, as gpkg and as xpak; built once."""
-    host = embedded.make(tmp_path_factory.mktemp("built") / "host")
+    host = demo_host.make(tmp_path_factory.mktemp("built") / "host")
     host.profile("old", 'cpu = "x86-64"\n')
     found = []
     for form in ("gpkg", "xpak"):
@@ -134,7 +134,7 @@ def test_shards_tell_what_packages_were_built_for(stocked: Host, on):
     assert on("gm-emerge", "--gm-profile=old", "-B1q", "--usepkg=n", PKG).status == 0
     on("gentoomuch", "binhost", "index")
 
-    told = [stanza.told(one) for one in shards.entries(stocked.pkgdir, PKG)]
+    told = [entry.told(one) for one in shards.entries(stocked.pkgdir, PKG)]
 
     assert {one["CFLAGS"] for one in told} == {"-O2 -pipe -march=x86-64"}
     assert [json.loads(one["GM_REQUIRES"])["told"] for one in told if "GM_REQUIRES" in one] == ["-march=x86-64"]
@@ -219,7 +219,7 @@ def test_what_is_built_for_a_profile_comes_into_all_parts_of_the_index(stocked: 
     assert on("gm-emerge", "--gm-profile=old", "-B1q", "--usepkg=n", PKG).status == 0
 
     assert stamp.fresh(stocked.pkgdir)
-    assert [stanza.path(one)[-10:] for one in shards.entries(stocked.pkgdir, PKG)][-1] == "6.gpkg.tar"
+    assert [entry.path(one)[-10:] for one in shards.entries(stocked.pkgdir, PKG)][-1] == "6.gpkg.tar"
     assert json.loads(on("gentoomuch", "binhost", "index", "--json").out)["new"] == 0
     assert on("emaint", "binhost", "--check").status == 0
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from binhosting import flipped, installed, machine, open_folder, package, published, said, serving
 
-from gentoomuch_portage.binserve import gpg
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage import gpg
+from gentoomuch_portage.demo_host import Host
 
 if not shutil.which("gpg"):
     pytest.skip("gpg is not installed", allow_module_level=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from repacking import instance
 
-from gentoomuch_portage import embedded
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage import demo_host
+from gentoomuch_portage.demo_host import Host
 
 PKG = "dev-demo/libgreet"
 
@@ -17,7 +17,7 @@ PKG = "dev-demo/libgreet"
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A package for an old machine; built once."""
-    host = embedded.make(tmp_path_factory.mktemp("built") / "host")
+    host = demo_host.make(tmp_path_factory.mktemp("built") / "host")
     host.profile("old", 'cpu = "x86-64"\n')
     words = [Path(sys.executable).parent / "gm-emerge", "--gm-profile=old", "-B1q", PKG]
     subprocess.run(words, env=host.env(), check=True, capture_output=True)

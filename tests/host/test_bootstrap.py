@@ -8,10 +8,10 @@ import pytest
 from conftest import Run
 from stages import packed, signer
 
-from gentoomuch_portage.embedded import Host
-from gentoomuch_portage.embedded.host import write
-from gentoomuch_portage.portage_adapter.arrangement import Arrangement
-from gentoomuch_portage.roots import exporting
+from gentoomuch_portage.demo_host import Host
+from gentoomuch_portage.demo_host.host import write
+from gentoomuch_portage.portage_adapter.config import Arrangement
+from gentoomuch_portage.roots import export
 
 
 def test_a_root_that_is_the_host_is_refused(host: Host, on: Run) -> None:
@@ -58,7 +58,7 @@ def test_an_image_becomes_a_root(host: Host, on: Run, tmp_path: Path) -> None:
     write(tmp_path / "small/usr/bin/sh", "a shell")
     small, root = tmp_path / "small", tmp_path / "roots/router"
     told = {"packages": (), "arrangement": Arrangement(True, ("lib",)), "thin": False}
-    exporting.export(exporting.Export(root=small, top=small, name="small", **told), "oci", tmp_path / "image")
+    export.export(export.Export(root=small, top=small, name="small", **told), "oci", tmp_path / "image")
     host.profile("router", f'root = "{root}"\n')
 
     made = on("gentoomuch", "bootstrap", "router", "--oci", tmp_path / "image")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from repacking import instance
 
-from gentoomuch_portage.embedded import Host
-from gentoomuch_portage.embedded.host import arch, write
+from gentoomuch_portage.demo_host import Host
+from gentoomuch_portage.demo_host.host import arch, write
 
 
 @pytest.fixture

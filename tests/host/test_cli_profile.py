@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 BOTH = {
     "common/make.conf": 'USE="nls"\nCFLAGS="-O2"\n',

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 BOTH = {
     "common/make.conf": 'USE="nls"\nCFLAGS="-O2"\n',
@@ -126,7 +126,7 @@ def test_a_reader_that_goes_away_is_no_error(router, on):
 
 def test_ctrl_c_ends_quietly_with_130(host):
     env = host.env(PATH=f"{_slow(host)}:{host.env()['PATH']}")
-    main = "from gentoomuch_portage.cli import main; raise SystemExit(main())"
+    main = "from gentoomuch_portage.cli.main import main; raise SystemExit(main())"
     program = subprocess.Popen(
         [sys.executable, "-c", main, "doctor"], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

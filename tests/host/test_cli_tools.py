@@ -9,11 +9,11 @@ import pytest
 from dotgentoos import written
 
 from gentoomuch_portage import __version__
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 _PLUGIN = """
-from gentoomuch_portage.cli import Command
-from gentoomuch_portage.hookspec import hookimpl
+from gentoomuch_portage.cli.command import Command
+from gentoomuch_portage.plugins.hookspec import hookimpl
 
 
 @hookimpl
@@ -220,7 +220,7 @@ def test_the_version_is_told_without_importing_portage(host, on):
 
     imported = [line.rpartition("|")[2].strip() for line in ended.err.splitlines()]
     assert ended.out == f"gentoomuch-portage {__version__}\n"
-    assert "gentoomuch_portage.cli" in imported
+    assert "gentoomuch_portage.cli.main" in imported
     assert [name for name in imported if name.partition(".")[0] in {"portage", "_emerge", "snakeoil", "pluggy"}] == []
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from greeting import Project, built, git, says, tree
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from boxing import some
 from contained import allow, made, where
 from greeting import Project, says
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 
 @pytest.fixture

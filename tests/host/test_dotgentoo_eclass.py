@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from greeting import EBUILD, Project, says
 
-from gentoomuch_portage.embedded import Host, manifest
+from gentoomuch_portage.demo_host import Host, manifest
 
 TOP = Path(__file__).parents[2]
 

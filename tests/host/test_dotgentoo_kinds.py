@@ -8,7 +8,7 @@ import pytest
 from conftest import Run
 from greeting import MAKEFILE, SOURCE, git
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 HEAD = 'EAPI=8\n\ninherit dotgentoo\n\nDESCRIPTION="A program that greets"\nLICENSE="GPL-2+"\nSLOT="0"\n\n'
 AT = ".gentoo/app-misc/greet/greet-99999.ebuild"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from greeting import EBUILD, Project, git
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 BIN = Path(sys.executable).parent
 

@@ -10,15 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage import embedded
-from gentoomuch_portage.embedded import Host, programs, story
-from gentoomuch_portage.embedded.errors import FolderTaken, HostMoved, NamelessUser, UnfitPath, WrongProgram
+from gentoomuch_portage import demo_host
+from gentoomuch_portage.demo_host import Host, demo
+from gentoomuch_portage.demo_host import host as demo_host_host
+from gentoomuch_portage.demo_host.errors import FolderTaken, HostMoved, NamelessUser, UnfitPath, WrongProgram
 from gentoomuch_portage.errors import MissingProgram, NoPrivilege
 
-MAKE = "import sys, pathlib; from gentoomuch_portage import embedded; embedded.make(pathlib.Path(sys.argv[1]))"
+MAKE = "import sys, pathlib; from gentoomuch_portage import demo_host; demo_host.make(pathlib.Path(sys.argv[1]))"
 KILLED_IN = """
 import os, signal
-from gentoomuch_portage.embedded import {room}
+from gentoomuch_portage.demo_host import {room}
 {room}.{name} = lambda *told, **named: os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -55,22 +56,22 @@ def test_what_ships_is_found_by_its_description(host: Host, on):
 def test_a_host_that_is_made_is_not_made_again(host: Host):
     before = host.made.stat().st_mtime_ns
 
-    again = embedded.make(host.folder)
+    again = demo_host.make(host.folder)
 
     assert (again, again.made.stat().st_mtime_ns) == (host, before)
 
 
-@pytest.mark.parametrize(("room", "name"), [("programs", "lay"), ("ship", "lay"), ("ship", "manifest")])
+@pytest.mark.parametrize(("room", "name"), [("host", "lay"), ("repository", "lay"), ("repository", "manifest")])
 def test_a_making_that_was_killed_is_finished_by_the_next(tmp_path: Path, room: str, name: str):
     folder = tmp_path / "host"
-    embedded.make(folder)
+    demo_host.make(folder)
     whole = content(folder)
     shutil.rmtree(folder)
     code = KILLED_IN.format(room=room, name=name) + MAKE
     killed = subprocess.run([sys.executable, "-c", code, folder], check=False)
     assert killed.returncode == -signal.SIGKILL
 
-    embedded.make(folder)
+    demo_host.make(folder)
 
     assert content(folder) == whole
 
@@ -79,7 +80,7 @@ def test_two_makings_at_once_leave_one_whole_host(tmp_path: Path):
     both = [subprocess.Popen([sys.executable, "-c", MAKE, tmp_path / "host"]) for _ in range(2)]
 
     assert [one.wait() for one in both] == [0, 0]
-    assert content(embedded.make(tmp_path / "host").folder) == content(tmp_path / "host")
+    assert content(demo_host.make(tmp_path / "host").folder) == content(tmp_path / "host")
 
 
 def test_a_host_of_another_version_is_brought_up_to_date_and_keeps_what_was_added(host: Host):
@@ -88,7 +89,7 @@ def test_a_host_of_another_version_is_brought_up_to_date_and_keeps_what_was_adde
     (host.bin / "gtar").write_text("outdated")
     (host.etc / "make.conf").write_text('CFLAGS="-O3"\n')
 
-    embedded.make(host.folder)
+    demo_host.make(host.folder)
 
     assert "outdated" not in (host.bin / "gtar").read_text()
     assert (host.config / "profiles/mine.toml").is_file()
@@ -99,7 +100,7 @@ def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path):
     (tmp_path / "thesis.txt").write_text("years of work")
 
     with pytest.raises(FolderTaken):
-        embedded.make(tmp_path)
+        demo_host.make(tmp_path)
 
     assert content(tmp_path) == {"thesis.txt": b"years of work"}
 
@@ -108,13 +109,13 @@ def test_a_host_that_was_moved_is_refused(host: Host):
     moved = host.folder.rename(host.folder.with_name("elsewhere"))
 
     with pytest.raises(HostMoved):
-        embedded.make(moved)
+        demo_host.make(moved)
 
 
 @pytest.mark.parametrize("name", ["a:b", 'say "so"', "$HOME", "one\ntwo", "it's"])
 def test_a_path_that_portage_cannot_live_with_is_refused(tmp_path: Path, name: str):
     with pytest.raises(UnfitPath):
-        embedded.make(tmp_path / name)
+        demo_host.make(tmp_path / name)
 
     assert not (tmp_path / name).exists()
 
@@ -124,19 +125,19 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path):
     tmp_path.chmod(0o555)
 
     with pytest.raises(NoPrivilege):
-        embedded.make(tmp_path / "host")
+        demo_host.make(tmp_path / "host")
 
 
 def test_a_user_without_a_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(os, "geteuid", lambda: 4_000_000_001)
 
     with pytest.raises(NamelessUser):
-        embedded.make(tmp_path / "host")
+        demo_host.make(tmp_path / "host")
 
 
 @pytest.mark.slow
 def test_packages_are_built_and_removed_in_a_path_with_a_space(tmp_path: Path):
-    host = embedded.make(tmp_path / "my gentoo")
+    host = demo_host.make(tmp_path / "my gentoo")
     run = {"env": host.env(), "capture_output": True, "check": True}
 
     subprocess.run(["gm-emerge", "--quiet", "gm-hello"], **run)
@@ -147,12 +148,12 @@ def test_packages_are_built_and_removed_in_a_path_with_a_space(tmp_path: Path):
     assert not (host.eprefix / "usr/bin/gm-hello").exists()
 
 
-@pytest.mark.parametrize("need", programs.NEEDS, ids=lambda need: need.names[0])
+@pytest.mark.parametrize("need", demo_host_host.NEEDS, ids=lambda need: need.names[0])
 def test_a_missing_program_is_named_with_the_package_of_three_distributions(only, tmp_path: Path, need):
     only(without=list(need.names))
 
     with pytest.raises(MissingProgram) as missing:
-        embedded.make(tmp_path / "host")
+        demo_host.make(tmp_path / "host")
 
     assert all(name in missing.value.remedy for name in (need.gentoo, need.debian, need.fedora))
     assert not (tmp_path / "host").exists()
@@ -164,7 +165,7 @@ def test_a_machine_with_clang_alone_has_its_compiler_under_the_names_that_portag
     clang.write_text('#!/bin/sh\necho "clang called with $*"\n')
     clang.chmod(0o755)
 
-    host = embedded.make(tmp_path / "host")
+    host = demo_host.make(tmp_path / "host")
 
     [compiler] = host.bin.glob("*-linux-gnu-gcc")
     assert (
@@ -177,7 +178,7 @@ def test_packing_gives_equal_bytes_whatever_the_umask_was(tmp_path: Path):
         (tmp_path / name / "src").mkdir(parents=True)
         (tmp_path / name / "src/main.c").write_text("int main(void) { return 0; }\n")
         (tmp_path / name / "src/main.c").chmod(mode)
-        embedded.pack(tmp_path / name / "src", tmp_path / f"{name}.tar.gz")
+        demo_host.pack(tmp_path / name / "src", tmp_path / f"{name}.tar.gz")
 
     assert (tmp_path / "one.tar.gz").read_bytes() == (tmp_path / "two.tar.gz").read_bytes()
 
@@ -195,7 +196,7 @@ def test_a_shell_that_reads_env_sh_is_on_the_host(host: Host):
 
 
 def test_the_story_ends_with_each_program_built_as_its_machine_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    status = story.tell(tmp_path / "demo")
+    status = demo.tell(tmp_path / "demo")
 
     told = capsys.readouterr().out.splitlines()
     assert status == 0
@@ -207,12 +208,12 @@ def test_the_story_ends_with_each_program_built_as_its_machine_says(tmp_path: Pa
 def test_the_story_of_a_build_that_fails_shows_the_end_of_its_log(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    host = embedded.make(tmp_path / "demo")
+    host = demo_host.make(tmp_path / "demo")
     broken = host.repository / "dev-demo/libgreet/libgreet-1.0.ebuild"
     broken.write_text(broken.read_text().replace("src_compile() {", "src_compile() {\n\tdie 'no paper'"))
     subprocess.run(["ebuild", broken, "manifest"], env=host.env(), capture_output=True, check=True)
 
-    status = story.tell(host.folder)
+    status = demo.tell(host.folder)
 
     shown = capsys.readouterr().err
     assert status == 1
@@ -222,19 +223,19 @@ def test_the_story_of_a_build_that_fails_shows_the_end_of_its_log(
 
 @pytest.mark.slow
 def test_a_quiet_story_says_nothing(host: Host, capsys: pytest.CaptureFixture[str]):
-    assert story.tell(host.folder, quiet=True) == 0
+    assert demo.tell(host.folder, quiet=True) == 0
     assert capsys.readouterr() == ("", "")
 
 
 def test_a_program_that_was_built_for_another_machine_ends_the_story(host: Host, monkeypatch: pytest.MonkeyPatch):
-    def build(host: Host, machine: story.Machine, told: story.Told) -> int:
+    def build(host: Host, machine: demo.Machine, told: demo.Told) -> int:
         program = (host.folder / machine.name).resolve() / "usr/bin/gm-hello"
         program.parent.mkdir(parents=True)
         program.write_text("#!/bin/sh\necho 'HELLO! built with -O2 -march=z80'\n")
         program.chmod(0o755)
         return 0
 
-    monkeypatch.setattr(story, "_build", build)
+    monkeypatch.setattr(demo, "_build", build)
 
     with pytest.raises(WrongProgram):
-        story.tell(host.folder)
+        demo.tell(host.folder)

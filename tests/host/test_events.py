@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 GM_EMERGE = Path(sys.executable).with_name("gm-emerge")
 

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 CONFIGURATIONS = {
     "as it is": {},

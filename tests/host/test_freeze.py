@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage import embedded
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage import demo_host
+from gentoomuch_portage.demo_host import Host
 
 BIN = Path(sys.executable).parent
 COMMON = {
@@ -35,7 +35,7 @@ def done(host: Host, *argv: str | Path) -> str:
 @pytest.fixture
 def host(tmp_path_factory: pytest.TempPathFactory) -> Host:
     """A host under a short name: the socket of gpg-agent has at most 107 bytes."""
-    return embedded.make(tmp_path_factory.mktemp("f") / "a")
+    return demo_host.make(tmp_path_factory.mktemp("f") / "a")
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def archive(lab: Host, tmp_path: Path) -> Path:
 @pytest.fixture
 def other(tmp_path_factory: pytest.TempPathFactory) -> Host:
     """Another host, which knows nothing of the first."""
-    return embedded.make(tmp_path_factory.mktemp("f") / "b")
+    return demo_host.make(tmp_path_factory.mktemp("f") / "b")
 
 
 def thawed(host: Host, archive: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage import embedded, history
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage import demo_host, history
+from gentoomuch_portage.demo_host import Host
 
 BIN = Path(sys.executable).parent
 PATCH = "--- a/greet.c\n+++ b/greet.c\n@@ -0,0 +1 @@\n+/* patched */\n"
@@ -27,11 +27,11 @@ def keyworded(host: Host, more: str = "") -> None:
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory) -> Host:
     """A host on which ``new`` has built libgreet for AVX2, and ``old`` has built it anew, with a patch and a flag."""
-    host = embedded.make(tmp_path_factory.mktemp("lived") / "host")
+    host = demo_host.make(tmp_path_factory.mktemp("lived") / "host")
     common = {"common/package.use/demo": "# ours\ndev-demo/libgreet shout\n"}
     host.profile("new", 'cpu = "x86-64-v3"\n')
     host.profile("old", 'cpu = "x86-64"\nlayers = ["common"]\npatches = ["ours"]\n', common)
-    embedded.write(host.config / "patches/ours/dev-demo/libgreet/hi.patch", PATCH)
+    demo_host.write(host.config / "patches/ours/dev-demo/libgreet/hi.patch", PATCH)
     keyworded(host)
     words = ("-q", "--oneshot", "--digest", "dev-demo/libgreet")
     for profile, more in (("new", "--buildpkgonly"), ("old", "--nodeps"), ("old", "--pretend")):
@@ -108,7 +108,7 @@ def test_why_tells_on_one_page_all_that_is_decided_about_a_package(lived: Host, 
 def test_fleet_tells_what_each_profile_has_and_how_far_it_is_behind(lived: Host, said, tmp_path: Path):
     ebuild = lived.repository / "dev-demo/libgreet/libgreet-1.0.ebuild"
     ebuild.with_name("libgreet-1.1.ebuild").write_text(ebuild.read_text().replace('"~', '"').replace(" ~", " "))
-    embedded.write(lived.config / "profiles/broken.toml", "cpus = 1\n")
+    demo_host.write(lived.config / "profiles/broken.toml", "cpus = 1\n")
     argv = [BIN / "gentoomuch", "fleet", "--json", "--html", tmp_path / "fleet.html"]
 
     ended = subprocess.run(argv, env=lived.env(), capture_output=True, timeout=60)

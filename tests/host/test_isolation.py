@@ -13,13 +13,13 @@ from boxing import digest, need, why_not
 from conftest import BIN, Run
 
 from gentoomuch_portage import history
-from gentoomuch_portage.containers import probes
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.containers import detect
+from gentoomuch_portage.demo_host import Host
 
 PROFILE = 'cpu = "x86-64-v2"\n'
 
 
-@pytest.fixture(params=[probes.KINDS[0], *(pytest.param(kind, marks=pytest.mark.slow) for kind in probes.KINDS[1:])])
+@pytest.fixture(params=[detect.KINDS[0], *(pytest.param(kind, marks=pytest.mark.slow) for kind in detect.KINDS[1:])])
 def kind(request: pytest.FixtureRequest) -> str:
     named: str = request.param
     need(named)
@@ -29,9 +29,9 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def some_kind() -> str:
     """The first that works here."""
-    found = [one for one in probes.KINDS if not why_not(one)]
+    found = [one for one in detect.KINDS if not why_not(one)]
     if not found:
-        pytest.skip("; ".join(why_not(one) for one in probes.KINDS))
+        pytest.skip("; ".join(why_not(one) for one in detect.KINDS))
     return found[0]
 
 
@@ -295,4 +295,4 @@ def test_doctor_says_of_each_kind_whether_it_works(host: Host, on: Run) -> None:
     host.profile("router", PROFILE)
     told = json.loads(on("gentoomuch", "doctor", "--json").out)
     names = [one["name"] for one in told if one["name"].startswith("container ")]
-    assert names == [f"container {kind}" for kind in probes.NAMED]
+    assert names == [f"container {kind}" for kind in detect.NAMED]

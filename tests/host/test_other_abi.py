@@ -4,12 +4,12 @@ import json
 
 from instances import FITS, PKG, chosen, refused
 
-from gentoomuch_portage import embedded
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage import demo_host
+from gentoomuch_portage.demo_host import Host
 
 
 def test_what_is_for_another_chost_or_libc_is_refused_and_why_says_so(host: Host, fill, emerge, on):
-    chost = embedded.host.arch()[1]
+    chost = demo_host.host.arch()[1]
     other = chost.replace("-pc-", "-other-").replace("-unknown-", "-other-")
     musl = "amd64 elibc_musl kernel_linux"
     fill(host.pkgdir, ({**FITS, "CHOST": other}, {**FITS, "USE": musl}, FITS))
@@ -24,7 +24,7 @@ def test_what_is_for_another_chost_or_libc_is_refused_and_why_says_so(host: Host
 
 
 def test_another_chost_that_the_configuration_accepts_is_taken(host: Host, fill, emerge):
-    chost = embedded.host.arch()[1]
+    chost = demo_host.host.arch()[1]
     fill(host.pkgdir, ({**FITS, "CHOST": f"{chost}-ours"},))
     host.write("make.conf", f'{(host.etc / "make.conf").read_text()}\nACCEPT_CHOSTS="{chost} .*-ours"\n')
 
@@ -32,7 +32,7 @@ def test_another_chost_that_the_configuration_accepts_is_taken(host: Host, fill,
 
 
 def test_what_is_linked_with_lies_in_a_root_of_another_chost_and_on_the_host_for_one_of_the_same(host: Host, on):
-    root, name = host.folder / "roots/other", embedded.host.arch()[1].replace("-linux-", "-other-")
+    root, name = host.folder / "roots/other", demo_host.host.arch()[1].replace("-linux-", "-other-")
     host.profile("other", f'root = "{root}"\nlayers = ["other"]\n', {"other/make.conf": f'CHOST="{name}"\n'})
     host.profile("same", f'root = "{root}"\n')
     explained = ("--gm-explain=json", "libgreet")

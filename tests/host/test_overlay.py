@@ -10,8 +10,8 @@ from pathlib import Path
 import overlaying
 import pytest
 
-from gentoomuch_portage import embedded
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage import demo_host
+from gentoomuch_portage.demo_host import Host
 
 NOT_OURS = "-MissingUri,-ArchesWithoutProfiles"
 """The sources of the embedded host are packed on the spot, and it has one make_profile: that of its machine."""
@@ -42,7 +42,7 @@ def overlay(tmp_path: Path) -> Path:
 
 
 def test_pkgcheck_finds_nothing_in_the_embedded_repository(tmp_path: Path, pkgcheck):
-    host: Host = embedded.make(tmp_path / "host")
+    host: Host = demo_host.make(tmp_path / "host")
 
     words = ("--config", "no", "scan", "--config", "no", "-k", NOT_OURS, "--repo", ".")
 

@@ -41,7 +41,7 @@ def test_the_wheel_of_the_sdist_has_every_file_of_the_package(copy: Path, tmp_pa
     with zipfile.ZipFile(built("wheel", sources, tmp_path)) as wheel:
         shipped = set(wheel.namelist())
 
-    assert "gentoomuch_portage/embedded/sources/gm-hello-1.0/hello.c" in before
+    assert "gentoomuch_portage/demo_host/sources/gm-hello-1.0/hello.c" in before
     assert before - shipped == set()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from patching import greeting, package, put
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 LIB = "dev-demo/libgreet"
 GOOD = greeting("hello", "good day")

@@ -12,9 +12,9 @@ import pytest
 from boxing import why_not
 from patching import APP, BROKEN, INSTALL, MAIN, MAKE, make_app, package, prepared, put
 
-from gentoomuch_portage import embedded
-from gentoomuch_portage.containers import probes
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage import demo_host
+from gentoomuch_portage.containers import detect
+from gentoomuch_portage.demo_host import Host
 
 BIN = Path(sys.executable).parent
 
@@ -27,8 +27,8 @@ def app(host: Host) -> Host:
 @pytest.fixture
 def some_kind() -> str:
     """The first kind of container that works here."""
-    found = [one for one in probes.KINDS if not why_not(one)]
-    return found[0] if found else pytest.skip("; ".join(why_not(one) for one in probes.KINDS))
+    found = [one for one in detect.KINDS if not why_not(one)]
+    return found[0] if found else pytest.skip("; ".join(why_not(one) for one in detect.KINDS))
 
 
 def binpkg(ended) -> str:
@@ -147,8 +147,8 @@ def test_odd_sources_come_out_of_portage_as_they_were_edited(host: Host, on):
     second = host.folder / "sources/second"
     second.mkdir()
     (second / "b.c").write_text("second\n")
-    embedded.pack(second, host.distdir / "second.tar.gz")
-    embedded.manifest(ebuild.parent, [host.distdir / "second.tar.gz", host.distdir / "odd-1.0.tar.gz"])
+    demo_host.pack(second, host.distdir / "second.tar.gz")
+    demo_host.manifest(ebuild.parent, [host.distdir / "second.tar.gz", host.distdir / "odd-1.0.tar.gz"])
     ebuild.write_text(ebuild.read_text().replace('SRC_URI="', 'SRC_URI="second.tar.gz '))
     host.profile("a", "")
 

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from patching import EBUILD
 from worktrees import File, shown, write
 
-from gentoomuch_portage import embedded
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage import demo_host
+from gentoomuch_portage.demo_host import Host
 
 EXAMPLES = int(os.environ.get("GM_TEST_EXAMPLES", "2"))
 """Besides the two that stand here. Shrinking waits for Portage at every step: only where somebody asked for more."""
@@ -161,7 +161,7 @@ def lay(host: Host, package: str, one: Edited) -> Path:
     ebuild = folder / f"{p}.ebuild"
     uris = " ".join(archive.name for archive in archives)
     ebuild.write_text(EBUILD.format(name=name, eapi="8", slot="0", uris=uris, more=f'S="{one.shape}"'))
-    embedded.manifest(folder, archives)
+    demo_host.manifest(folder, archives)
     return ebuild
 
 

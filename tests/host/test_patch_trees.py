@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from patching import APP, INSTALL, MAIN, MAKE, make_app, package, prepared, put
 
-from gentoomuch_portage import embedded
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage import demo_host
+from gentoomuch_portage.demo_host import Host
 
 BIN = Path(sys.executable).parent
 
@@ -36,7 +36,7 @@ def test_what_is_being_patched_and_who_has_it_is_listed(app: Host, on):
 def test_a_work_tree_belongs_to_whoever_called_sudo():
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        host = embedded.make(Path(folder) / "host")
+        host = demo_host.make(Path(folder) / "host")
         host.profile("a", "")
         env = host.env(SUDO_USER="nobody")
         words = [str(BIN / "gentoomuch"), "patch", "prep", "s", "dev-demo/libgreet", "--profile=a"]

@@ -9,7 +9,7 @@ import pytest
 from patching import greeting, put
 from serving import serving
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 LIB = "dev-demo/libgreet"
 

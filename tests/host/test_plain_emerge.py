@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 SHIPPED = Path(__file__).parents[2] / "etc/portage/sets.conf/gentoomuch.conf"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 PKG = "dev-demo/libgreet"
 PATCH = "--- /dev/null\n+++ b/more.txt\n@@ -0,0 +1 @@\n+more\n"

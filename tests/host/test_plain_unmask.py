@@ -6,7 +6,7 @@ import re
 import pytest
 from unmasking import installed, ledger_of, package, unmasked, unstable
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 FREE = "[unmask]\nkeywords = true\nlive = true\nuse = true\nlicense = true\nmask = true\n"
 

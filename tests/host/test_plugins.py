@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 LAMP = Path(__file__).parents[1] / "data/plugin"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 TELL = """
 src_install() {

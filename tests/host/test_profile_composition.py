@@ -18,10 +18,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gentoomuch_portage import configroot
-from gentoomuch_portage.embedded import Host
-from gentoomuch_portage.plan import Layer, MakeProfile
-from gentoomuch_portage.recipe import Recipe
+from gentoomuch_portage.configroot import cache
+from gentoomuch_portage.configroot.key import Recipe
+from gentoomuch_portage.demo_host import Host
+from gentoomuch_portage.plan.plan import Layer, MakeProfile
 
 Values = dict[str, str]
 
@@ -84,7 +84,7 @@ def written(host: Host, layers: list[Values], name: str = "make.conf") -> list[L
 def composed(host: Host, layers: list[Layer]) -> Path:
     """The configroot of a profile from nothing with these layers."""
     parts = (*(("profile", layer) for layer in layers), ("profile", MakeProfile("gm-demo:machine", "a.toml:1")))
-    laid = configroot.lay(Recipe(host=host.etc, base="none", config=host.config, parts=parts), host.folder / "cache")
+    laid = cache.lay(Recipe(host=host.etc, base="none", config=host.config, parts=parts), host.folder / "cache")
     os.close(laid.lock)
     return laid.path
 
@@ -113,7 +113,7 @@ GIVEN = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCh
 @pytest.fixture(autouse=True)
 def quickly_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files just written are held for settled, and each example begins without what was made before."""
-    monkeypatch.setattr(configroot, "_found", lambda _remembered, _cache: None)
+    monkeypatch.setattr(cache, "_found", lambda _remembered, _cache: None)
 
 
 @GIVEN

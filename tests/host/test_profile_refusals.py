@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 
 def refused(ended, where: str, said: str, *, code: str) -> None:

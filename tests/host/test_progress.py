@@ -13,7 +13,7 @@ from threading import Thread
 
 import pytest
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 BIN = Path(sys.executable).parent
 

@@ -6,7 +6,7 @@ import pytest
 from instances import FITS, PKG, REASONS, V4, refused
 from repacking import instance
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 
 @pytest.fixture

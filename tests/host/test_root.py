@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from conftest import BIN, Run
 
-from gentoomuch_portage.containers import tenants
-from gentoomuch_portage.embedded import Host
-from gentoomuch_portage.embedded.host import write
+from gentoomuch_portage.containers import root_lock
+from gentoomuch_portage.demo_host import Host
+from gentoomuch_portage.demo_host.host import write
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_an_export_is_what_its_name_says_and_not_in_itself(on: Run, root: Path, 
 def test_a_root_that_somebody_works_in_is_left_alone(on: Run, root: Path, words: tuple[str, ...]) -> None:
     out = [str(root.parent / "router.tar")] if words[-1] == "-o" else []
 
-    with tenants.at_work(root):
+    with root_lock.at_work(root):
         ended = on("gentoomuch", "root", *words, *out)
 
     assert ended.status == 75

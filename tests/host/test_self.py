@@ -8,7 +8,7 @@ from pathlib import Path
 from conftest import Run
 
 from gentoomuch_portage import __version__
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 TOP = Path(__file__).parents[2]
 NEEDED = (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 QEMU = shutil.which("qemu-x86_64")
 

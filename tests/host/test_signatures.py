@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from repacking import instance
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 pytestmark = pytest.mark.skipif(not shutil.which("gpg"), reason="gpg is not installed")
 

@@ -8,7 +8,7 @@ import pytest
 from conftest import Run
 from syncing import Upstream, upstream
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 
 @pytest.fixture

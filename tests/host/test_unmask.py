@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from unmasking import answered, ledger_of, package, unstable
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from serving import serving
 from unmasking import answered, ledger_of, package, unstable
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 ALL = "[unmask]\nkeywords = true\nlive = true\nuse = true\nlicense = true\nmask = true\n"
 NEEDED = {

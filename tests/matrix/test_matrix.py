@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage import compiler, knowledge, needs
-from gentoomuch_portage.requirement import SILENT, judge
+from gentoomuch_portage.isa import compiler, resolve
+from gentoomuch_portage.isa.requirement import SILENT, judge
 
 ARM64 = "aarch64-unknown-linux-gnu"
 NEEDLESS = 0.02
@@ -39,14 +39,14 @@ def scored(asked: Path, option: str, names: tuple[str, ...], chost: str, cache: 
     Args:
         cc: the compiler, where the packages tell it.
     """
-    ask = needs.asking(cache, cc, chost)
+    ask = resolve.asking(cache, cc, chost)
     needed = {}
     offered = {}
     truth = {}
     for name in names:
         flags = f"{option}={name}"
-        needed[name] = needs.of_variables({"CFLAGS": f"-O2 -pipe {flags}", "CHOST": chost, "INHERITED": ""}, (), ask)
-        offered[name] = knowledge.offered((flags,), cache, chost=chost)
+        needed[name] = resolve.of_variables({"CFLAGS": f"-O2 -pipe {flags}", "CHOST": chost, "INHERITED": ""}, (), ask)
+        offered[name] = resolve.offered((flags,), cache, chost=chost)
         truth[name] = compiler.requirement(asked, (flags,), cache)
     wrong: dict[bool, list[str]] = {True: [], False: []}
     run = 0
@@ -98,7 +98,7 @@ def test_x86_64_verdicts_from_flags_are_never_unsafe_and_seldom_needless(here, t
 
 def test_without_a_compiler_x86_64_verdicts_are_as_safe(here, tmp_path, monkeypatch, record_property, capsys):
     names = usable(here, "-march", tmp_path)
-    monkeypatch.setattr(knowledge.compiler, "find", lambda told="": _none())
+    monkeypatch.setattr(compiler, "find", lambda told="": _none())
 
     score = scored(here, "-march", names, "x86_64-pc-linux-gnu", tmp_path)
 
@@ -146,8 +146,8 @@ def test_arm64_verdicts_are_safe_where_nobody_tells_the_compiler(crossing, tmp_p
 
 
 def test_the_measure_finds_what_is_unsafe_and_what_is_needless(here, tmp_path, monkeypatch):
-    v2, v3 = (knowledge.offered((f"-march=x86-64-{level}",), tmp_path) for level in ("v2", "v3"))
-    monkeypatch.setattr(knowledge, "offered", lambda flags, *words, **named: v3 if flags[0].endswith("v2") else v2)
+    v2, v3 = (resolve.offered((f"-march=x86-64-{level}",), tmp_path) for level in ("v2", "v3"))
+    monkeypatch.setattr(resolve, "offered", lambda flags, *words, **named: v3 if flags[0].endswith("v2") else v2)
 
     score = scored(here, "-march", ("x86-64-v2", "x86-64-v3"), "x86_64-pc-linux-gnu", tmp_path)
 

@@ -6,8 +6,9 @@ import subprocess
 
 import pytest
 
-from gentoomuch_portage import isa_words, languages, needs
-from gentoomuch_portage.isa_table import table
+from gentoomuch_portage.isa import flags as isa_flags
+from gentoomuch_portage.isa import languages, resolve
+from gentoomuch_portage.isa.tables import table
 
 CHOST = "x86_64-pc-linux-gnu"
 TARGET = "x86_64-unknown-linux-gnu"
@@ -23,7 +24,7 @@ def rustc(*words: str) -> str:
 def features(told: str) -> frozenset[str]:
     """What the newest clang makes of machine flags, who shares LLVM with rustc."""
     newest = table("x86_64").compilers[-1]
-    return table("x86_64").answers(isa_words.words("x86_64", told.split(), CHOST)).get(newest, frozenset())
+    return table("x86_64").answers(isa_flags.words("x86_64", told.split(), CHOST)).get(newest, frozenset())
 
 
 def test_every_feature_of_rustc_is_known(tmp_path):
@@ -37,15 +38,15 @@ def test_every_feature_of_rustc_is_known(tmp_path):
 
 
 def _known(flags: tuple[str, ...]) -> bool:
-    return all(table("x86_64").knows(word) for word in isa_words.words("x86_64", flags, CHOST))
+    return all(table("x86_64").knows(word) for word in isa_flags.words("x86_64", flags, CHOST))
 
 
 def test_code_for_each_cpu_of_rustc_needs_at_least_what_rustc_says(tmp_path):
     names = re.findall(r"^    ([\w.-]+)", rustc("--print", "target-cpus"), re.M)
     short, looked = [], 0
     for name in names:
-        found = needs.of_variables(
-            {"CHOST": CHOST, "INHERITED": "cargo", "RUSTFLAGS": f"-C target-cpu={name}"}, (), needs.asking(tmp_path)
+        found = resolve.of_variables(
+            {"CHOST": CHOST, "INHERITED": "cargo", "RUSTFLAGS": f"-C target-cpu={name}"}, (), resolve.asking(tmp_path)
         )
         if found.known:
             looked += 1

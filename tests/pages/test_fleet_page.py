@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
-from gentoomuch_portage import fleetpage
-from gentoomuch_portage.fleet import Member
-from gentoomuch_portage.portage_adapter.outdated import Outdated
+from gentoomuch_portage.portage_adapter.installed import Outdated
+from gentoomuch_portage.reports import fleet_html
+from gentoomuch_portage.reports.fleet import Member
 
 HERE = Path(__file__).parent
 AT = 1795262400
@@ -43,7 +43,7 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     file = tmp_path / "fleet.html"
-    file.write_text(fleetpage.page(FLEET, AT), encoding="utf-8")
+    file.write_text(fleet_html.page(FLEET, AT), encoding="utf-8")
     return file
 
 

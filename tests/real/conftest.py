@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage import embedded, isa
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage import demo_host
+from gentoomuch_portage.demo_host import Host
+from gentoomuch_portage.isa import cpu as isa_cpu
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
@@ -93,7 +94,7 @@ def sources(request: pytest.FixtureRequest) -> Sources:
 @pytest.fixture(scope="session")
 def host(sources: Sources, tmp_path_factory: pytest.TempPathFactory) -> Host:
     """A Gentoo host with upstream's tarballs and our ebuilds for them."""
-    made = embedded.make(tmp_path_factory.mktemp("real") / "host")
+    made = demo_host.make(tmp_path_factory.mktemp("real") / "host")
     made.write("repos.conf/gm-real.conf", f"[gm-real]\nlocation = {HERE / 'repository'}\nauto-sync = no\n")
     for tarball in sources.folder.iterdir():
         shutil.copy(tarball, made.eprefix / "var/cache/distfiles")
@@ -107,7 +108,7 @@ def machines(sources: Sources, host: Host, tmp_path_factory: pytest.TempPathFact
         pytest.skip(f"no tarballs: {sources.missing}")
     if platform.machine() != "x86_64":
         pytest.skip("the two machines are x86-64")
-    level = isa.goamd64(isa.macros("native", tmp_path_factory.mktemp("isa"), asked_at=str(HERE)))
+    level = isa_cpu.goamd64(isa_cpu.macros("native", tmp_path_factory.mktemp("isa"), asked_at=str(HERE)))
     if level == "v1":
         pytest.skip("this CPU is plain x86-64: programs of a better machine would not run")
     cpus = {"laptop": f"x86-64-{min(level, 'v3')}", "router": "x86-64"}

@@ -104,9 +104,9 @@ class Emerge:
     """emerge --fetchonly on a host of our own, as on Gentoo."""
 
     def __init__(self, scratch: Path, folder: Path) -> None:
-        from gentoomuch_portage import embedded
+        from gentoomuch_portage import demo_host
 
-        self.host, self.folder = embedded.make(scratch / "host"), folder
+        self.host, self.folder = demo_host.make(scratch / "host"), folder
         self.host.write("repos.conf/gm-real.conf", f"[gm-real]\nlocation = {REPOSITORY}\nauto-sync = no\n")
 
     def fetch(self, package: Path) -> str:

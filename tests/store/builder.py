@@ -24,9 +24,9 @@ def signed(home: Path, content: bytes, how: str) -> bytes:
 def main(folder: Path, built: Path, first: int, last: int, done: Path, home: Path) -> None:
     from portage.versions import _pkg_str
 
-    from gentoomuch_portage.binpkgs.telling import told
-    from gentoomuch_portage.portage_adapter.injecting import injecting
-    from gentoomuch_portage.portage_adapter.ondemand import ondemand
+    from gentoomuch_portage.binpkg.metadata import told
+    from gentoomuch_portage.portage_adapter.lazy_index.inject import injecting
+    from gentoomuch_portage.portage_adapter.lazy_index.local import ondemand
     from gentoomuch_portage.portage_adapter.pkgdir import pkgdir
 
     with ondemand(), injecting(told):

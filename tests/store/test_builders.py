@@ -19,8 +19,8 @@ import pytest
 from binhosting import machine, open_folder, package, said
 from players import Files, Installer, Server, ended, start
 
-from gentoomuch_portage.embedded import Host
-from gentoomuch_portage.pkgindex import names, splice, stamp, stanza
+from gentoomuch_portage.demo_host import Host
+from gentoomuch_portage.pkgindex import edit, entry, shards, stamp
 
 PKG = "dev-demo/libgreet"
 PACKAGES, BUILDERS, CLIENTS, INSTALLERS, KILLS = (
@@ -117,7 +117,7 @@ def test_every_finished_package_is_there_once_and_no_client_gets_a_wrong_byte(pl
     said(host, "gentoomuch", "binhost", "index")
     assert json.loads(said(host, "gentoomuch", "binhost", "check", "--signed", "--json")) == []
     assert stamp.fresh(host.pkgdir)
-    assert [*names.read(host.pkgdir)] == [PKG]
+    assert [*shards.read(host.pkgdir)] == [PKG]
 
 
 def binhost(place: Path) -> tuple[Host, Server, list[str], Path]:
@@ -152,5 +152,5 @@ def killed(dice: random.Random, builders: Builders, server: Server) -> str:
 
 def indexed(host: Host) -> Counter[int]:
     """BUILD_ID -> how many entries it has."""
-    with splice.viewed(host.pkgdir / "Packages") as view:
-        return Counter(int(stanza.fields(one)["BUILD_ID"]) for one in stanza.each(view.data[view.body :]))
+    with edit.viewed(host.pkgdir / "Packages") as view:
+        return Counter(int(entry.fields(one)["BUILD_ID"]) for one in entry.each(view.data[view.body :]))

@@ -13,15 +13,15 @@ from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
-from gentoomuch_portage.pkgindex.ordered import ordered
-from gentoomuch_portage.portage_adapter import remotely
-from gentoomuch_portage.portage_adapter.binpkgs import Place
-from gentoomuch_portage.portage_adapter.injecting import injecting
-from gentoomuch_portage.portage_adapter.ondemand import ondemand
+from gentoomuch_portage.pkgindex.sorted_index import ordered
+from gentoomuch_portage.portage_adapter.binpkg import Place
+from gentoomuch_portage.portage_adapter.lazy_index import remote as lazy_index_remote
+from gentoomuch_portage.portage_adapter.lazy_index.inject import injecting
+from gentoomuch_portage.portage_adapter.lazy_index.local import ondemand
+from gentoomuch_portage.portage_adapter.lazy_index.mappings import Names
+from gentoomuch_portage.portage_adapter.lazy_index.sources import Remote
+from gentoomuch_portage.portage_adapter.patching import swapped
 from gentoomuch_portage.portage_adapter.pkgdir import pkgdir
-from gentoomuch_portage.portage_adapter.steps import Remote
-from gentoomuch_portage.portage_adapter.swap import swapped
-from gentoomuch_portage.portage_adapter.views import Names
 
 
 def main(folder: Path, seed: int, rounds: int, cache: Path | None) -> int:
@@ -73,8 +73,8 @@ def fresh(folder: Path, cache: Path | None, *, by_name: bool, luck: int) -> Any:
         if by_name and (not cache or luck % 5):
             around.enter_context(ondemand())
         if cache:
-            around.enter_context(swapped(remotely, "ordered", seen))
-            around.enter_context(remotely.remotely(cache, lambda url, place: "", refused))
+            around.enter_context(swapped(lazy_index_remote, "ordered", seen))
+            around.enter_context(lazy_index_remote.remotely(cache, lambda url, place: "", refused))
         excluded = {"getbinpkg_exclude": [f"{EXCLUDED}*"]} if luck % 7 == 1 else {}
         tree.populate(getbinpkgs=bool(cache), getbinpkg_refresh=True, **excluded)
     return tree

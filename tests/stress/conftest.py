@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage import composition
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.configroot import build
+from gentoomuch_portage.demo_host import Host
 
 TELLER = """EAPI=8
 DESCRIPTION="Says what it was built with"
@@ -127,7 +127,7 @@ def vdb_faults(vdb: Path, *, only: str = "*/[!-]*") -> list[str]:
 def configroot_faults(cache: Path) -> list[str]:
     """Configroots that do not hold what their name says."""
     named = [path for path in (cache / "configroots").glob("[!.]*") if path.is_dir()]
-    return [path.name for path in named if composition._digest(path / "etc/portage") != path.name.partition("-")[0]]
+    return [path.name for path in named if build._digest(path / "etc/portage") != path.name.partition("-")[0]]
 
 
 def state_faults(state: Path) -> list[str]:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 ROUNDS = int(os.environ.get("GM_TEST_ROUNDS") or 20)
 SAYS = {"loud": "-O1 -march=x86-64 | loud", "quiet": "-O3 -march=x86-64-v2 | quiet"}

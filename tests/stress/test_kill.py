@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from gentoomuch_portage.embedded import Host
+from gentoomuch_portage.demo_host import Host
 
 KILLS = int(os.environ.get("GM_TEST_KILLS") or 200)
 RUNS = (

@@ -7,11 +7,12 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from gentoomuch_portage import configroot, embedded
-from gentoomuch_portage.compose import Composed, Source, compose
-from gentoomuch_portage.configroot import Laid
-from gentoomuch_portage.plan import Layer, Part
-from gentoomuch_portage.recipe import Recipe
+from gentoomuch_portage import demo_host
+from gentoomuch_portage.configroot import cache as configroot_cache
+from gentoomuch_portage.configroot.cache import Laid
+from gentoomuch_portage.configroot.key import Recipe
+from gentoomuch_portage.configroot.layers import Composed, Source, compose
+from gentoomuch_portage.plan.plan import Layer, Part
 
 hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("unhurried")
@@ -63,7 +64,7 @@ def layers(tmp_path: Path) -> Layers:
 class World:
     """A host, a configuration with two layers, and a cache."""
 
-    host: embedded.Host
+    host: demo_host.Host
     recipe: Recipe
     cache: Path
 
@@ -73,7 +74,7 @@ class World:
 
     def lay(self, recipe: Recipe | None = None) -> Laid:
         """Lay, and let go at once."""
-        laid = configroot.lay(recipe or self.recipe, self.cache)
+        laid = configroot_cache.lay(recipe or self.recipe, self.cache)
         os.close(laid.lock)
         return laid
 
@@ -84,9 +85,9 @@ class World:
 
 
 @pytest.fixture
-def world(host: embedded.Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(host: demo_host.Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """A host with two layers; and a clock so fine that files just written may be trusted."""
-    monkeypatch.setattr(configroot, "_RACY", 0)
+    monkeypatch.setattr(configroot_cache, "_RACY", 0)
     host.profile(
         "a", "", {"one/make.conf": 'USE="a"\nsource more\n', "one/more": "A=1\n", "two/package.use/x": "a/a x\n"}
     )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gentoomuch_portage.abis import Abi
+from gentoomuch_portage.isa.requirement import Abi
 
 GNU = "x86_64-pc-linux-gnu"
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage import foreign
-from gentoomuch_portage.foreign import NoPortage
+from gentoomuch_portage.config import import_etc
+from gentoomuch_portage.config.import_etc import NoPortage
 
 
 def fill(folder: Path, *names: str) -> Path:
@@ -19,7 +19,7 @@ def fill(folder: Path, *names: str) -> Path:
 def test_what_portage_does_not_read_is_not_taken_and_named_once(tmp_path: Path):
     etc = fill(tmp_path / "portage", "make.conf", "package.use/mine", "ssh/host_key", "ssh/host_key.pub", "shadow")
 
-    adopted = foreign.adopt(str(etc), tmp_path / "layers/router")
+    adopted = import_etc.adopt(str(etc), tmp_path / "layers/router")
 
     assert sorted(path.name for path in (tmp_path / "layers/router").rglob("*")) == ["make.conf", "mine", "package.use"]
     assert [line.partition(":")[0] for line in adopted.left] == ["shadow", "ssh"]
@@ -29,7 +29,7 @@ def test_a_folder_of_which_portage_reads_nothing_is_refused_with_the_one_that_is
     etc = fill(tmp_path / "etc", "shadow", "ssh/host_key", "portage/make.conf")
 
     with pytest.raises(NoPortage) as caught:
-        foreign.adopt(str(etc), tmp_path / "layers/router")
+        import_etc.adopt(str(etc), tmp_path / "layers/router")
 
     assert f"adopt {etc}/portage" in caught.value.remedy
     assert not (tmp_path / "layers").exists()
@@ -40,6 +40,6 @@ def test_a_folder_of_anything_else_is_refused_before_it_is_read(tmp_path: Path, 
     monkeypatch.setenv("PATH", "")  # there is no tar to read it
 
     with pytest.raises(NoPortage) as told:
-        foreign.adopt(str(tmp_path), tmp_path / "layer")
+        import_etc.adopt(str(tmp_path), tmp_path / "layer")
 
     assert told.value.remedy == f"gentoomuch profile adopt {tmp_path}/portage NAME"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.audit.examine import examine, of_bytes
 from gentoomuch_portage.audit.report import Report
+from gentoomuch_portage.audit.scan_file import examine, of_bytes
 
 pytest.importorskip("iced_x86", reason="the extra 'audit' is not installed")
 pytest.importorskip("elftools", reason="the extra 'audit' is not installed")

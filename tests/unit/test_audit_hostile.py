@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gentoomuch_portage.audit import payload, work
-from gentoomuch_portage.audit.examine import of_bytes
-from gentoomuch_portage.audit.payload import Loose, of_binpkg
+from gentoomuch_portage.audit import package_files, pool
+from gentoomuch_portage.audit.package_files import Loose, of_binpkg
 from gentoomuch_portage.audit.report import Finding, Report, Skipped
-from gentoomuch_portage.binpkgs.source import BadBinpkg
+from gentoomuch_portage.audit.scan_file import of_bytes
+from gentoomuch_portage.binpkg.source import BadBinpkg
 
 pytest.importorskip("iced_x86", reason="the extra 'audit' is not installed")
 pytest.importorskip("elftools", reason="the extra 'audit' is not installed")
@@ -110,7 +110,7 @@ def test_a_header_of_gigabytes_is_refused_before_it_is_read(tmp_path):
 def test_a_bomb_is_refused_at_its_limit(tmp_path, monkeypatch):
     import bz2
 
-    monkeypatch.setattr(payload, "MOST_UNPACKED", 1 << 20)
+    monkeypatch.setattr(package_files, "MOST_UNPACKED", 1 << 20)
     content = bz2.compress(image((named("image/zeros"), bytes(4 << 20))))
 
     with pytest.raises(BadBinpkg, match="more than"):
@@ -118,7 +118,7 @@ def test_a_bomb_is_refused_at_its_limit(tmp_path, monkeypatch):
 
 
 def test_a_file_that_is_too_big_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(payload, "MOST_FILE", len(SMALL) - 1)
+    monkeypatch.setattr(package_files, "MOST_FILE", len(SMALL) - 1)
 
     (found,) = of_binpkg(gpkg(tmp_path / "x-1.gpkg.tar", image((named("image/big"), SMALL))), tmp_path)
 
@@ -149,7 +149,7 @@ def test_several_readers_find_what_one_finds(tmp_path):
     files = [Loose(name, tmp_path / name, ours=False) for name in "abc"]
     sizes: list[int] = []
 
-    with work.examining(1) as one, work.examining(2) as two:
+    with pool.examining(1) as one, pool.examining(2) as two:
         alone, together = one(files, sizes.append), two(files, sizes.append)
 
     assert alone == together

@@ -13,28 +13,28 @@ from pathlib import Path
 import pytest
 from shelving import shelve
 
-from gentoomuch_portage.binhost import generations, retention
-from gentoomuch_portage.binhost.generations import NoGeneration
-from gentoomuch_portage.binhost.objects import NotAsIndexed
+from gentoomuch_portage.binhost import publish as binhost_publish
+from gentoomuch_portage.binhost.object_store import NotAsIndexed
+from gentoomuch_portage.binhost.publish import NoGeneration
 from gentoomuch_portage.errors import BadFile
-from gentoomuch_portage.pkgindex import names, splice, stamp, stanza
+from gentoomuch_portage.pkgindex import edit, entry, shards, stamp
 
 HOUR = 3600.0
 
 
-def publish(source: Path, top: Path, grace: float = HOUR) -> generations.Generation:
-    with generations.locked(top):
-        return generations.publish(source, top, grace=grace, finish=lambda _: None, lock=nullcontext)
+def publish(source: Path, top: Path, grace: float = HOUR) -> binhost_publish.Generation:
+    with binhost_publish.locked(top):
+        return binhost_publish.publish(source, top, grace=grace, finish=lambda _: None, lock=nullcontext)
 
 
-def rollback(top: Path, number: int | None = None) -> generations.Generation:
-    with generations.locked(top):
-        return generations.rollback(top, number, grace=HOUR, finish=lambda _: None)
+def rollback(top: Path, number: int | None = None) -> binhost_publish.Generation:
+    with binhost_publish.locked(top):
+        return binhost_publish.rollback(top, number, grace=HOUR, finish=lambda _: None)
 
 
 def retained(top: Path, **named: float) -> list[int]:
-    with generations.locked(top):
-        return retention.retained(top, **{"keep": 1, "days": 0, "grace": HOUR, **named})
+    with binhost_publish.locked(top):
+        return binhost_publish.retained(top, **{"keep": 1, "days": 0, "grace": HOUR, **named})
 
 
 def whole(tree: Path) -> dict[str, bytes]:
@@ -42,9 +42,9 @@ def whole(tree: Path) -> dict[str, bytes]:
     text = (tree / "Packages").read_bytes()
     assert gzip.decompress((tree / "Packages.gz").read_bytes()) == text
     assert stamp.fresh(tree.resolve())
-    with splice.viewed(tree / "Packages") as view:
-        entries = [stanza.fields(one) for one in stanza.each(view.data[view.body :])]
-    assert sorted({stanza.name(one["CPV"].encode()) for one in entries}) == sorted(names.read(tree))
+    with edit.viewed(tree / "Packages") as view:
+        entries = [entry.fields(one) for one in entry.each(view.data[view.body :])]
+    assert sorted({entry.name(one["CPV"].encode()) for one in entries}) == sorted(shards.read(tree))
     found = {one["CPV"]: (tree / one["PATH"]).read_bytes() for one in entries}
     assert all(hashlib.md5(found[one["CPV"]]).hexdigest() == one["MD5"] for one in entries)
     return found
@@ -102,7 +102,7 @@ def test_a_package_that_is_not_what_its_index_says_is_not_published(top, tmp_pat
     with pytest.raises(NotAsIndexed):
         publish(tmp_path / "two", top)
 
-    assert generations.numbers(top) == [1, 2]
+    assert binhost_publish.numbers(top) == [1, 2]
     assert whole(top / "current")["d/e-1"] == b"three"
 
 
@@ -134,7 +134,7 @@ def test_what_is_published_within_seconds_is_younger_all_the_same(top):
 
 
 def timestamp(text: bytes) -> int:
-    return int(stanza.fields(text.partition(b"\n\n")[0])["TIMESTAMP"])
+    return int(entry.fields(text.partition(b"\n\n")[0])["TIMESTAMP"])
 
 
 def test_rolling_back_twice_goes_back_two(top, tmp_path):
@@ -168,7 +168,7 @@ def test_a_generation_of_which_nothing_is_known_is_told_and_its_remedy_helps(top
 
 
 def test_the_difference_names_what_came_went_and_changed(top):
-    rows = retention.difference(top, 1, 2)
+    rows = binhost_publish.difference(top, 1, 2)
 
     assert [(one["change"], one["path"][:3]) for one in rows] == [("changed", "a/b"), ("gone", "b/c"), ("new", "d/e")]
 

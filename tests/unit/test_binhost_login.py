@@ -8,15 +8,17 @@ from placing import binpkg
 from portage.binrepo.config import BinRepoConfigLoader
 from serving import serving
 
-from gentoomuch_portage.binpkgs.pools import Patience, Pools
-from gentoomuch_portage.binserve import client, errors, index, refused
-from gentoomuch_portage.binserve.client import Met
-from gentoomuch_portage.binserve.policy import Policy
+from gentoomuch_portage.binhost import errors
+from gentoomuch_portage.binhost.client import configure, index, session
+from gentoomuch_portage.binhost.client.config import Policy
+from gentoomuch_portage.binhost.client.configure import Met
+from gentoomuch_portage.binpkg.http import Patience, Pools
+from gentoomuch_portage.builtin_plugins import binhost
+from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.errors import GmError
-from gentoomuch_portage.plan import Plan
-from gentoomuch_portage.plugins import binhost
-from gentoomuch_portage.portage_adapter.binpkgs import Place
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.gpg import BadKey
+from gentoomuch_portage.plan.plan import Plan
+from gentoomuch_portage.portage_adapter.binpkg import Place
 
 HASTY = Patience(connect=0.5, silence=0.5, total=1.0)
 SECRET = "http://joe:s%23cret@tower/x"
@@ -35,7 +37,7 @@ def test_name_and_password_of_a_url_are_sent_with_every_request_for_an_index(tmp
 @pytest.mark.parametrize(
     "error",
     [
-        errors.BadKey(SECRET, "why"),
+        BadKey(SECRET, "why"),
         errors.IndexRefused(SECRET, "why"),
         errors.PackageRefused(SECRET, "why"),
         errors.BinhostSilent(SECRET, "why"),
@@ -58,7 +60,7 @@ def test_a_package_that_is_offered_is_told_of_without_the_password():
 
 def test_what_is_not_taken_is_named_without_the_password(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     settings = Settings.of({"GM_CACHE": str(tmp_path), "GM_CONFIG": str(tmp_path)})
-    refused.dead(tmp_path / "refused/lab", SECRET, "why")
+    session.dead(tmp_path / "refused/lab", SECRET, "why")
 
     again = binhost.gm_again(Plan(profile="lab", base="none", root="/"), settings, 1)
 
@@ -88,7 +90,7 @@ def met(url: str) -> Met:
 
 
 def test_a_configuration_that_gets_a_binhost_is_as_private_as_before(settings: Settings):
-    client.pinned(settings, met(SECRET), {})
+    configure.pinned(settings, met(SECRET), {})
 
     assert (settings.config / "gentoomuch.toml").stat().st_mode & 0o777 == 0o600
 
@@ -96,13 +98,13 @@ def test_a_configuration_that_gets_a_binhost_is_as_private_as_before(settings: S
 def test_a_configuration_that_begins_with_a_password_is_for_its_owner_alone(settings: Settings):
     (settings.config / "gentoomuch.toml").unlink()
 
-    client.pinned(settings, met(SECRET), {})
+    configure.pinned(settings, met(SECRET), {})
 
     assert (settings.config / "gentoomuch.toml").stat().st_mode & 0o777 == 0o600
 
 
 def test_clients_that_started_together_write_each_binhost_down_once(settings: Settings):
-    told = [client.pinned(settings, met(url), {}) for url in (SECRET, "http://b", SECRET)]
+    told = [configure.pinned(settings, met(url), {}) for url in (SECRET, "http://b", SECRET)]
 
     found = tomllib.loads((settings.config / "gentoomuch.toml").read_text())
     assert (told, [*found["binhost"]]) == ([True, True, False], [SECRET, "http://b"])
@@ -110,9 +112,9 @@ def test_clients_that_started_together_write_each_binhost_down_once(settings: Se
 
 def test_what_is_remembered_of_a_binhost_has_no_password(tmp_path: Path):
     place = Place(f"{SECRET}/a/b-1-1.gpkg.tar", 1, ())
-    refused.dead(tmp_path, SECRET, "silent")
-    refused.remember(tmp_path, place, "a/b-1", "damaged", lasting=True)
+    session.dead(tmp_path, SECRET, "silent")
+    session.remember(tmp_path, place, "a/b-1", "damaged", lasting=True)
 
     assert not [one.name for one in tmp_path.iterdir() if "cret" in one.read_text()]
-    assert refused.against(tmp_path, place) == "damaged, when it was last tried"
-    assert refused.silent(tmp_path, f"{SECRET}/other") == "silent"
+    assert session.deny_reason(tmp_path, place) == "damaged, when it was last tried"
+    assert session.silent(tmp_path, f"{SECRET}/other") == "silent"

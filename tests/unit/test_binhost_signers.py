@@ -9,12 +9,14 @@ import pytest
 from making import gpkg
 from placing import binpkg
 
-from gentoomuch_portage.binserve import gpg, refused, trust
-from gentoomuch_portage.binserve.errors import BadKey
-from gentoomuch_portage.plan import Plan
-from gentoomuch_portage.plugins import binhost
-from gentoomuch_portage.portage_adapter.binpkgs import Binpkg, Place
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage import gpg
+from gentoomuch_portage.binhost import keys
+from gentoomuch_portage.binhost.client import session
+from gentoomuch_portage.builtin_plugins import binhost
+from gentoomuch_portage.config.settings import Settings
+from gentoomuch_portage.gpg import BadKey
+from gentoomuch_portage.plan.plan import Plan
+from gentoomuch_portage.portage_adapter.binpkg import Binpkg, Place
 
 if not shutil.which("gpg"):
     pytest.skip("gpg is not installed", allow_module_level=True)
@@ -49,7 +51,7 @@ def test_a_package_that_its_binhost_did_not_sign_is_refused_and_remembered(pinne
     why = binhost.gm_reject_binpkg(fetched, PLAN, settings)
 
     assert why.startswith("it is not signed by the key of its binhost")
-    assert refused.against(settings.cache / "refused/lab", fetched.place).startswith(why)
+    assert session.deny_reason(settings.cache / "refused/lab", fetched.place).startswith(why)
 
 
 def test_without_fallback_it_is_refused_each_time(pinned, fetched: Binpkg):
@@ -71,13 +73,13 @@ def test_a_key_that_the_host_no_longer_trusts_is_not_trusted_any_more(tmp_path: 
     key = gpg.made(tmp_path / "g", "gentoo")
     (tmp_path / "key.asc").write_text(gpg.exported(tmp_path / "g", key))
     gpg.trusting(home, [tmp_path / "key.asc"])
-    before = trust.of_host(settings)
+    before = keys.of_host(settings)
 
     gpg.gpg(home, "--import-ownertrust", text=f"{key}:3:\n")
     gpg.gpg(home, "--check-trustdb", accept=())
 
     assert len(before) == 1
-    assert trust.of_host(settings) == []
+    assert keys.of_host(settings) == []
     assert len([*(settings.state / "trust").glob("host-*")]) == 1
 
 

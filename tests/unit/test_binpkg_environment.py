@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 from making import gpkg, source, xpak
 
-from gentoomuch_portage import binpkgs, languages, offers
-from gentoomuch_portage.binpkgs import BadBinpkg
-from gentoomuch_portage.binpkgs.environment import ENVIRONMENT, MOST_PACKED, MOST_UNPACKED
-from gentoomuch_portage.portage_adapter.binpkgs import RECORDED
+from gentoomuch_portage.binpkg import formats
+from gentoomuch_portage.binpkg.environment import ENVIRONMENT, MOST_PACKED, MOST_UNPACKED
+from gentoomuch_portage.binpkg.formats import BadBinpkg
+from gentoomuch_portage.binpkg_filter import cpu
+from gentoomuch_portage.isa import languages
+from gentoomuch_portage.portage_adapter.binpkg import RECORDED
 
 WANTED = {RECORDED, ENVIRONMENT, *languages.VARIABLES}
 BUILT = b"""declare -- A="RUSTFLAGS"
@@ -26,7 +28,7 @@ def read(request):
     def by(packed: bytes = b"", **files: str) -> dict[str, str]:
         told = {name: text.encode() for name, text in files.items()} | ({ENVIRONMENT: packed} if packed else {})
         made = gpkg(told) if request.param == "gpkg" else xpak(told)
-        return binpkgs.read(source(made, "p-1.gpkg.tar" if request.param == "gpkg" else "p-1.xpak"), WANTED)
+        return formats.read(source(made, "p-1.gpkg.tar" if request.param == "gpkg" else "p-1.xpak"), WANTED)
 
     return by
 
@@ -69,7 +71,7 @@ def test_a_hostile_environment_is_refused(read, packed):
 
 def test_it_counts_for_what_a_foreign_package_needs(tmp_path: Path):
     found = {"CFLAGS": "-O2 -march=x86-64", "CHOST": "x86_64-pc-linux-gnu", "INHERITED": "cargo"}
-    plain = offers.told_by(found, (), tmp_path)
-    told = offers.told_by({**found, **languages.exported(BUILT.decode())}, (), tmp_path)
+    plain = cpu.told_by(found, (), tmp_path)
+    told = cpu.told_by({**found, **languages.exported(BUILT.decode())}, (), tmp_path)
 
     assert "AVX2" in told.features - plain.features

@@ -9,14 +9,14 @@ from making import WANTED, gpkg
 from placing import binpkg, place
 from serving import Server, serving
 
-from gentoomuch_portage.binpkgs import reader
-from gentoomuch_portage.binpkgs.pools import Pools
-from gentoomuch_portage.binpkgs.reader import Reader
-from gentoomuch_portage.plan import Plan
-from gentoomuch_portage.plugins import runner
-from gentoomuch_portage.portage_adapter import front
-from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.binpkg import metadata
+from gentoomuch_portage.binpkg.http import Pools
+from gentoomuch_portage.binpkg.metadata import Reader
+from gentoomuch_portage.builtin_plugins import runner
+from gentoomuch_portage.config.settings import Settings
+from gentoomuch_portage.plan.plan import Plan
+from gentoomuch_portage.portage_adapter import emerge
+from gentoomuch_portage.portage_adapter.binpkg import Binpkg
 
 SHOWN, TRUE = {"CFLAGS": "-march=x86-64"}, {"CFLAGS": "-march=znver5"}
 
@@ -67,7 +67,7 @@ def test_what_a_binhost_showed_is_asked_for_again_some_day(
     fresh().read(offered)
     (server.folder / "p.gpkg.tar").write_bytes(gpkg({"CFLAGS": TRUE["CFLAGS"].encode()}, ""))
     again = fresh().read(offered)
-    monkeypatch.setattr(reader, "_BELIEVED", 1)
+    monkeypatch.setattr(metadata, "_BELIEVED", 1)
 
     assert again == SHOWN
     assert fresh().read(offered) == TRUE
@@ -75,7 +75,7 @@ def test_what_a_binhost_showed_is_asked_for_again_some_day(
 
 def test_a_run_without_audit_judges_what_it_fetches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     seen = []
-    monkeypatch.setattr(front, "emerge", lambda _words: seen.append(Task._verifier_exit) or 0)
+    monkeypatch.setattr(emerge, "emerge", lambda _words: seen.append(Task._verifier_exit) or 0)
     plain = Task._verifier_exit
     settings = Settings.of({f"GM_{name}": str(tmp_path) for name in ("CONFIG", "STATE", "CACHE")})
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from making import PACK, PLAIN, gpkg, metadata, read, source, tar, xpak, zstd
 
-from gentoomuch_portage import binpkgs
-from gentoomuch_portage.binpkgs import BadBinpkg
+from gentoomuch_portage.binpkg import formats
+from gentoomuch_portage.binpkg.formats import BadBinpkg
 
 
 def member(kind: bytes, name: str = "metadata/CFLAGS") -> tarfile.TarInfo:
@@ -83,7 +83,7 @@ def test_metadata_of_a_gibibyte_is_refused_before_it_is_read(size):
     content = source(patched(gpkg(), 512 + 124, size), "p.gpkg.tar")
 
     with pytest.raises(BadBinpkg, match=r"its metadata has \d+ bytes"):
-        binpkgs.read(content, {"CFLAGS"})
+        formats.read(content, {"CFLAGS"})
     assert content.spent <= 16 << 10
 
 
@@ -231,7 +231,7 @@ def test_a_name_that_leads_elsewhere_is_refused_in_an_xpak_too():
 BOMBS = """
 import resource, sys
 from pathlib import Path
-from gentoomuch_portage.binpkgs import BadBinpkg, reader
+from gentoomuch_portage.binpkg.formats import BadBinpkg; from gentoomuch_portage.binpkg import metadata as reader
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 for name in sys.argv[1:]:
     try:

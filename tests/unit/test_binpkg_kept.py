@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from making import WANTED, gpkg
 
-from gentoomuch_portage.binpkgs import BadBinpkg, reader
-from gentoomuch_portage.binpkgs.kept import Kept
-from gentoomuch_portage.binpkgs.pools import Pools, Unread
-from gentoomuch_portage.binpkgs.reader import Reader
-from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
+from gentoomuch_portage.binpkg import metadata
+from gentoomuch_portage.binpkg.cache import Kept
+from gentoomuch_portage.binpkg.formats import BadBinpkg
+from gentoomuch_portage.binpkg.http import Pools, Unread
+from gentoomuch_portage.binpkg.metadata import Reader
+from gentoomuch_portage.portage_adapter.binpkg import Binpkg
 
 LONG_AGO = 1_000_000_000
 
@@ -24,7 +25,7 @@ def kept(tmp_path: Path) -> Kept:
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch) -> Path:
     """A package built with -O2, settled for long."""
-    monkeypatch.setattr("gentoomuch_portage.binpkgs.kept._SETTLED", 0)
+    monkeypatch.setattr("gentoomuch_portage.binpkg.cache._SETTLED", 0)
     path = tmp_path / "p-1.gpkg.tar"
     path.write_bytes(gpkg({"CFLAGS": b"-O2"}, ""))
     return path
@@ -90,7 +91,7 @@ def test_many_runs_keep_the_same_answers_at_once(kept: Kept, tmp_path: Path):
 
 def test_a_package_that_did_not_change_is_not_opened_again(package: Path, monkeypatch):
     told(package)
-    monkeypatch.setattr(reader, "_of_file", None)
+    monkeypatch.setattr(metadata, "_of_file", None)
 
     assert told(package) == {"CFLAGS": "-O2"}
 
@@ -115,7 +116,7 @@ def test_a_package_that_was_written_over_is_read_again_though_its_mtime_says_oth
 
 
 def test_a_package_that_changed_a_moment_ago_is_not_kept(package: Path, monkeypatch):
-    monkeypatch.setattr("gentoomuch_portage.binpkgs.kept._SETTLED", 60_000_000_000)
+    monkeypatch.setattr("gentoomuch_portage.binpkg.cache._SETTLED", 60_000_000_000)
     told(package)
 
     assert not list((package.parent / "cache").rglob("*.json"))

@@ -8,11 +8,11 @@ import pytest
 from making import gpkg, xpak
 from serving import serving
 
-from gentoomuch_portage import offers
+from gentoomuch_portage.binpkg_filter import cpu as binpkg_filter_cpu
+from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.errors import BadSetting
-from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
-from gentoomuch_portage.requirement import Requirement
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.isa.requirement import Requirement
+from gentoomuch_portage.portage_adapter.binpkg import Binpkg
 
 V3 = {"AVX2", "BMI2", "FMA"}
 
@@ -30,7 +30,7 @@ def needed(request, tmp_path: Path):
     def by(files: dict[str, str], use: str = "", iuse: str = "") -> Requirement:
         path = tmp_path / ("p.gpkg.tar" if request.param is gpkg else "p.xpak")
         path.write_bytes(request.param({name: text.encode() for name, text in files.items()}))
-        return offers.needed_by(binpkg(path, use=use, iuse=iuse), tmp_path / "cache")
+        return binpkg_filter_cpu.needed_by(binpkg(path, use=use, iuse=iuse), tmp_path / "cache")
 
     return by
 
@@ -91,7 +91,7 @@ URL = "https://binhost.example/v3"
 
 @pytest.mark.parametrize("declared", [URL, URL + "/", "HTTPS://Binhost.Example/v3", "https://binhost.example"])
 def test_a_declared_binhost_is_believed_without_reading(tmp_path: Path, declared):
-    found = offers.needed_by(binpkg(url=f"{URL}/a/p-1.gpkg.tar"), tmp_path, {declared: "x86-64-v3"})
+    found = binpkg_filter_cpu.needed_by(binpkg(url=f"{URL}/a/p-1.gpkg.tar"), tmp_path, {declared: "x86-64-v3"})
 
     assert found.features >= V3
     assert found.told == f"x86-64-v3, declared for {declared}"
@@ -100,24 +100,24 @@ def test_a_declared_binhost_is_believed_without_reading(tmp_path: Path, declared
 def test_a_name_and_a_password_make_no_other_binhost(tmp_path: Path):
     url = f"{URL}/a/p-1.gpkg.tar".replace("://", "://me:secret@")
 
-    assert offers.needed_by(binpkg(url=url), tmp_path, {URL: "x86-64-v3"}).known
+    assert binpkg_filter_cpu.needed_by(binpkg(url=url), tmp_path, {URL: "x86-64-v3"}).known
 
 
 def test_of_two_declared_binhosts_the_nearer_one_counts(tmp_path: Path):
     declared = {"https://binhost.example": "x86-64-v3", URL: "x86-64"}
 
-    assert not offers.needed_by(binpkg(url=f"{URL}/p.xpak"), tmp_path, declared).features
+    assert not binpkg_filter_cpu.needed_by(binpkg(url=f"{URL}/p.xpak"), tmp_path, declared).features
 
 
 def test_a_cpu_flag_counts_on_a_declared_binhost_too(tmp_path: Path):
     one = binpkg(url=f"{URL}/p.xpak", use="cpu_flags_x86_avx2", iuse="cpu_flags_x86_avx2")
 
-    assert "AVX2" in offers.needed_by(one, tmp_path, {URL: "x86-64"}).features
+    assert "AVX2" in binpkg_filter_cpu.needed_by(one, tmp_path, {URL: "x86-64"}).features
 
 
 @pytest.mark.parametrize(("cpu", "why"), [("pentium9", "knows the cpu 'pentium9'"), ("native", "native says nothing")])
 def test_a_cpu_that_nobody_knows_makes_its_packages_unknown(tmp_path: Path, cpu, why):
-    found = offers.needed_by(binpkg(url=f"{URL}/p.xpak"), tmp_path, {URL: cpu})
+    found = binpkg_filter_cpu.needed_by(binpkg(url=f"{URL}/p.xpak"), tmp_path, {URL: cpu})
 
     assert not found.known
     assert why in found.told
@@ -125,17 +125,17 @@ def test_a_cpu_that_nobody_knows_makes_its_packages_unknown(tmp_path: Path, cpu,
 
 @pytest.mark.parametrize("path", ["v3x/p.xpak", "v3/../other/p.xpak", "p.xpak"])
 def test_what_lies_beside_a_declared_binhost_is_not_declared(tmp_path: Path, path):
-    assert offers._declared(f"https://binhost.example/{path}", {URL: "x86-64-v3"}) == ""
+    assert binpkg_filter_cpu._declared(f"https://binhost.example/{path}", {URL: "x86-64-v3"}) == ""
 
 
 def test_what_a_package_of_a_declared_binhost_told_before_counts_first(tmp_path: Path):
     (tmp_path / "p.xpak").write_bytes(xpak({"CFLAGS": b"-O2 -march=x86-64-v3"}))
     with serving(tmp_path) as server:
         one = binpkg(url=f"{server.url}/p.xpak", size=(tmp_path / "p.xpak").stat().st_size)
-        offers.needed_by(one, tmp_path / "cache")
-        offers._reader(tmp_path / "cache", os.getpid())._pools.close()
+        binpkg_filter_cpu.needed_by(one, tmp_path / "cache")
+        binpkg_filter_cpu._reader(tmp_path / "cache", os.getpid())._pools.close()
 
-    assert offers.needed_by(one, tmp_path / "cache", {server.url: "x86-64"}).features >= V3
+    assert binpkg_filter_cpu.needed_by(one, tmp_path / "cache", {server.url: "x86-64"}).features >= V3
 
 
 def test_the_table_of_binhosts_is_handed_down(tmp_path: Path):

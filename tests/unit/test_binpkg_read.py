@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from making import PACK, PLAIN, WANTED, gpkg, metadata, read, source, tar, xpak
 
-from gentoomuch_portage import binpkgs
-from gentoomuch_portage.binpkgs import BadBinpkg
+from gentoomuch_portage.binpkg import formats
+from gentoomuch_portage.binpkg.formats import BadBinpkg
 
 TOLD = {"CFLAGS": "-O2 -march=haswell", "CXXFLAGS": "-O2", "CHOST": "x86_64-pc-linux-gnu"}
 values = st.dictionaries(
@@ -68,12 +68,12 @@ def test_of_a_normal_package_at_most_64_kib_are_read(make, name, image):
     noise = random.Random(1).randbytes(40_000)
     content = source(make({"environment.bz2": noise, "p-1.ebuild": noise[:4000], **PLAIN}, image=image), name)
 
-    assert binpkgs.read(content, WANTED) == TOLD
+    assert formats.read(content, WANTED) == TOLD
     assert 0 < content.spent <= 64 << 10
 
 
 def test_of_a_long_xpak_segment_only_both_ends_are_read():
     content = source(xpak({**PLAIN, "environment.bz2": random.Random(1).randbytes(3_000_000)}), "p.xpak")
 
-    assert binpkgs.read(content, WANTED) == TOLD
+    assert formats.read(content, WANTED) == TOLD
     assert content.spent <= 64 << 10

@@ -13,10 +13,11 @@ from making import PLAIN, WANTED, gpkg, xpak
 from placing import binpkg, place
 from serving import Server, serving
 
-from gentoomuch_portage.binpkgs import BadBinpkg, remote
-from gentoomuch_portage.binpkgs.pools import Patience, Pools, Unread, proxy_of_environment
-from gentoomuch_portage.binpkgs.reader import Reader
-from gentoomuch_portage.portage_adapter.binpkgs import Place
+from gentoomuch_portage.binpkg import http
+from gentoomuch_portage.binpkg.formats import BadBinpkg
+from gentoomuch_portage.binpkg.http import Patience, Pools, Unread, proxy_of_environment
+from gentoomuch_portage.binpkg.metadata import Reader
+from gentoomuch_portage.portage_adapter.binpkg import Place
 
 TOLD = {"CFLAGS": "-O2 -march=haswell", "CXXFLAGS": "-O2", "CHOST": "x86_64-pc-linux-gnu"}
 HASTY = Patience(connect=0.5, silence=0.5, total=1.0)
@@ -260,7 +261,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(https: str, reader: Re
 
 def test_a_redirect_from_https_to_http_is_not_followed(https, good: Server, tmp_path: Path, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert"))
-    file = remote._File(Pools(proxy_of_environment), f"{https}/p.xpak", 100)
+    file = http._File(Pools(proxy_of_environment), f"{https}/p.xpak", 100)
 
     with pytest.raises(Unread, match=r"redirects to http://127.0.0.1"):
         file._next(f"{https}/p.xpak", f"{good.url}/p.xpak")

@@ -13,14 +13,15 @@ import pytest
 from binhosting import open_folder
 from binserving import INDEX, NAME, PACKAGE, Server, binhost, started
 
-from gentoomuch_portage import files
-from gentoomuch_portage.binserve import conditions, gpg, keys, tree, upkeep
-from gentoomuch_portage.binserve.errors import BadKey
-from gentoomuch_portage.binserve.keys import Key
-from gentoomuch_portage.binserve.policy import Policy, policies
-from gentoomuch_portage.cli.binhost_serve import _keep_house
+from gentoomuch_portage import fs, gpg
+from gentoomuch_portage.binhost import keys
+from gentoomuch_portage.binhost.client.config import Policy, policies
+from gentoomuch_portage.binhost.keys import Key
+from gentoomuch_portage.binhost.server import files, http, index_refresh
+from gentoomuch_portage.cli.binhost.serve import _keep_house
+from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.errors import BadSetting
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.gpg import BadKey
 
 pytest.importorskip("aiohttp")
 
@@ -68,7 +69,7 @@ def test_a_range_of_a_file_that_has_changed_is_the_whole_new_file(server: Server
 
 
 def test_a_file_that_is_asked_for_again_is_the_one_that_has_its_name_now(tmp_path: Path):
-    recent, package = tree.Recent(tmp_path), tmp_path / "p-1.gpkg.tar"
+    recent, package = files.Recent(tmp_path), tmp_path / "p-1.gpkg.tar"
 
     def content() -> bytes | None:
         if (found := recent.opened(package.name)) is None:
@@ -78,7 +79,7 @@ def test_a_file_that_is_asked_for_again_is_the_one_that_has_its_name_now(tmp_pat
 
     package.write_bytes(b"first")
     assert content() == content() == b"first"
-    files.write(package, b"other")
+    fs.write(package, b"other")
     assert content() == content() == b"other"
     package.unlink()
     assert content() is None
@@ -92,7 +93,7 @@ def test_a_file_whose_place_nobody_can_tell_is_closed_and_not_given_out(tmp_path
 
     with monkeypatch.context() as without_proc:
         without_proc.setattr(os, "readlink", lambda _: os.stat(tmp_path / "nothing"))
-        found = tree.opened(tmp_path, "p.gpkg.tar")
+        found = files.opened(tmp_path, "p.gpkg.tar")
 
     assert found is None
     assert len(list(Path("/proc/self/fd").iterdir())) == before
@@ -101,7 +102,7 @@ def test_a_file_whose_place_nobody_can_tell_is_closed_and_not_given_out(tmp_path
 def test_files_that_were_asked_for_are_closed_in_the_end(tmp_path: Path):
     for number in range(300):
         (tmp_path / f"p-{number}.gpkg.tar").write_bytes(b"x")
-    recent, before = tree.Recent(tmp_path), len(list(Path("/proc/self/fd").iterdir()))
+    recent, before = files.Recent(tmp_path), len(list(Path("/proc/self/fd").iterdir()))
 
     for number in range(300):
         os.close(recent.opened(f"p-{number}.gpkg.tar").number)
@@ -133,8 +134,8 @@ def test_an_index_comes_with_its_signature_however_often_builders_change_it():
     with open_folder() as folder, binhost(folder / "s", signs=True) as server:
         first = whole_index(server)
         os.kill(server.process.pid, signal.SIGSTOP)  # it has not yet signed what comes now
-        files.write(server.www / "Packages", INDEX.replace(b"TIMESTAMP: 17", b"TIMESTAMP: 18"))
-        files.write(server.www / "Packages.gz", gzip.compress(b"of a builder"))
+        fs.write(server.www / "Packages", INDEX.replace(b"TIMESTAMP: 17", b"TIMESTAMP: 18"))
+        fs.write(server.www / "Packages.gz", gzip.compress(b"of a builder"))
         between = whole_index(server)
         os.kill(server.process.pid, signal.SIGCONT)
         ends = time.monotonic() + 20
@@ -153,16 +154,16 @@ def test_an_index_is_signed_when_its_packages_are_and_tells_of_no_others(tmp_pat
     place, prepared = tmp_path / "www/Packages", tmp_path / "prepared"
     header, signed = b"PACKAGES: 9\nTIMESTAMP: 1\n\n", b"CPV: a/b-1\nPATH: a/b-1.gpkg.tar\nSIZE: 7\n\n"
     left = b"CPV: a/c-1\nPATH: a/c-1.gpkg.tar\n\nCPV: a/d-1\nPATH: a/d/d-1-1.xpak\n\nCPV: a/e-1\nSIZE: 5\n\n"
-    files.write(place, header + signed.replace(b"7", b"5") + left)
+    fs.write(place, header + signed.replace(b"7", b"5") + left)
 
     def settle() -> frozenset[str] | None:
         if b"SIZE: 7" in place.read_bytes():
             return frozenset({"a/c-1.gpkg.tar"})
-        files.write(place, header + signed + left)
+        fs.write(place, header + signed + left)
         return None
 
     monkeypatch.setattr(gpg, "signed", lambda home, by, file, target: target.write_bytes(file.read_bytes()))
-    look = upkeep.Upkeep(
+    look = index_refresh.Upkeep(
         place.parent, prepared, Key(tmp_path, "F" * 40, tmp_path, tmp_path, tmp_path), pytest.fail, settle
     )
 
@@ -171,7 +172,7 @@ def test_an_index_is_signed_when_its_packages_are_and_tells_of_no_others(tmp_pat
     assert look()
     (shown,) = prepared.glob("*.asc")
     assert shown.read_bytes() == header.replace(b"9", b"1") + signed
-    assert shown.stem == upkeep.latest(prepared)
+    assert shown.stem == index_refresh.latest(prepared)
     assert not look()
 
 
@@ -185,17 +186,17 @@ def test_an_index_that_could_not_be_signed_is_tried_again_and_told_of_once(tmp_p
         target.write_bytes(b"good")
 
     monkeypatch.setattr(gpg, "signed", signed)
-    monkeypatch.setattr(upkeep, "_AGAIN", 0.01)
-    files.write(tmp_path / "www/Packages", INDEX)
-    look = upkeep.Upkeep(tmp_path / "www", prepared, Key(*[tmp_path] * 5), told.append)
+    monkeypatch.setattr(index_refresh, "_AGAIN", 0.01)
+    fs.write(tmp_path / "www/Packages", INDEX)
+    look = index_refresh.Upkeep(tmp_path / "www", prepared, Key(*[tmp_path] * 5), told.append)
 
     for _ in range(3):
-        assert (upkeep.latest(prepared), [*prepared.glob("*.ready")]) == ("", [])
+        assert (index_refresh.latest(prepared), [*prepared.glob("*.ready")]) == ("", [])
         look()
         time.sleep(0.02)
 
     assert [one.read_bytes() for one in prepared.glob("*.asc")] == [b"good"]
-    assert [*prepared.glob(f"{upkeep.latest(prepared)}.ready")]
+    assert [*prepared.glob(f"{index_refresh.latest(prepared)}.ready")]
     assert len(told) == 1
     assert not look()
 
@@ -203,8 +204,8 @@ def test_an_index_that_could_not_be_signed_is_tried_again_and_told_of_once(tmp_p
 def test_an_index_is_signed_anew_when_the_key_is_rotated(tmp_path: Path, monkeypatch):
     settings = Settings.of({"GM_STATE": str(tmp_path / "state")})
     monkeypatch.setattr(gpg, "signed", lambda home, by, file, target: target.write_text(by))
-    files.write(tmp_path / "www/Packages", INDEX)
-    look = upkeep.Upkeep(tmp_path / "www", tmp_path / "prepared", keys.key(settings), pytest.fail)
+    fs.write(tmp_path / "www/Packages", INDEX)
+    look = index_refresh.Upkeep(tmp_path / "www", tmp_path / "prepared", keys.key(settings), pytest.fail)
 
     _keep_house(look, settings)
     (shown,) = (tmp_path / "prepared").glob("*.asc")
@@ -263,14 +264,14 @@ def test_a_worker_that_dies_is_started_again(tmp_path: Path):
 
 
 def test_a_name_is_that_of_a_file_of_a_binhost_or_none():
-    assert tree.name_of("/sys-apps/portage/portage-3.0.83-1.gpkg.tar") == "sys-apps/portage/portage-3.0.83-1.gpkg.tar"
-    assert tree.name_of("/dev-libs/libsigc%2B%2B/x-1.xpak") == "dev-libs/libsigc++/x-1.xpak"
-    assert tree.name_of("/gm-index/names") == "gm-index/names"
-    assert tree.name_of("/etc/passwd") == ""
+    assert files.name_of("/sys-apps/portage/portage-3.0.83-1.gpkg.tar") == "sys-apps/portage/portage-3.0.83-1.gpkg.tar"
+    assert files.name_of("/dev-libs/libsigc%2B%2B/x-1.xpak") == "dev-libs/libsigc++/x-1.xpak"
+    assert files.name_of("/gm-index/names") == "gm-index/names"
+    assert files.name_of("/etc/passwd") == ""
 
 
 def test_a_date_that_is_none_is_no_condition():
-    found = conditions.answer({"If-Modified-Since": "yesterday"}, size=3, etag='"a"', mtime=9)
+    found = http.answer({"If-Modified-Since": "yesterday"}, size=3, etag='"a"', mtime=9)
 
     assert found == (200, 0, 3)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from binserving import INDEX, NAME, Server, binhost
 
-from gentoomuch_portage.binserve import web
+from gentoomuch_portage.binhost.server import http
 
 pytest.importorskip("aiohttp")
 
@@ -83,12 +83,12 @@ def test_whoever_sends_one_sign_after_the_other_is_let_go_while_others_are_answe
 
 
 def test_whoever_does_not_finish_a_request_in_time_is_let_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setattr(web, "_IDLE", 0.4)
+    monkeypatch.setattr(http, "_IDLE", 0.4)
     (tmp_path / "Packages").write_bytes(INDEX)
-    site = web.Site(root=tmp_path, prepared=tmp_path / "no", key=tmp_path / "no", name="x")
+    site = http.Site(root=tmp_path, prepared=tmp_path / "no", key=tmp_path / "no", name="x")
 
     async def serve() -> float:
-        binhost = web.Binhost(site, lambda _line: None)
+        binhost = http.Binhost(site, lambda _line: None)
         listener = await asyncio.get_running_loop().create_server(binhost.server, "127.0.0.1", 0)
         sweeping = asyncio.create_task(binhost.sweep())
         took = await asyncio.to_thread(dripped, listener.sockets[0].getsockname())
@@ -141,7 +141,7 @@ def test_each_answer_is_a_line_of_the_log_that_nobody_can_forge(server: Server):
 def test_what_is_no_http_is_told_in_a_line_and_what_is_our_mistake_in_full(ours: bool, capsys):
     from aiohttp.http_exceptions import BadHttpMessage
 
-    web._logger().error("error of %s", "10.0.0.1", exc_info=OSError("full") if ours else BadHttpMessage("a"))
+    http._logger().error("error of %s", "10.0.0.1", exc_info=OSError("full") if ours else BadHttpMessage("a"))
 
     told = capsys.readouterr().err
     assert told.startswith("error of 10.0.0.1")

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.binserve import shelf
+from gentoomuch_portage.binhost import sign
 
 pytest.importorskip("aiohttp")
 SERVER = """
 import os, signal, sys
-from gentoomuch_portage.binserve import workers
+from gentoomuch_portage.binhost.server import workers
 
 def work(*_):
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
@@ -38,10 +38,10 @@ print("ended after", len(looks))
 
 def test_a_package_that_goes_while_the_server_looks_is_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     gone = tmp_path / "gone.gpkg.tar"
-    monkeypatch.setattr(shelf, "packages", lambda _root: iter([gone]))
+    monkeypatch.setattr(sign, "packages", lambda _root: iter([gone]))
 
-    assert shelf.Unsigned(tmp_path)() == []
-    assert not shelf.unsigned(gone)
+    assert sign.Unsigned(tmp_path)() == []
+    assert not sign.unsigned(gone)
 
 
 def test_a_folder_that_goes_while_the_server_looks_has_no_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -49,7 +49,7 @@ def test_a_folder_that_goes_while_the_server_looks_has_no_packages(tmp_path: Pat
     (tmp_path / "b.gpkg.tar").touch()
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr("os.scandir", going(tmp_path / "a"))
-        found = list(shelf.packages(tmp_path))
+        found = list(sign.packages(tmp_path))
 
     assert found == [tmp_path / "b.gpkg.tar"]
     assert not (tmp_path / "a").exists()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gentoomuch_portage.containers import logs
-from gentoomuch_portage.containers.mounts import Box
+from gentoomuch_portage.containers.spec import Box
 
 
 def _box(tmp_path: Path) -> tuple[Path, Path]:

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gentoomuch_portage.containers import boxes, inside, kinds, maps, places, staging
-from gentoomuch_portage.containers.laid import within
-from gentoomuch_portage.containers.layout import copied, covers, mounted, upper_of
-from gentoomuch_portage.containers.mounts import Bind, Box, Dev, Link, Overlay, Proc, Tmpfs
-from gentoomuch_portage.containers.view import PACKAGES
-from gentoomuch_portage.profiles import size
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.config.profile import size
+from gentoomuch_portage.config.settings import Settings
+from gentoomuch_portage.containers import artifacts, backends, host_paths, id_maps, init, lifecycle
+from gentoomuch_portage.containers.host_overlay import PACKAGES
+from gentoomuch_portage.containers.mounts import within
+from gentoomuch_portage.containers.overlay import copied, covers, mounted, upper_of
+from gentoomuch_portage.containers.spec import Bind, Box, Dev, Link, Overlay, Proc, Tmpfs
 
 ROOT = Path(__file__).parents[2]
 words = st.binary(max_size=9).filter(lambda one: b"\0" not in one).map(os.fsdecode)
@@ -46,31 +46,29 @@ def test_a_box_is_the_same_after_it_was_written_down(tmp_path: Path) -> None:
 )
 def test_a_box_hears_of_its_program_whatever_is_in_its_words(argv, env, cwd, disk) -> None:
     box = Box(mounts=(), run="/r", argv=tuple(argv), env=env, cwd=cwd, disk=disk, processes=7)
-    told = inside.unpacked(inside.packed(box))
+    told = init.unpacked(init.packed(box))
     assert (tuple(told.argv), told.env, told.cwd, told.disk, told.processes) == (box.argv, env, cwd, disk, 7)
 
 
 def test_starting_a_box_imports_nothing_that_takes_long() -> None:
-    names = "import sys, gentoomuch_portage.containers.inside; print(*sys.modules)"
+    names = "import sys, gentoomuch_portage.containers.init; print(*sys.modules)"
     shown = subprocess.run([sys.executable, "-S", "-c", names], cwd=ROOT, capture_output=True, text=True, check=True)
     assert {"json", "pathlib", "re", "typing"}.isdisjoint(shown.stdout.split())
 
 
 def test_a_step_into_a_box_that_fails_tells_where() -> None:
-    fails = (
-        "import os; from gentoomuch_portage.containers import kernel; kernel.fork(lambda: 1 / 0); print(os.wait()[1])"
-    )
+    fails = "import os; from gentoomuch_portage.containers import linux; linux.fork(lambda: 1 / 0); print(os.wait()[1])"
     shown = subprocess.run([sys.executable, "-c", fails], cwd=ROOT, capture_output=True, text=True, check=True)
     assert os.waitstatus_to_exitcode(int(shown.stdout)) == 70
-    assert 'kernel.py", line' in shown.stderr
+    assert 'linux.py", line' in shown.stderr
     assert shown.stderr.endswith("ZeroDivisionError: division by zero\n")
 
 
 def test_nobody_else_gets_to_what_a_box_writes(tmp_path: Path) -> None:
     settings = Settings.of({"GM_STATE": str(tmp_path / "state")})
-    with boxes.folder(tmp_path) as place:
+    with lifecycle.folder(tmp_path) as place:
         assert place.stat().st_mode & 0o077 == 0
-    assert boxes.keep(settings, "router", "lab").parent.stat().st_mode & 0o077 == 0
+    assert lifecycle.keep(settings, "router", "lab").parent.stat().st_mode & 0o077 == 0
 
 
 def test_a_folder_without_obstacles_is_one_overlay(tmp_path: Path) -> None:
@@ -157,13 +155,13 @@ def test_a_session_and_its_secrets_stay_outside() -> None:
         "PWD": "/",
         "SYSROOT": "/s",
     }
-    assert places.environment(told) == {
+    assert host_paths.environment(told) == {
         "USE": "x",
         "LANG": "C",
         "BINPKG_GPG_SIGNING_KEY": "0xNAME",
         "PWD": "/",
     }
-    assert places.proxies(told) == {"http_proxy": "http://u:p@h"}
+    assert host_paths.proxies(told) == {"http_proxy": "http://u:p@h"}
 
 
 @pytest.mark.parametrize(("text", "bytes_"), [("", 0), ("512", 512), ("3K", 3072), ("20G", 20 << 30)])
@@ -171,17 +169,17 @@ def test_a_size_means_bytes(text: str, bytes_: int) -> None:
     assert size(text) == bytes_
 
 
-@pytest.mark.parametrize("kind", sorted(kinds.ARGV))
+@pytest.mark.parametrize("kind", sorted(backends.ARGV))
 def test_the_last_step_into_a_box_is_found_where_the_box_has_it(kind: str) -> None:
-    words = kinds.ARGV[kind](Box(mounts=(), run="/r", door=("python",), env={"PYTHONPATH": "/in", "PATH": "/bin"}))
+    words = backends.ARGV[kind](Box(mounts=(), run="/r", door=("python",), env={"PYTHONPATH": "/in", "PATH": "/bin"}))
     told = " ".join(words[: words.index("python")]).replace("PYTHONPATH=", "PYTHONPATH ")
     assert "PYTHONPATH /in" in told
 
 
-@pytest.mark.parametrize("kind", sorted(kinds.ARGV))
+@pytest.mark.parametrize("kind", sorted(backends.ARGV))
 def test_no_kind_of_container_gets_the_network_unasked(kind: str) -> None:
     box = Box(mounts=(), run="/r", door=("python",))
-    words = " ".join(kinds.ARGV[kind](box))
+    words = " ".join(backends.ARGV[kind](box))
     assert "--unshare-net" in words or "--private-network" in words or "--network none" in words
 
 
@@ -201,18 +199,18 @@ def _gpkg(path: Path, category: str, name: str, build_id: str) -> None:
             outer.addfile(entry, io.BytesIO(content))
 
 
-def _taken(run: Path) -> tuple[list[staging.Taken], list[str]]:
+def _taken(run: Path) -> tuple[list[artifacts.Taken], list[str]]:
     told: list[str] = []
 
     def taker() -> Callable[[Path, str, int], int]:
         return lambda _file, _cpv, build_id: build_id
 
-    return staging.take_over(run, taker, told.append), told
+    return artifacts.take_over(run, taker, told.append), told
 
 
 def test_a_finished_package_comes_out(tmp_path: Path) -> None:
     _gpkg(tmp_path / PACKAGES / "app-misc/a/a-1-2.gpkg.tar", "app-misc", "a-1", "2")
-    assert _taken(tmp_path) == ([staging.Taken("app-misc/a-1", 2, 2)], [])
+    assert _taken(tmp_path) == ([artifacts.Taken("app-misc/a-1", 2, 2)], [])
 
 
 def test_a_package_that_says_it_is_another_one_stays_inside(tmp_path: Path) -> None:
@@ -250,5 +248,5 @@ def test_what_is_no_package_is_told_and_left(tmp_path: Path) -> None:
 
 
 def test_where_a_container_has_one_user_that_one_builds() -> None:
-    assert maps.builder(several=True) == {}
-    assert maps.builder(several=False) == {"PORTAGE_USERNAME": "root", "PORTAGE_GRPNAME": "root"}
+    assert id_maps.builder(several=True) == {}
+    assert id_maps.builder(several=False) == {"PORTAGE_USERNAME": "root", "PORTAGE_GRPNAME": "root"}

@@ -12,8 +12,8 @@ from portage.exception import ParseError
 from portage.util import getconfig
 
 from gentoomuch_portage.errors import BadFile
-from gentoomuch_portage.portage_adapter import query
-from gentoomuch_portage.portage_adapter.complaints import check_sections, wrong_at
+from gentoomuch_portage.portage_adapter import config
+from gentoomuch_portage.portage_adapter.config_errors import check_sections, wrong_at
 
 _GOOD = st.sampled_from(['A="1"', "export B=2", "", "# C", "C='x\n#y\nz'", 'D="a\\"b" # c', "E=a#b", 'F="\\\n"'])
 
@@ -29,7 +29,7 @@ def test_the_line_of_the_first_wrong_statement_is_found(
     file.write_text(f"{above}\n{wrong}\n")
 
     with pytest.raises(BadFile) as caught:
-        query.make_conf(file, {})
+        config.make_conf(file, {})
 
     assert (caught.value.path, caught.value.line) == (str(file), above.count("\n") + 2)
 
@@ -54,7 +54,7 @@ def test_an_error_in_what_is_sourced_is_told_there(tmp_path: Path):
     (tmp_path / "make.conf").write_text("source more\n")
 
     with pytest.raises(BadFile) as caught:
-        query.make_conf(tmp_path / "make.conf", {})
+        config.make_conf(tmp_path / "make.conf", {})
 
     assert (caught.value.path, caught.value.line) == (str(tmp_path / "more"), 3)
     del caught
@@ -66,7 +66,7 @@ def test_the_source_that_is_missing_is_told_among_others(tmp_path: Path):
     (tmp_path / "make.conf").write_text("source more\nB=1\n\nsource nothing\nC=1\n")
 
     with pytest.raises(BadFile, match="nothing: No such file") as caught:
-        query.make_conf(tmp_path / "make.conf", {})
+        config.make_conf(tmp_path / "make.conf", {})
 
     assert caught.value.line == 4
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.compose import compose
-from gentoomuch_portage.makeconf import defaults, joined
-from gentoomuch_portage.plan import File, Line
+from gentoomuch_portage.configroot.layers import compose
+from gentoomuch_portage.configroot.make_conf import defaults, joined
+from gentoomuch_portage.plan.plan import File, Line
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 

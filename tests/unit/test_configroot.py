@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage import configroot
+from gentoomuch_portage.configroot import cache
 from gentoomuch_portage.errors import BadFile, NoPrivilege, UnknownMakeProfile
-from gentoomuch_portage.plan import File, Line, MakeProfile
+from gentoomuch_portage.plan.plan import File, Line, MakeProfile
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
 
@@ -61,9 +61,9 @@ def test_what_another_recipe_made_again_was_altered_by_nobody(world):
 
     for recipe in (with_more, world.recipe):
         shutil.rmtree(first)
-        assert configroot.altered(world.lay(recipe).path) == []
+        assert cache.altered(world.lay(recipe).path) == []
     (first / "etc/portage/bashrc").write_text("false\n")
-    assert configroot.altered(first) == [first / "etc/portage/bashrc"]
+    assert cache.altered(first) == [first / "etc/portage/bashrc"]
 
 
 CHANGES: dict[str, Callable[..., object]] = {
@@ -166,7 +166,7 @@ def test_a_folder_that_is_new_before_the_one_that_had_the_make_profile_is_seen(w
 
 
 def test_a_file_changed_as_short_before_as_the_clock_is_coarse_is_not_trusted(world, monkeypatch):
-    monkeypatch.setattr(configroot, "_RACY", 2_000_000_000)
+    monkeypatch.setattr(cache, "_RACY", 2_000_000_000)
     world.lay()
 
     assert world.lay().made
@@ -195,7 +195,7 @@ def test_an_altered_configroot_is_not_used_again(world, how: str):
 
 
 def test_an_altered_configroot_that_a_run_holds_is_left_to_it(world):
-    held = configroot.lay(world.recipe, world.cache)
+    held = cache.lay(world.recipe, world.cache)
     (held.path / "etc/portage/package.use/2-two/x").write_text("a/a -x\n")
 
     again = world.lay()
@@ -208,12 +208,12 @@ def test_an_altered_configroot_that_a_run_holds_is_left_to_it(world):
 
 def test_what_was_altered_is_named(world):
     laid = world.lay()
-    assert configroot.altered(laid.path) == []
+    assert cache.altered(laid.path) == []
 
     (laid.path / "etc/portage/package.use/2-two/x").write_text("a/a -x\n")
     (laid.path / "etc/portage/package.mask").write_text("a/a\n")
 
-    names = [str(path.relative_to(laid.path / "etc/portage")) for path in configroot.altered(laid.path)]
+    names = [str(path.relative_to(laid.path / "etc/portage")) for path in cache.altered(laid.path)]
     assert names == ["package.mask", "package.use/2-two/x"]
 
 
@@ -269,6 +269,6 @@ def test_a_cache_that_cannot_be_written_is_told(world):
 
 def test_another_version_of_gentoomuch_makes_its_own(world, monkeypatch):
     world.lay()
-    monkeypatch.setattr("gentoomuch_portage.recipe.__version__", "other")
+    monkeypatch.setattr("gentoomuch_portage.configroot.key.__version__", "other")
 
     assert world.lay().made

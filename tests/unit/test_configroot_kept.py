@@ -9,7 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-from gentoomuch_portage import configroot, files
+from gentoomuch_portage import fs
+from gentoomuch_portage.configroot import cache
 
 
 def aged(path: Path, seconds: int = 1_000_000_000) -> None:
@@ -23,9 +24,9 @@ def test_only_what_is_old_and_meant_by_no_recipe_and_held_by_nobody_is_removed(w
         (stands / name / "etc").mkdir(parents=True)
     for name in (kept.name, "old", "held", ".new-x", ".old-x"):
         aged(stands / name)
-    lock = files.hold(stands / "held")
+    lock = fs.hold(stands / "held")
 
-    gone = configroot.collect(world.cache)
+    gone = cache.collect(world.cache)
 
     assert sorted(path.name for path in gone) == [".new-x", ".old-x", "old"]
     assert world.stand == {kept.name, "held", "young"}
@@ -38,7 +39,7 @@ def test_a_recipe_that_nobody_used_for_long_is_forgotten_with_its_configroot(wor
     aged(recipe)
     aged(kept)
 
-    assert configroot.collect(world.cache) == [kept]
+    assert cache.collect(world.cache) == [kept]
     assert list((world.cache / "recipes").iterdir()) == []
 
 
@@ -55,9 +56,9 @@ def test_using_a_configroot_keeps_its_recipe_young(world):
 MAKER = """
 import sys
 from pathlib import Path
-from gentoomuch_portage import configroot
-from gentoomuch_portage.recipe import Recipe
-from gentoomuch_portage.plan import Layer
+from gentoomuch_portage.configroot import cache as configroot
+from gentoomuch_portage.configroot.key import Recipe
+from gentoomuch_portage.plan.plan import Layer
 host, config, cache = map(Path, sys.argv[1:4])
 layers = tuple(("profile", Layer(name, config / "layers" / name)) for name in ("one", "two"))
 print(configroot.lay(Recipe(host=host, base="host", config=config, parts=layers), cache).path, flush=True)
@@ -99,6 +100,6 @@ def test_kill_9_while_making_leaves_nothing_half_and_the_next_works(world):
     for left in (world.cache / "configroots").glob(".*"):
         aged(left)
 
-    configroot.collect(world.cache)
+    cache.collect(world.cache)
 
     assert world.stand == {laid.path.name}

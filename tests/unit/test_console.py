@@ -9,7 +9,7 @@ import pytest
 
 from gentoomuch_portage import console
 from gentoomuch_portage.errors import BadFile, GmError
-from gentoomuch_portage.plan import File, Plan
+from gentoomuch_portage.plan.plan import File, Plan
 
 
 class Terminal(io.StringIO):

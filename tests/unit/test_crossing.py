@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from gentoomuch_portage import crossing
-from gentoomuch_portage.plan import Plan
-from gentoomuch_portage.portage_adapter import query
+from gentoomuch_portage.configroot import cross
+from gentoomuch_portage.plan.plan import Plan
+from gentoomuch_portage.portage_adapter import config
 
 ARM, HERE = "aarch64-unknown-linux-gnu", "x86_64-pc-linux-gnu"
 
@@ -18,19 +18,19 @@ def _plan(root: Path | str, chost: str = ARM, **more: str) -> Plan:
 
 @pytest.mark.parametrize(("root", "chost", "target"), [("/arm", ARM, ARM), ("/router", HERE, ""), ("/", ARM, "")])
 def test_a_plan_crosses_where_its_root_is_for_another_chost(root: str, chost: str, target: str) -> None:
-    assert crossing.target(_plan(root, chost)) == target
+    assert cross.target(_plan(root, chost)) == target
 
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """What Portage makes of the configroot of a plan."""
     values = {"CC": ""}
-    monkeypatch.setattr(query, "load", lambda _configroot: SimpleNamespace(values=values))
+    monkeypatch.setattr(config, "load", lambda _configroot: SimpleNamespace(values=values))
     return values
 
 
 def test_a_compiler_that_is_not_here_is_told_with_what_brings_it(asked: dict[str, str]) -> None:
-    error = crossing.lacks(_plan("/arm", "mips64-other-linux-gnu"))
+    error = cross.lacks(_plan("/arm", "mips64-other-linux-gnu"))
     assert error is not None
     assert "mips64-other-linux-gnu-gcc is not on PATH" in error.message
     assert error.remedy == "crossdev --stable --target mips64-other-linux-gnu"
@@ -38,7 +38,7 @@ def test_a_compiler_that_is_not_here_is_told_with_what_brings_it(asked: dict[str
 
 def test_a_compiler_that_is_here_is_no_matter(asked: dict[str, str]) -> None:
     asked["CC"] = "sh --target=arm"
-    assert crossing.lacks(_plan("/arm")) is None
+    assert cross.lacks(_plan("/arm")) is None
 
 
 def test_a_root_that_builds_for_itself_needs_no_compiler_of_the_hosts(asked: dict[str, str], tmp_path: Path) -> None:
@@ -46,5 +46,5 @@ def test_a_root_that_builds_for_itself_needs_no_compiler_of_the_hosts(asked: dic
         (tmp_path / "usr/bin").mkdir(parents=True, exist_ok=True)
         (tmp_path / "usr/bin" / name).touch()
     chost = "mips64-other-linux-gnu"
-    assert crossing.lacks(_plan(tmp_path, chost, isolation="unshare")) is None
-    assert crossing.lacks(_plan(tmp_path, chost, isolation="none")) is not None
+    assert cross.lacks(_plan(tmp_path, chost, isolation="unshare")) is None
+    assert cross.lacks(_plan(tmp_path, chost, isolation="none")) is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from dotgentoos import AT, EBUILD, written
 
-from gentoomuch_portage.cli.door import enter
+from gentoomuch_portage.cli.commands import enter
 
 FOUND = {
     "an atom": ({"package.mask": "# c\nhello\n"}, 1, "package.mask:2: wrong: 'hello' is no atom"),

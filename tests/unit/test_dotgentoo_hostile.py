@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from dotgentoos import AT, written
 
-from gentoomuch_portage.cli.door import enter
-from gentoomuch_portage.dotgentoo import reading
+from gentoomuch_portage.cli.commands import enter
+from gentoomuch_portage.dotgentoo import safe_read
 from gentoomuch_portage.dotgentoo.errors import BadFolder
-from gentoomuch_portage.dotgentoo.folder import read
+from gentoomuch_portage.dotgentoo.load import read
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_gibibyte_is_refused_by_its_size(tmp_path: Path):
 
 
 def test_many_files_that_are_large_together_are_refused(tmp_path: Path):
-    files: dict[str, str | bytes] = {f"app-misc/hello/files/{n}": b"x" * reading.LARGEST for n in range(9)}
+    files: dict[str, str | bytes] = {f"app-misc/hello/files/{n}": b"x" * safe_read.LARGEST for n in range(9)}
 
     with pytest.raises(BadFolder, match="larger than 8 MiB together"):
         read(written(tmp_path, files))
@@ -104,7 +104,7 @@ def test_many_files_that_are_large_together_are_refused(tmp_path: Path):
 
 def test_thousands_of_files_are_refused(tmp_path: Path):
     folder = written(tmp_path, {"package.use/x": ""})
-    for number in range(reading.ENTRIES):
+    for number in range(safe_read.ENTRIES):
         (folder / f"package.use/{number}").touch()
 
     with pytest.raises(BadFolder, match="more than 2000 files"):
@@ -113,7 +113,7 @@ def test_thousands_of_files_are_refused(tmp_path: Path):
 
 def test_thousands_of_hidden_files_are_refused_too(tmp_path: Path):
     folder = written(tmp_path)
-    for number in range(reading.ENTRIES):
+    for number in range(safe_read.ENTRIES):
         (folder / f".{number}").touch()
 
     with pytest.raises(BadFolder, match="more than 2000 files"):

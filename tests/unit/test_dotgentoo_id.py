@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 from dotgentoos import written
 
-from gentoomuch_portage.cli.door import enter
-from gentoomuch_portage.dotgentoo.compat import gebuilder
+from gentoomuch_portage.cli.commands import enter
 from gentoomuch_portage.dotgentoo.errors import BadFolder
-from gentoomuch_portage.dotgentoo.folder import read
-from gentoomuch_portage.dotgentoo.identity import identity, stream
+from gentoomuch_portage.dotgentoo.id import gebuilder, identity, stream
 from gentoomuch_portage.dotgentoo.layout import lay_out
+from gentoomuch_portage.dotgentoo.load import read
 
 VECTORS = json.loads((Path(__file__).parents[1] / "data/dotgentoo-vectors.json").read_text(encoding="utf-8"))["vectors"]
 CASES = [

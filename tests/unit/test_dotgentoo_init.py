@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.cli.door import enter
-from gentoomuch_portage.dotgentoo.check import findings
-from gentoomuch_portage.dotgentoo.folder import read
+from gentoomuch_portage.cli.commands import enter
 from gentoomuch_portage.dotgentoo.layout import find
+from gentoomuch_portage.dotgentoo.lint import findings
+from gentoomuch_portage.dotgentoo.load import read
 
 HATCH = '[build-system]\nbuild-backend = "hatchling.build"\n[project]\nname = "x"\n'
 KINDS = {

@@ -10,8 +10,8 @@ from dotgentoos import Meaning, rendered
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gentoomuch_portage.dotgentoo.folder import read
-from gentoomuch_portage.dotgentoo.identity import identity
+from gentoomuch_portage.dotgentoo.id import identity
+from gentoomuch_portage.dotgentoo.load import read
 
 EXAMPLES = int(os.environ.get("GM_TEST_EXAMPLES", "150"))
 

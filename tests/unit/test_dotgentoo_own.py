@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.dotgentoo.check import findings
-from gentoomuch_portage.dotgentoo.folder import read
-from gentoomuch_portage.dotgentoo.identity import identity
+from gentoomuch_portage.dotgentoo.id import identity
+from gentoomuch_portage.dotgentoo.lint import findings
+from gentoomuch_portage.dotgentoo.load import read
 
 TOP = Path(__file__).parents[2]
 ECLASS = TOP / "gentoomuch_portage/dotgentoo/eclass/dotgentoo.eclass"

@@ -6,8 +6,8 @@ import pytest
 from dotgentoos import AT, EBUILD, written
 
 from gentoomuch_portage.dotgentoo.errors import BadFolder
-from gentoomuch_portage.dotgentoo.folder import read
-from gentoomuch_portage.dotgentoo.identity import identity, stream
+from gentoomuch_portage.dotgentoo.id import identity, stream
+from gentoomuch_portage.dotgentoo.load import read
 
 Files = dict[str, str | bytes]
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from dotgentoos import written
 
-from gentoomuch_portage.dotgentoo import parts, trust
+from gentoomuch_portage.config.profile import Profile
+from gentoomuch_portage.config.settings import Settings
+from gentoomuch_portage.dotgentoo import plan_parts, trust
 from gentoomuch_portage.dotgentoo.errors import Untrusted
-from gentoomuch_portage.dotgentoo.folder import read
+from gentoomuch_portage.dotgentoo.load import read
 from gentoomuch_portage.errors import BadFile
-from gentoomuch_portage.profiles import Profile
-from gentoomuch_portage.settings import Settings
 
 ENTRY = '{"date": "2026-01-01", "id": "a", "path": "/p", "security": ["x/y"]}\n'
 MASKS = """# Copyright
@@ -123,6 +123,6 @@ def test_masks_of_a_directory_and_of_a_layer_count(tmp_path: Path):
     settings = Settings(tmp_path, tmp_path / "state", tmp_path / "cache", tmp_path / "etc/portage")
     folder = read(written(tmp_path / "p", {"package.unmask": "dev-games/x\ndev-libs/bad\ndev-libs/mine\n"}))
 
-    asked = parts.security(folder, settings, parts.repositories(settings, profile))
+    asked = plan_parts.security(folder, settings, plan_parts.repositories(settings, profile))
 
     assert asked == ("dev-games/x", "dev-libs/bad", "dev-libs/mine")

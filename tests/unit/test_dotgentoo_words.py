@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from dotgentoos import written
 
-from gentoomuch_portage import profiles
-from gentoomuch_portage.dotgentoo.words import folders, means_folder
-from gentoomuch_portage.plan import Instead, Plan, Tree, make_plan
-from gentoomuch_portage.request import Request
+from gentoomuch_portage.config import profile
+from gentoomuch_portage.dotgentoo.arguments import folders, means_folder
+from gentoomuch_portage.plan.plan import Instead, Plan, Tree, make_plan
+from gentoomuch_portage.plan.request import Request
 
 
 @pytest.mark.parametrize(
@@ -43,14 +43,14 @@ def test_a_plan_has_what_stands_instead_of_a_word():
     request = Request(words=("-p", ".", "../b", "x", ""), said={})
     parts = [("dotgentoo", Instead(".", "=a/b-99999")), ("dotgentoo", Instead("../b", ""))]
 
-    plan = make_plan(request, profiles.host_alone("dotgentoo"), parts)
+    plan = make_plan(request, profile.host_alone("dotgentoo"), parts)
 
     assert plan.words == ("-p", "=a/b-99999", "x", "")
 
 
 def test_a_printed_plan_has_its_trees(tmp_path: Path):
     tree = Tree("a/b-99999", tmp_path / "tree", "ID DIGEST")
-    plan = make_plan(Request(words=(), said={}), profiles.host_alone("dotgentoo"), [("dotgentoo", tree)])
+    plan = make_plan(Request(words=(), said={}), profile.host_alone("dotgentoo"), [("dotgentoo", tree)])
     (tmp_path / "plan").write_text(plan.to_json())
 
     assert Plan.from_json(tmp_path / "plan") == plan

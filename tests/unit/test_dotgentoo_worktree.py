@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from gentoomuch_portage.dotgentoo import worktree
-from gentoomuch_portage.dotgentoo.errors import BadTree
 from gentoomuch_portage.dotgentoo.worktree import Tree, copied, digested
+from gentoomuch_portage.git import BadTree
 
 
 @pytest.fixture

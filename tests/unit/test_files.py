@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage import files
+from gentoomuch_portage import fs
 from gentoomuch_portage.errors import NoPrivilege
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
@@ -16,7 +16,7 @@ def test_a_link_is_replaced_and_never_written_through(tmp_path: Path):
     (tmp_path / "theirs").write_text("theirs")
     (tmp_path / "ours").symlink_to("theirs")
 
-    files.write(tmp_path / "ours", "ours")
+    fs.write(tmp_path / "ours", "ours")
 
     assert (tmp_path / "theirs").read_text() == "theirs"
     assert not (tmp_path / "ours").is_symlink()
@@ -27,7 +27,7 @@ def test_a_write_that_fails_leaves_the_old_text_and_nothing_else(tmp_path: Path)
     (tmp_path / "a").write_text("old")
 
     with pytest.raises(UnicodeEncodeError):
-        files.write(tmp_path / "a", "\ud800")
+        fs.write(tmp_path / "a", "\ud800")
 
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_text() == "old"
@@ -36,7 +36,7 @@ def test_a_write_that_fails_leaves_the_old_text_and_nothing_else(tmp_path: Path)
 def test_a_written_file_has_the_mode_asked_for_whatever_the_umask(tmp_path: Path):
     before = os.umask(0o077)
     try:
-        files.write(tmp_path / "sub/a", "", mode=0o640)
+        fs.write(tmp_path / "sub/a", "", mode=0o640)
     finally:
         os.umask(before)
 
@@ -49,7 +49,7 @@ def test_a_file_that_is_replaced_hands_its_mode_on(tmp_path: Path, link: bool):
     (tmp_path / "a").chmod(0o600)
     (tmp_path / "link").symlink_to("a")
 
-    files.write(tmp_path / ("link" if link else "a"), "new")
+    fs.write(tmp_path / ("link" if link else "a"), "new")
 
     assert (tmp_path / ("link" if link else "a")).lstat().st_mode & 0o777 == 0o600
 
@@ -58,7 +58,7 @@ def test_a_file_in_the_place_of_a_folder_is_told(tmp_path: Path):
     (tmp_path / "a").write_text("")
 
     with pytest.raises(NoPrivilege, match=str(tmp_path / "a")):
-        files.write(tmp_path / "a/b", "")
+        fs.write(tmp_path / "a/b", "")
 
 
 @AS_ROOT
@@ -66,44 +66,44 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path):
     tmp_path.chmod(0o555)
 
     with pytest.raises(NoPrivilege, match=str(tmp_path)):
-        files.write(tmp_path / "a", "")
+        fs.write(tmp_path / "a", "")
     with pytest.raises(NoPrivilege, match=str(tmp_path)):
-        files.write(tmp_path / "a/b", "")
-    with pytest.raises(NoPrivilege, match=str(tmp_path)), files.fresh_folder(tmp_path):
+        fs.write(tmp_path / "a/b", "")
+    with pytest.raises(NoPrivilege, match=str(tmp_path)), fs.fresh_folder(tmp_path):
         pass
 
 
 def test_a_held_folder_is_not_removed(tmp_path: Path):
     (tmp_path / "a").mkdir()
-    lock = files.hold(tmp_path / "a")
+    lock = fs.hold(tmp_path / "a")
 
-    assert not files.remove_unheld(tmp_path / "a")
+    assert not fs.remove_unheld(tmp_path / "a")
     assert (tmp_path / "a").is_dir()
 
     os.close(lock)
-    assert files.remove_unheld(tmp_path / "a")
+    assert fs.remove_unheld(tmp_path / "a")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_many_may_hold_a_folder(tmp_path: Path):
-    first, second = files.hold(tmp_path), files.hold(tmp_path)
+    first, second = fs.hold(tmp_path), fs.hold(tmp_path)
     os.close(first)
 
-    assert not files.remove_unheld(tmp_path)
+    assert not fs.remove_unheld(tmp_path)
 
     os.close(second)
 
 
 def test_a_folder_that_is_gone_cannot_be_held_and_counts_as_removed(tmp_path: Path):
-    assert files.hold(tmp_path / "none") is None
-    assert files.remove_unheld(tmp_path / "none")
+    assert fs.hold(tmp_path / "none") is None
+    assert fs.remove_unheld(tmp_path / "none")
 
 
 def test_a_file_is_no_folder_to_hold_or_remove(tmp_path: Path):
     (tmp_path / "a").write_text("")
 
-    assert files.hold(tmp_path / "a") is None
-    assert not files.remove_unheld(tmp_path / "a")
+    assert fs.hold(tmp_path / "a") is None
+    assert not fs.remove_unheld(tmp_path / "a")
     assert (tmp_path / "a").exists()
 
 
@@ -111,35 +111,35 @@ def test_what_a_killed_remover_left_behind_stands_in_nobodys_way(tmp_path: Path)
     (tmp_path / f".old-a-{os.getpid()}/b").mkdir(parents=True)
     (tmp_path / "a/b").mkdir(parents=True)
 
-    assert files.remove_unheld(tmp_path / "a")
+    assert fs.remove_unheld(tmp_path / "a")
     assert not (tmp_path / "a").exists()
 
 
 def test_a_folder_that_took_the_place_of_the_one_looked_at_is_not_removed(tmp_path: Path, monkeypatch):
     (tmp_path / "a").mkdir()
-    lock = files.fcntl.flock
+    lock = fs.fcntl.flock
 
     def replaced_meanwhile(number: int, how: int) -> None:
         (tmp_path / "a").rename(tmp_path / "before")
         (tmp_path / "a").mkdir()
         lock(number, how)
 
-    monkeypatch.setattr(files.fcntl, "flock", replaced_meanwhile)
+    monkeypatch.setattr(fs.fcntl, "flock", replaced_meanwhile)
 
-    assert not files.remove_unheld(tmp_path / "a")
+    assert not fs.remove_unheld(tmp_path / "a")
     assert (tmp_path / "a").is_dir()
 
 
 def test_a_fresh_folder_is_held_while_it_is_made_and_gone_afterwards(tmp_path: Path):
-    with files.fresh_folder(tmp_path) as folder:
-        assert not files.remove_unheld(folder)
+    with fs.fresh_folder(tmp_path) as folder:
+        assert not fs.remove_unheld(folder)
         assert folder.stat().st_mode & 0o777 == 0o755
 
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_fresh_folder_that_somebody_took_for_left_before_it_was_locked_is_made_again(tmp_path: Path, monkeypatch):
-    lock, made = files.fcntl.flock, []
+    lock, made = fs.fcntl.flock, []
 
     def swept_meanwhile(number: int, how: int) -> None:
         if not made:
@@ -147,15 +147,15 @@ def test_a_fresh_folder_that_somebody_took_for_left_before_it_was_locked_is_made
             made[0].rmdir()
         lock(number, how)
 
-    monkeypatch.setattr(files.fcntl, "flock", swept_meanwhile)
+    monkeypatch.setattr(fs.fcntl, "flock", swept_meanwhile)
 
-    with files.fresh_folder(tmp_path) as folder:
+    with fs.fresh_folder(tmp_path) as folder:
         assert folder.is_dir()
         assert folder not in made
 
 
 def test_a_fresh_folder_that_moved_on_stays(tmp_path: Path):
-    with files.fresh_folder(tmp_path) as folder:
+    with fs.fresh_folder(tmp_path) as folder:
         folder.rename(tmp_path / "named")
 
     assert [path.name for path in tmp_path.iterdir()] == ["named"]
@@ -166,14 +166,14 @@ def test_a_folder_of_ours_is_no_link_that_somebody_prepared(tmp_path: Path):
     (tmp_path / "ours").symlink_to("theirs")
 
     with pytest.raises(NoPrivilege, match="not a folder of ours"):
-        files.own_folder(tmp_path / "ours")
+        fs.own_folder(tmp_path / "ours")
 
 
 def test_a_folder_is_for_those_that_it_is_meant_for_whatever_the_umask(tmp_path: Path):
     before = os.umask(0o077)
     try:
-        files.ensure(tmp_path / "cache/a")
-        files.ensure(tmp_path / "kept", mode=0o700)
+        fs.ensure(tmp_path / "cache/a")
+        fs.ensure(tmp_path / "kept", mode=0o700)
     finally:
         assert os.umask(before) == 0o077
 
@@ -185,14 +185,14 @@ def test_a_folder_of_ours_that_cannot_be_made_is_told(tmp_path: Path):
     (tmp_path / "file").write_text("")
 
     with pytest.raises(NoPrivilege, match="cannot be made"):
-        files.own_folder(tmp_path / "file/ours")
+        fs.own_folder(tmp_path / "file/ours")
     with pytest.raises(NoPrivilege, match="ours"):
-        files.own_folder(tmp_path / "file")
+        fs.own_folder(tmp_path / "file")
 
 
 def _count_up(path: Path, times: int) -> None:
     for _ in range(times):
-        with files.locked(path.with_suffix(".lock")):
+        with fs.locked(path.with_suffix(".lock")):
             path.write_text(str(int(path.read_text()) + 1))
 
 
@@ -210,7 +210,7 @@ def test_one_at_a_time_is_in_a_locked_block(tmp_path: Path):
 
 def _append(path: Path, word: str) -> None:
     for _ in range(200):
-        files.append(path, word * 500)
+        fs.append(path, word * 500)
 
 
 def test_lines_appended_at_once_do_not_mix(tmp_path: Path):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage import files
+from gentoomuch_portage import fs
 from gentoomuch_portage.errors import NoPrivilege
 
 
@@ -22,8 +22,8 @@ def pipe(tmp_path: Path) -> Iterator[tuple[Path, int]]:
 def test_what_a_user_sends_into_a_pipe_comes_out_of_it(pipe: tuple[Path, int], tmp_path: Path):
     (tmp_path / "link").symlink_to("pipe")
 
-    files.send(pipe[0], "one ")
-    files.send(tmp_path / "link", b"two")
+    fs.send(pipe[0], "one ")
+    fs.send(tmp_path / "link", b"two")
 
     assert os.read(pipe[1], 100) == b"one two"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
@@ -33,7 +33,7 @@ def test_what_a_user_sends_into_a_pipe_comes_out_of_it(pipe: tuple[Path, int], t
 def test_a_link_to_an_open_file_is_written_through(tmp_path: Path):
     with (tmp_path / "out").open("wb") as out:
         (tmp_path / "stdout").symlink_to(f"/proc/self/fd/{out.fileno()}")
-        files.send(tmp_path / "stdout", "told")
+        fs.send(tmp_path / "stdout", "told")
         out.write(b"more")
 
     assert (tmp_path / "stdout").is_symlink()
@@ -44,7 +44,7 @@ def test_a_plain_file_that_a_user_names_is_replaced_as_a_whole(tmp_path: Path):
     (tmp_path / "a").write_text("old")
     os.link(tmp_path / "a", tmp_path / "b")
 
-    files.send(tmp_path / "a", "new")
+    fs.send(tmp_path / "a", "new")
 
     assert ((tmp_path / "a").read_text(), (tmp_path / "b").read_text()) == ("new", "old")
 
@@ -52,19 +52,19 @@ def test_a_plain_file_that_a_user_names_is_replaced_as_a_whole(tmp_path: Path):
 def test_a_circle_of_links_is_replaced_by_a_file(tmp_path: Path):
     (tmp_path / "a").symlink_to("a")
 
-    files.send(tmp_path / "a", "x")
+    fs.send(tmp_path / "a", "x")
 
     assert (tmp_path / "a").read_text() == "x"
 
 
 def test_a_folder_is_no_file_to_write(tmp_path: Path):
     with pytest.raises(NoPrivilege, match="is a directory"):
-        files.send(tmp_path, "x")
+        fs.send(tmp_path, "x")
 
 
 def test_a_folder_that_was_mistyped_is_not_made(tmp_path: Path):
     with pytest.raises(NoPrivilege, match="no such file or directory"):
-        files.send(tmp_path / "typo/file", "x")
+        fs.send(tmp_path / "typo/file", "x")
 
     assert not [*tmp_path.iterdir()]
 
@@ -74,7 +74,7 @@ def test_a_dash_is_the_standard_output_and_no_file(
 ):
     monkeypatch.chdir(tmp_path)
 
-    files.send(Path("-"), b"\xfftold")
+    fs.send(Path("-"), b"\xfftold")
 
     assert capfdbinary.readouterr().out == b"\xfftold"
     assert not list(tmp_path.iterdir())

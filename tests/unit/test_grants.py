@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.grants import Grants
-from gentoomuch_portage.plan import Locked, Plan, Unmask
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.config.settings import Settings
+from gentoomuch_portage.emerge.unmask_grants import Grants
+from gentoomuch_portage.plan.plan import Locked, Plan, Unmask
 
 NOTHING = (Unmask("use", ""), Unmask("mask", ""))
 SOME = (Unmask("use", "*"), Unmask("mask", ""))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage import estimate, history
+from gentoomuch_portage import history
+from gentoomuch_portage.events import estimate
 
 
 def ended(run: str, at: float = 1.0) -> dict:

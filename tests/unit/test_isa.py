@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage import isa
+from gentoomuch_portage.builtin_plugins import cpu as builtin_plugins_cpu
+from gentoomuch_portage.config.profile import Profile
+from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.errors import MissingProgram, UnknownCpu
-from gentoomuch_portage.languages import rustflags
-from gentoomuch_portage.plan import Line
-from gentoomuch_portage.plugins import cpu as plugin
-from gentoomuch_portage.profiles import Profile
-from gentoomuch_portage.run import where
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.isa import cpu as isa_cpu
+from gentoomuch_portage.isa.languages import rustflags
+from gentoomuch_portage.plan.plan import Line
+from gentoomuch_portage.process import where
 
 pytestmark = [
     pytest.mark.skipif(platform.machine() != "x86_64", reason="these names are of x86-64"),
@@ -21,7 +21,7 @@ pytestmark = [
 
 
 def flags(cpu: str, cache: Path) -> set[str]:
-    name, value = isa.cpu_flags(isa.macros(cpu, cache, asked_at="a.toml:1"))
+    name, value = isa_cpu.cpu_flags(isa_cpu.macros(cpu, cache, asked_at="a.toml:1"))
     assert name == "CPU_FLAGS_X86"
     assert value.split() == sorted(value.split())
     return set(value.split())
@@ -80,26 +80,26 @@ def test_native_is_something_that_this_machine_has(tmp_path: Path):
     ("cpu", "level"), [("x86-64", "v1"), ("nehalem", "v2"), ("haswell", "v3"), ("x86-64-v4", "v4"), ("bdver1", "v2")]
 )
 def test_go_is_told_the_highest_level_that_a_cpu_reaches(tmp_path: Path, cpu: str, level: str):
-    assert isa.goamd64(isa.macros(cpu, tmp_path, asked_at="")) == level
+    assert isa_cpu.goamd64(isa_cpu.macros(cpu, tmp_path, asked_at="")) == level
 
 
 def test_elsewhere_go_and_cpu_flags_are_told_nothing():
-    assert isa.goamd64(frozenset({"riscv"})) == ""
-    assert isa.cpu_flags(frozenset({"riscv"})) == ("", "")
-    assert isa.cpu_flags(frozenset({"aarch64", "ARM_NEON"})) == ("CPU_FLAGS_ARM", "neon")
-    assert isa.flag_name(frozenset({"powerpc"})) == "-mcpu"
+    assert isa_cpu.goamd64(frozenset({"riscv"})) == ""
+    assert isa_cpu.cpu_flags(frozenset({"riscv"})) == ("", "")
+    assert isa_cpu.cpu_flags(frozenset({"aarch64", "ARM_NEON"})) == ("CPU_FLAGS_ARM", "neon")
+    assert isa_cpu.flag_name(frozenset({"powerpc"})) == "-mcpu"
 
 
 def test_an_unknown_name_is_told_with_its_place_and_the_nearest(tmp_path: Path):
     with pytest.raises(UnknownCpu, match=r"a\.toml:7: the compiler knows no cpu 'znver33'") as caught:
-        isa.macros("znver33", tmp_path, asked_at="a.toml:7")
+        isa_cpu.macros("znver33", tmp_path, asked_at="a.toml:7")
 
     assert caught.value.status == 78
     assert caught.value.remedy == 'cpu = "znver3" ?'
 
 
 def test_features_may_stand_behind_a_cpu(tmp_path: Path):
-    options, found = isa.chosen("x86-64-v2 aes pclmul sse4_2", tmp_path, asked_at="")
+    options, found = isa_cpu.chosen("x86-64-v2 aes pclmul sse4_2", tmp_path, asked_at="")
 
     assert options == ("-march=x86-64-v2", "-maes", "-mpclmul", "-msse4.2")
     assert {"AES", "PCLMUL"} <= found
@@ -110,12 +110,12 @@ def test_features_may_stand_behind_a_cpu(tmp_path: Path):
 
 def test_a_feature_that_nobody_knows_is_an_unknown_cpu(tmp_path: Path):
     with pytest.raises(UnknownCpu, match="x86-64-v2 nobodys"):
-        isa.chosen("x86-64-v2 nobodys", tmp_path, asked_at="a.toml:7")
+        isa_cpu.chosen("x86-64-v2 nobodys", tmp_path, asked_at="a.toml:7")
 
 
 def test_a_name_far_from_all_lists_them(tmp_path: Path):
     with pytest.raises(UnknownCpu) as caught:
-        isa.macros("@@@@", tmp_path, asked_at="")
+        isa_cpu.macros("@@@@", tmp_path, asked_at="")
 
     assert "haswell" in caught.value.remedy
 
@@ -123,23 +123,23 @@ def test_a_name_far_from_all_lists_them(tmp_path: Path):
 @pytest.mark.parametrize("name", ["-v", "native -O3", "native\nx", "--help"])
 def test_a_name_that_looks_like_an_option_is_no_option(tmp_path: Path, name: str):
     with pytest.raises(UnknownCpu):
-        isa.macros(name, tmp_path, asked_at="")
+        isa_cpu.macros(name, tmp_path, asked_at="")
 
 
 def test_an_answer_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    first = isa.macros("haswell", tmp_path, asked_at="")
-    monkeypatch.setattr("gentoomuch_portage.compiler.run", lambda *_, **__: pytest.fail("it was asked again"))
+    first = isa_cpu.macros("haswell", tmp_path, asked_at="")
+    monkeypatch.setattr("gentoomuch_portage.isa.compiler.run", lambda *_, **__: pytest.fail("it was asked again"))
 
-    assert isa.macros("haswell", tmp_path, asked_at="") == first
+    assert isa_cpu.macros("haswell", tmp_path, asked_at="") == first
 
 
 @pytest.mark.parametrize("text", ["", "{"])
 def test_a_kept_answer_that_was_cut_short_is_asked_again(tmp_path: Path, text: str):
-    first = isa.macros("haswell", tmp_path, asked_at="")
+    first = isa_cpu.macros("haswell", tmp_path, asked_at="")
     for kept in (tmp_path / "isa").iterdir():
         kept.write_text(text)
 
-    assert isa.macros("haswell", tmp_path, asked_at="") == first
+    assert isa_cpu.macros("haswell", tmp_path, asked_at="") == first
 
 
 def test_another_compiler_is_asked_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -147,18 +147,18 @@ def test_another_compiler_is_asked_anew(tmp_path: Path, monkeypatch: pytest.Monk
     fake = tmp_path / "bin/gcc"
     fake.write_text('#!/bin/sh\necho "#define __x86_64__ 1"\necho "#define __AVX2__ 1"\n')
     fake.chmod(0o755)
-    isa.macros("haswell", tmp_path, asked_at="")
+    isa_cpu.macros("haswell", tmp_path, asked_at="")
 
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
 
-    assert isa.macros("haswell", tmp_path, asked_at="") == {"x86_64", "AVX2"}
+    assert isa_cpu.macros("haswell", tmp_path, asked_at="") == {"x86_64", "AVX2"}
 
 
 def test_a_machine_without_a_compiler_says_which_package_has_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", str(tmp_path))
 
     with pytest.raises(MissingProgram, match="gcc is not on PATH"):
-        isa.macros("haswell", tmp_path, asked_at="")
+        isa_cpu.macros("haswell", tmp_path, asked_at="")
 
 
 def test_a_profiles_cpu_reaches_every_language(tmp_path: Path):
@@ -169,7 +169,8 @@ def test_a_profiles_cpu_reaches_every_language(tmp_path: Path):
     settings = Settings.of({"GM_CONFIG": str(tmp_path), "GM_CACHE": str(tmp_path / "cache")})
 
     said = {
-        part.text.partition("=")[0]: part for part in plugin.gm_parts(request=None, settings=settings, profile=profile)
+        part.text.partition("=")[0]: part
+        for part in builtin_plugins_cpu.gm_parts(request=None, settings=settings, profile=profile)
     }
 
     assert said["CFLAGS"] == Line("make.conf", 'CFLAGS="${CFLAGS} -march=haswell"')

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gentoomuch_portage.macros import abi, features, parsed
+from gentoomuch_portage.isa.macros import abi, features, parsed
 
 I386 = {"i386", "SIZEOF_LONG_DOUBLE=12"}
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage import compiler, knowledge, needs
 from gentoomuch_portage.errors import MissingProgram
-from gentoomuch_portage.isa_table import ARCHES, table
-from gentoomuch_portage.isa_words import words
-from gentoomuch_portage.requirement import SILENT, judge, machine_flags
+from gentoomuch_portage.isa import compiler, resolve
+from gentoomuch_portage.isa.flags import words
+from gentoomuch_portage.isa.requirement import SILENT, judge, machine_flags
+from gentoomuch_portage.isa.tables import ARCHES, table
 
 X86 = "x86_64-pc-linux-gnu"
 SOME = (
@@ -66,11 +66,12 @@ def test_a_compiler_that_does_not_know_a_word_gives_no_answer():
 
 def test_a_package_that_recorded_what_it_needs_costs_no_table(tmp_path):
     script = (
-        "import sys\nfrom gentoomuch_portage import isa_table, requirement\n"
+        "import sys\nfrom gentoomuch_portage.isa import tables as isa_table; from gentoomuch_portage.isa "
+        "import requirement\n"
         "read = requirement.of_text(sys.argv[1])\nrequirement.judge(read, read)\n"
         "sys.exit(isa_table.table.cache_info().currsize)\n"
     )
-    recorded = needs.of_variables({"CHOST": X86, "CFLAGS": "-mavx2"}, (), needs.asking(tmp_path)).to_json()
+    recorded = resolve.of_variables({"CHOST": X86, "CFLAGS": "-mavx2"}, (), resolve.asking(tmp_path)).to_json()
 
     assert subprocess.run([sys.executable, "-c", script, recorded], check=False).returncode == 0
 
@@ -89,9 +90,9 @@ def here(tmp_path: Path) -> Path:
 
 def test_no_verdict_from_flags_alone_is_unsafe(here, tmp_path):
     """The quick part of tests/matrix."""
-    ask = needs.asking(tmp_path, chost=X86)
-    needed = {name: needs.of_variables({"CFLAGS": f"-march={name}", "CHOST": X86}, (), ask) for name in SOME}
-    has = {name: knowledge.offered((f"-march={name}",), tmp_path, chost=X86) for name in SOME}
+    ask = resolve.asking(tmp_path, chost=X86)
+    needed = {name: resolve.of_variables({"CFLAGS": f"-march={name}", "CHOST": X86}, (), ask) for name in SOME}
+    has = {name: resolve.offered((f"-march={name}",), tmp_path, chost=X86) for name in SOME}
     truth = {name: compiler.requirement(here, (f"-march={name}",), tmp_path).features for name in SOME}
 
     runs = {(one, two) for one, two in product(SOME, SOME) if judge(needed[one], has[two]).accept}
@@ -107,7 +108,7 @@ def test_switches_in_any_order_are_never_needed_less_than_the_compiler_says(here
     for _ in range(40):
         chosen = [f"-m{draw.choice(('', '', 'no-'))}{draw.choice(SWITCHES)}" for _ in range(draw.randint(1, 5))]
         flags = machine_flags(" ".join([*chosen, f"-march={draw.choice(SOME)}"]))
-        found = knowledge.needed(flags, tmp_path, chost=X86)
+        found = resolve.needed(flags, tmp_path, chost=X86)
         truth = compiler.requirement(here, flags, tmp_path).features
         if truth - found.features:
             short.append(flags)
@@ -116,7 +117,7 @@ def test_switches_in_any_order_are_never_needed_less_than_the_compiler_says(here
 
 
 def test_a_cpu_without_what_is_switched_off_is_not_said_to_have_it(here, tmp_path):
-    has = knowledge.offered(("-march=haswell", "-mno-avx2", "-mno-pclmul"), tmp_path, chost=X86)
+    has = resolve.offered(("-march=haswell", "-mno-avx2", "-mno-pclmul"), tmp_path, chost=X86)
 
     assert not [name for name, found in has.by.items() if found & {"AVX2", "PCLMUL"}]
     assert not has.features & {"AVX2", "PCLMUL"}

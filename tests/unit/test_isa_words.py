@@ -2,7 +2,7 @@
 
 import pytest
 
-from gentoomuch_portage.isa_words import abi, arch_of, words
+from gentoomuch_portage.isa.flags import abi, arch_of, words
 
 
 @pytest.mark.parametrize(

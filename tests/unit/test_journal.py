@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage import history, ledger
+from gentoomuch_portage import history as history_
+from gentoomuch_portage.builtin_plugins import history as builtin_plugins_history
+from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.errors import NoPrivilege
-from gentoomuch_portage.plan import Plan
-from gentoomuch_portage.plugins import journal
-from gentoomuch_portage.portage_adapter import front
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.plan.plan import Plan
+from gentoomuch_portage.portage_adapter import emerge
+from gentoomuch_portage.unmask import ledger
 
 
 @pytest.fixture
@@ -23,14 +24,16 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def world(tmp_path: Path) -> Path:
     """The world of a root."""
-    file = Path(f"{tmp_path / 'root'}{front.eprefix()}", "var/lib/portage/world")
+    file = Path(f"{tmp_path / 'root'}{emerge.eprefix()}", "var/lib/portage/world")
     file.parent.mkdir(parents=True)
     file.write_text("app-misc/hello\n")
     return file
 
 
 def _copied(settings: Settings, tmp_path: Path) -> Path:
-    journal.gm_after_run(plan=Plan(profile="lab", base="none", root=str(tmp_path / "root")), settings=settings)
+    builtin_plugins_history.gm_after_run(
+        plan=Plan(profile="lab", base="none", root=str(tmp_path / "root")), settings=settings
+    )
     return settings.state / "lab/world"
 
 
@@ -53,7 +56,7 @@ def test_a_record_is_not_written_through_a_link(settings: Settings, tmp_path: Pa
     (settings.state / "lab" / name).symlink_to(tmp_path / "private/new")
 
     with pytest.raises(NoPrivilege, match=name) as refused:
-        history.append(settings.state, "lab", {"event": "ended"})
+        history_.append(settings.state, "lab", {"event": "ended"})
     assert str(settings.state / "lab" / name) in refused.value.remedy
     assert not (tmp_path / "private/new").exists()
 

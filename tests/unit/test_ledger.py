@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage import ledger
 from gentoomuch_portage.errors import BadFile
+from gentoomuch_portage.unmask import ledger
 
 
 def test_a_ledger_that_is_none_is_told_with_its_line(tmp_path: Path):

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.containers.litter import remove, swept
-from gentoomuch_portage.containers.mounts import Bind, Box
-from gentoomuch_portage.plan import Plan
+from gentoomuch_portage.containers.cleanup import remove, swept
+from gentoomuch_portage.containers.spec import Bind, Box
+from gentoomuch_portage.plan.plan import Plan
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from portage.package.ebuild._config.helper import prune_incremental
 from portage.util import getconfig
 
-from gentoomuch_portage import makeconf
-from gentoomuch_portage.makeconf import Piece, added_up, joined
+from gentoomuch_portage.configroot import make_conf
+from gentoomuch_portage.configroot.make_conf import Piece, added_up, joined
 
 
 def stacked(values: list[str]) -> set[str]:
@@ -119,7 +119,7 @@ def test_make_defaults_add_up_in_words_because_no_name_of_theirs_would_stay_in_t
     texts = ['USE="a -b"\nVIDEO_CARDS="intel"', 'USE="-a b"\nVIDEO_CARDS="-intel amdgpu"\nARCH="x"']
     pieces = [piece(str(number), text, read(tmp_path, text)) for number, text in enumerate(texts)]
 
-    found = read(tmp_path, makeconf.defaults(pieces, {"USE", "VIDEO_CARDS"}))
+    found = read(tmp_path, make_conf.defaults(pieces, {"USE", "VIDEO_CARDS"}))
 
     assert found == {"USE": "-a b", "VIDEO_CARDS": "-intel amdgpu", "ARCH": "x"}
 
@@ -177,4 +177,4 @@ def test_a_source_relative_to_its_own_file_still_means_the_same_when_joined(tmp_
         layer="one", files=((folder / "make.conf", "source more.conf\nB=2\n  source ./more.conf # x"),), values={}
     )
 
-    assert read(tmp_path, makeconf.joined([own], ())) == {"A": "1", "B": "2"}
+    assert read(tmp_path, make_conf.joined([own], ())) == {"A": "1", "B": "2"}

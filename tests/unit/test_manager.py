@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage import manager
 from gentoomuch_portage.errors import BadFile, PluginFailed, UnknownPlugin
-from gentoomuch_portage.hookspec import hookimpl
-from gentoomuch_portage.plan import Word
+from gentoomuch_portage.plan.plan import Word
+from gentoomuch_portage.plugins import manager
+from gentoomuch_portage.plugins.hookspec import hookimpl
 
-HEAD = "from gentoomuch_portage.hookspec import hookimpl\nfrom gentoomuch_portage.plan import Word\n"
+HEAD = "from gentoomuch_portage.plugins.hookspec import hookimpl\nfrom gentoomuch_portage.plan.plan import Word\n"
 GOOD = f"{HEAD}@hookimpl\ndef gm_parts():\n    return [Word('-x')]\n"
 
 NEEDED = {"profile", "runner"}
@@ -130,7 +130,7 @@ def test_a_plugin_that_takes_the_name_of_one_of_ours_is_left_out(tmp_path: Path,
 
     joined = manager.make_manager(tmp_path)
 
-    assert joined.get_plugin("cpu").__name__ == "gentoomuch_portage.plugins.cpu"
+    assert joined.get_plugin("cpu").__name__ == "gentoomuch_portage.builtin_plugins.cpu"
     assert "plugin 'cpu' is left out" in capsys.readouterr().err
 
 

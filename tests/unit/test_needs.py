@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage import knowledge, needs, requirement
-from gentoomuch_portage.requirement import Requirement, judge
+from gentoomuch_portage.isa import requirement, resolve
+from gentoomuch_portage.isa.requirement import Requirement, judge
 
 X86 = "x86_64-pc-linux-gnu"
 GO = "go-module"
@@ -21,11 +21,11 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def needed(cache: Path, use=(), cc="", **variables: str) -> Requirement:
     variables = {"CHOST": X86, "CFLAGS": "-O2", "INHERITED": "", **variables}
-    return needs.of_variables(variables, use, needs.asking(cache, cc, variables["CHOST"]))
+    return resolve.of_variables(variables, use, resolve.asking(cache, cc, variables["CHOST"]))
 
 
 def runs(needs: Requirement, *flags: str, cache: Path, chost: str = X86) -> bool:
-    return judge(needs, knowledge.offered(flags, cache, chost=chost)).accept
+    return judge(needs, resolve.offered(flags, cache, chost=chost)).accept
 
 
 def test_every_language_counts(alone):
@@ -107,7 +107,7 @@ def test_rust_and_go_count_only_where_they_are_used(alone):
 def test_rust_and_go_count_where_nobody_knows_whether_they_are_used(alone):
     variables = {"CHOST": X86, "CFLAGS": "", "RUSTFLAGS": "-Ctarget-cpu=haswell", "GOAMD64": "v4"}
 
-    assert {"AVX2", "AVX512F"} <= needs.of_variables(variables, (), needs.asking(alone, chost=X86)).features
+    assert {"AVX2", "AVX512F"} <= resolve.of_variables(variables, (), resolve.asking(alone, chost=X86)).features
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_a_libc_that_is_not_told_is_no_hindrance(alone):
 
 @pytest.mark.parametrize("width", ["-m32", "-mx32"])
 def test_another_width_is_another_abi(alone, width):
-    assert judge(needed(alone, CFLAGS=width), knowledge.offered((), alone, chost=X86)).code == "abi"
+    assert judge(needed(alone, CFLAGS=width), resolve.offered((), alone, chost=X86)).code == "abi"
 
 
 def test_32_bit_code_needs_what_chost_says(alone):
@@ -187,7 +187,7 @@ def test_a_recorded_requirement_says_nothing_of_other_compilers(alone):
 def test_a_package_of_rust_that_was_built_for_a_cpu_runs_on_it(tmp_path, cpu):
     flags = {"CC": "gcc", "CFLAGS": f"-march={cpu}", "RUSTFLAGS": f"-C target-cpu={cpu}", "INHERITED": "cargo"}
 
-    read = requirement.of_text(needs.recording(tmp_path)({**flags, "CHOST": X86}, frozenset()))
+    read = requirement.of_text(resolve.recording(tmp_path)({**flags, "CHOST": X86}, frozenset()))
 
     assert read.known
-    assert judge(read, knowledge.offered((f"-march={cpu}",), tmp_path)).accept
+    assert judge(read, resolve.offered((f"-march={cpu}",), tmp_path)).accept

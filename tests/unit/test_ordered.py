@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from portage.versions import catpkgsplit
 
-from gentoomuch_portage.pkgindex import stanza
-from gentoomuch_portage.pkgindex.ordered import Ordered, ordered
-from gentoomuch_portage.pkgindex.stanza import BadIndex
+from gentoomuch_portage.pkgindex import entry as pkgindex_entry
+from gentoomuch_portage.pkgindex.entry import BadIndex
+from gentoomuch_portage.pkgindex.sorted_index import Ordered, ordered
 
 HEADER = "PACKAGES: 1\nTIMESTAMP: 1700000000\nVERSION: 0\n\n"
 NAMES = ("a/foo", "a/foo+", "a/foo-1xx", "a/foo-bar", "b-c/foo", "b/x_y", "b/foo")
@@ -41,7 +41,7 @@ def test_each_name_has_the_entries_that_a_look_at_all_of_them_finds(tmp_path: Pa
     assert index.header == HEADER.encode()
     assert index.names() == list(dict.fromkeys(map(split, cpvs)))
     for name in (*NAMES, "a/none", "z/z", "a/fo", "../etc", ""):
-        found = [stanza.cpv(one).decode() for one in stanza.each(index.of_name(name))]
+        found = [pkgindex_entry.cpv(one).decode() for one in pkgindex_entry.each(index.of_name(name))]
         assert [cpv for cpv in found if split(cpv) == name] == [cpv for cpv in cpvs if split(cpv) == name]
 
 

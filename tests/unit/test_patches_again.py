@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from worktrees import File, shown, write
 
+from gentoomuch_portage.git import begin, git, ignored
 from gentoomuch_portage.patches import save
-from gentoomuch_portage.patches.git import begin, git, ignored
-from gentoomuch_portage.patches.unlike import UnsayablePatch
-from gentoomuch_portage.patches.workbench import Bench
+from gentoomuch_portage.patches.roundtrip import UnsayablePatch
+from gentoomuch_portage.patches.worktree import Bench
 
 NAMES = ("a.c", "src/b.c", "src/deep/c d.txt", "e f/g h.c", "src/ä.txt", ".gitignore", ".gitattributes", "x.sh", "-odd")
 LINES = (

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from gentoomuch_portage.errors import BadLayer
-from gentoomuch_portage.patches import overlaps
-from gentoomuch_portage.plan import Patches, Plan
+from gentoomuch_portage.patches import check
+from gentoomuch_portage.plan.plan import Patches, Plan
 
 DIFF = "--- a/x.c\n+++ b/x.c\n@@ -1 +1 @@\n-a\n+b\n"
 
@@ -75,7 +75,7 @@ def test_a_printed_plan_has_its_sets(config: Path, tmp_path: Path):
 
 
 def test_two_sets_that_touch_one_file_are_found_with_both_places(config: Path):
-    [found] = overlaps.found(sets(config, "two", "one"))
+    [found] = check.found(sets(config, "two", "one"))
 
     assert (found.package, found.name, found.sets) == ("app-misc/hello", "x.c", ("two", "one"))
     assert found.places == (
@@ -88,10 +88,10 @@ def test_two_sets_that_touch_one_file_are_found_with_both_places(config: Path):
 def test_folders_of_one_package_overlap_whatever_version_they_name(config: Path, folder: str):
     (config / "patches/two/app-misc/hello").rename(config / "patches/two/app-misc" / folder)
 
-    assert [one.package for one in overlaps.found(sets(config, "one", "two"))] == ["app-misc/hello"]
+    assert [one.package for one in check.found(sets(config, "one", "two"))] == ["app-misc/hello"]
 
 
 def test_one_set_does_not_overlap_with_itself(config: Path):
     write(config, "one/app-misc/hello/second.patch", DIFF)
 
-    assert list(overlaps.found(sets(config, "one"))) == []
+    assert list(check.found(sets(config, "one"))) == []

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.patches import header, offered, reading
-from gentoomuch_portage.patches.applied import Package, applied, digest
+from gentoomuch_portage.binpkg_filter import user_patches
+from gentoomuch_portage.patches import parse
+from gentoomuch_portage.patches.digest import Package, applied, digest
 
 HELLO = Package(category="app-misc", name="hello", version="2.0", revision="r1", slot="0")
 
@@ -38,21 +39,21 @@ DIFFER = b"Binary files a/x and b/x differ\n"
     ],
 )
 def test_the_files_of_a_patch(patch: bytes, names: list[tuple[str, str]], line: int):
-    found = reading.touched(patch)
+    found = parse.touched(patch)
 
     assert [(one.old, one.new) for one in found] == names
     assert [one.line for one in found] == [line for _ in names]
 
 
 def test_two_files_and_the_lines_of_their_hunks():
-    found = reading.touched(UNIFIED + UNIFIED)
+    found = parse.touched(UNIFIED + UNIFIED)
 
     assert [(one.line, one.hunks) for one in found] == [(2, (4,)), (9, (11,))]
 
 
 @pytest.mark.parametrize("patch", [BINARY, DIFFER])
 def test_a_binary_is_seen(patch: bytes):
-    assert reading.touched(patch)[0].binary
+    assert parse.touched(patch)[0].binary
 
 
 def laid(folder: Path, *names: str) -> Path:
@@ -98,24 +99,24 @@ def test_the_head_of_git_is_read():
         b"Date: Fri, 2 Jan 2026 03:04:05 +0000\nSubject: [PATCH 2/3] Mend\n it\n\nBecause.\n\nMade for: a/b-1::r\n---\n"
     )
 
-    found = header.read(patch + UNIFIED, "0002-mend.patch")
+    found = parse.read(patch + UNIFIED, "0002-mend.patch")
 
     assert (found.name, found.address, found.subject) == ("Jö", "j@x", "Mend it")
     assert (found.body, found.made_for) == ("Because.", "a/b-1::r")
 
 
 def test_a_patch_without_a_head_is_named_by_its_file():
-    found = header.read(UNIFIED, "0010-mend-the-build.patch")
+    found = parse.read(UNIFIED, "0010-mend-the-build.patch")
 
     assert (found.subject, found.name, found.body) == ("mend the build", "", "")
 
 
 def test_words_that_look_like_a_diff_are_set_off():
-    said = header.Header(
+    said = parse.Header(
         name="a", address="a@x", date="now", subject="s", body="--- a/x\n1d0\nfine", made_for="c/p-1::r"
     )
 
-    assert reading.touched(said.text.encode()) == ()
+    assert parse.touched(said.text.encode()) == ()
     assert "> --- a/x\n> 1d0\nfine\n" in said.text
 
 
@@ -131,7 +132,7 @@ def test_words_that_look_like_a_diff_are_set_off():
     ],
 )
 def test_emerges_own_word_lifts_it(words: tuple[str, ...], lifted: bool):
-    assert offered.lifted(words) is lifted
+    assert user_patches.lifted(words) is lifted
 
 
 @pytest.mark.parametrize(
@@ -150,4 +151,4 @@ def test_emerges_own_word_lifts_it(words: tuple[str, ...], lifted: bool):
     ],
 )
 def test_the_reason_says_which(theirs: str, told: dict[str, str], ours: dict[str, str], reason: str):
-    assert offered.reason(theirs, told, ours, "p") == reason
+    assert user_patches.reason(theirs, told, ours, "p") == reason

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from portage.versions import catpkgsplit
 
-from gentoomuch_portage.binhost import index
-from gentoomuch_portage.pkgindex import gzipped, names, shards, splice, stamp, stanza, writing
-from gentoomuch_portage.pkgindex.fresh import Fresh
+from gentoomuch_portage.binhost import reindex
+from gentoomuch_portage.pkgindex import edit, gzip_members, shards, stamp, write
+from gentoomuch_portage.pkgindex import entry as pkgindex_entry
+from gentoomuch_portage.pkgindex.write import Fresh
 
 HEADER = b"ARCH: amd64\nPACKAGES: 3\nTIMESTAMP: 1700000000\n\n"
 words = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=12)
@@ -36,24 +37,24 @@ def entries(cpvs: list[str], size: int = 0) -> list[bytes]:
 
 def laid(folder: Path, cpvs: list[str], size: int = 0) -> Path:
     """A folder with a fresh index of these packages."""
-    members = writing.rewrite(folder, HEADER, entries(cpvs, size), compress=True)
-    writing.follow(folder, lambda path: {"CFLAGS": f"-O2 {path}"}, members)
+    members = write.rewrite(folder, HEADER, entries(cpvs, size), compress=True)
+    write.follow(folder, lambda path: {"CFLAGS": f"-O2 {path}"}, members)
     return folder
 
 
 @given(st.dictionaries(st.sampled_from(["GM_REQUIRES", "CFLAGS", "GM_PATCHES", "CC"]), values))
 def test_what_a_package_tells_comes_out_of_its_lines(told):
-    full = stanza.with_ours(entry("a/b-1", "p"), stanza.lines(told))
+    full = pkgindex_entry.with_ours(entry("a/b-1", "p"), pkgindex_entry.lines(told))
 
-    assert stanza.told(full) == {key: value for key, value in told.items() if value}
-    assert stanza.plain(full) == entry("a/b-1", "p")
+    assert pkgindex_entry.told(full) == {key: value for key, value in told.items() if value}
+    assert pkgindex_entry.plain(full) == entry("a/b-1", "p")
 
 
 @given(st.lists(words))
 def test_a_shard_gives_back_its_entries(texts):
     made = [entry("a/b-1", "p", word) for word in texts]
 
-    assert list(stanza.each(shards.unpacked(shards.packed(made)))) == made
+    assert list(pkgindex_entry.each(shards.unpacked(shards.packed(made)))) == made
 
 
 @given(st.lists(words, min_size=1), st.data())
@@ -61,18 +62,20 @@ def test_a_shard_with_one_byte_changed_is_refused(texts, data):
     shard = bytearray(shards.packed([entry("a/b-1", "p", word) for word in texts]))
     shard[data.draw(st.integers(0, len(shard) - 1))] ^= data.draw(st.integers(1, 255))
 
-    with pytest.raises(stanza.BadIndex):
+    with pytest.raises(pkgindex_entry.BadIndex):
         shards.unpacked(bytes(shard))
 
 
 @given(st.lists(st.tuples(cpvs, st.booleans())))
 def test_the_last_row_of_a_name_counts(given):
     rows = [
-        names.Row(stanza.name(cpv.encode()), cpv, "0", "1", number) if here else names.gone(stanza.name(cpv.encode()))
+        shards.Row(pkgindex_entry.name(cpv.encode()), cpv, "0", "1", number)
+        if here
+        else shards.gone(pkgindex_entry.name(cpv.encode()))
         for number, (cpv, here) in enumerate(given)
     ]
 
-    found = names.unpacked("gentoomuch-names 1\n" + names.packed(rows))
+    found = shards.parse_rows("gentoomuch-names 1\n" + shards.format_rows(rows))
 
     last = {row.name: row for row in rows}
     assert found == {name: row for name, row in last.items() if row.digest != "-"}
@@ -80,8 +83,8 @@ def test_the_last_row_of_a_name_counts(given):
 
 
 def test_names_that_are_cut_off_are_refused():
-    with pytest.raises(stanza.BadIndex):
-        names.unpacked("gentoomuch-names 1\na/b a/b-1 0 1 2\na/c a/c-")
+    with pytest.raises(pkgindex_entry.BadIndex):
+        shards.parse_rows("gentoomuch-names 1\na/b a/b-1 0 1 2\na/c a/c-")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +92,7 @@ def test_names_that_are_cut_off_are_refused():
     [("a/b-1", "a/b"), ("a/b-2c-1.2_rc3-r4", "a/b-2c"), ("x.y/z+-9999", "x.y/z+"), ("a/b-1.0b_pre_p2", "a/b")],
 )
 def test_a_name_is_what_stands_before_the_version(cpv, name):
-    assert stanza.name(cpv.encode()) == name
+    assert pkgindex_entry.name(cpv.encode()) == name
 
 
 @given(
@@ -100,8 +103,8 @@ def test_a_name_is_what_stands_before_the_version(cpv, name):
 def test_a_name_is_what_portage_takes_for_it(pf):
     theirs = catpkgsplit(f"app-x/{pf}")
     try:
-        ours = stanza.name(f"app-x/{pf}".encode())
-    except stanza.BadIndex:
+        ours = pkgindex_entry.name(f"app-x/{pf}".encode())
+    except pkgindex_entry.BadIndex:
         ours = ""
 
     assert theirs is None or ours == f"{theirs[0]}/{theirs[1]}"
@@ -115,22 +118,24 @@ def test_an_edit_gives_what_writing_all_anew_gives(tmp_path_factory, before, com
     new = [entry(cpv, f"new-{number}") for number, cpv in enumerate(come)]
     told = {one: b"GM_CFLAGS: -Os\n" for one in new}
 
-    writing.change(folder, HEADER, [(stanza.cpv(one), stanza.path(one)) for one in out], told, compress=compress)
+    write.change(
+        folder, HEADER, [(pkgindex_entry.cpv(one), pkgindex_entry.path(one)) for one in out], told, compress=compress
+    )
 
-    kept = sorted((one for one in old if one not in out), key=stanza.cpv)
-    wanted = HEADER + b"".join(sorted([*kept, *sorted(new, key=stanza.cpv)], key=stanza.cpv))
+    kept = sorted((one for one in old if one not in out), key=pkgindex_entry.cpv)
+    wanted = HEADER + b"".join(sorted([*kept, *sorted(new, key=pkgindex_entry.cpv)], key=pkgindex_entry.cpv))
     assert (folder / "Packages").read_bytes() == wanted
     assert [gzip.decompress(one.read_bytes()) for one in folder.glob("Packages.gz")] == [wanted] * compress
-    assert b"".join(map(stanza.plain, by_name(folder))) == b"".join(sorted([*kept, *new], key=in_shards))
+    assert b"".join(map(pkgindex_entry.plain, by_name(folder))) == b"".join(sorted([*kept, *new], key=in_shards))
     assert stamp.fresh(folder)
 
 
 def in_shards(one: bytes) -> tuple[str, bytes]:
-    return stanza.name(stanza.cpv(one)), stanza.cpv(one)
+    return pkgindex_entry.name(pkgindex_entry.cpv(one)), pkgindex_entry.cpv(one)
 
 
 def by_name(folder: Path) -> list[bytes]:
-    return [one for name in sorted(names.read(folder)) for one in shards.entries(folder, name)]
+    return [one for name in sorted(shards.read(folder)) for one in shards.entries(folder, name)]
 
 
 def test_an_edit_compresses_what_changed_alone(tmp_path):
@@ -138,7 +143,7 @@ def test_an_edit_compresses_what_changed_alone(tmp_path):
     before = stamp.fresh(folder).members
     new = entry("a/p-500", "new")
 
-    writing.change(folder, HEADER, (), {new: b""}, compress=True)
+    write.change(folder, HEADER, (), {new: b""}, compress=True)
 
     after = stamp.fresh(folder).members
     assert len(before) > 5
@@ -151,7 +156,7 @@ def test_an_edit_compresses_what_changed_alone(tmp_path):
 def test_members_stay_of_one_size_however_many_packages_come(tmp_path):
     folder = laid(tmp_path, ["a/p-1"])
     for number in range(40):
-        writing.change(folder, HEADER, (), {entry("a/p-2", f"{number}", size=20_000): b""}, compress=True)
+        write.change(folder, HEADER, (), {entry("a/p-2", f"{number}", size=20_000): b""}, compress=True)
 
     assert max(text for text, _ in stamp.fresh(folder).members) < 300_000
 
@@ -164,7 +169,7 @@ def test_an_edit_leaves_no_thread_and_no_open_file_to_a_fork(tmp_path, monkeypat
         monkeypatch.setattr(stamp, "write", lambda *_: 1 / 0)
 
     with pytest.raises(ZeroDivisionError) if stops else nullcontext():
-        writing.change(folder, HEADER, (), {entry("a/p-2", "x"): b""}, compress=True)
+        write.change(folder, HEADER, (), {entry("a/p-2", "x"): b""}, compress=True)
     if not (child := os.fork()):
         os._exit(0)
     os.waitpid(child, 0)
@@ -179,19 +184,19 @@ def test_many_names_change_at_once_with_few_open_files(tmp_path):
 
     resource.setrlimit(resource.RLIMIT_NOFILE, (left, hard))
     try:
-        writing.change(folder, HEADER, [], {entry(one, "again"): b"" for one in many}, compress=True)
+        write.change(folder, HEADER, [], {entry(one, "again"): b"" for one in many}, compress=True)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
-    assert len(list(stanza.each((folder / "Packages").read_bytes().partition(b"\n\n")[2]))) == 240
+    assert len(list(pkgindex_entry.each((folder / "Packages").read_bytes().partition(b"\n\n")[2]))) == 240
 
 
 def test_an_index_that_somebody_else_wrote_is_not_edited(tmp_path):
     folder = laid(tmp_path, ["a/p-1"])
     (folder / "Packages").write_bytes(HEADER)
 
-    with pytest.raises(stanza.BadIndex):
-        writing.change(folder, HEADER, (), {}, compress=False)
+    with pytest.raises(pkgindex_entry.BadIndex):
+        write.change(folder, HEADER, (), {}, compress=False)
 
 
 def test_shards_follow_what_somebody_else_wrote(tmp_path):
@@ -199,12 +204,12 @@ def test_shards_follow_what_somebody_else_wrote(tmp_path):
     (folder / "Packages").write_bytes(HEADER + entry("a/p-1", "other") + entry("c/r-1", "new"))
     assert stamp.fresh(folder) is None
 
-    writing.follow(folder, lambda path: {"CFLAGS": path})
+    write.follow(folder, lambda path: {"CFLAGS": path})
 
     assert stamp.fresh(folder)
-    assert list(names.read(folder)) == ["a/p", "c/r"]
+    assert list(shards.read(folder)) == ["a/p", "c/r"]
     assert not shards.file(folder, "b/q").exists()
-    assert [stanza.told(one) for one in by_name(folder)] == [{"CFLAGS": "other"}, {"CFLAGS": "new"}]
+    assert [pkgindex_entry.told(one) for one in by_name(folder)] == [{"CFLAGS": "other"}, {"CFLAGS": "new"}]
 
 
 def test_what_a_killed_writer_left_is_swept_away(tmp_path):
@@ -213,7 +218,7 @@ def test_what_a_killed_writer_left_is_swept_away(tmp_path):
     for one in left:
         one.write_text("half")
 
-    writing.follow(folder, lambda path: {})
+    write.follow(folder, lambda path: {})
 
     assert not any(one.exists() for one in left)
 
@@ -222,11 +227,11 @@ def test_what_was_compressed_of_an_index_before_a_kill_is_followed_by_the_next_w
     folder, take = laid(tmp_path, ["a/p-1"]), Fresh.take_place
     monkeypatch.setattr(Fresh, "take_place", lambda one: 1 / 0 if one.target.suffix else take(one))
     with pytest.raises(ZeroDivisionError):
-        writing.change(folder, HEADER, (), {entry("a/p-2", "x"): b""}, compress=True)
+        write.change(folder, HEADER, (), {entry("a/p-2", "x"): b""}, compress=True)
     monkeypatch.setattr(Fresh, "take_place", take)
     assert gzip.decompress((folder / "Packages.gz").read_bytes()) != (folder / "Packages").read_bytes()
 
-    index.followed(SimpleNamespace(folder=folder, compressed=True, locked=nullcontext))
+    reindex.followed(SimpleNamespace(folder=folder, compressed=True, locked=nullcontext))
 
     assert gzip.decompress((folder / "Packages.gz").read_bytes()) == (folder / "Packages").read_bytes()
     assert stamp.fresh(folder).members
@@ -237,7 +242,7 @@ def test_copying_bytes_copies_these_bytes(tmp_path_factory, content, place):
     folder = tmp_path_factory.mktemp("copy")
     (folder / "a").write_bytes(content)
     with (folder / "a").open("rb") as source, (folder / "b").open("wb") as target:
-        splice.copy(source.fileno(), target.fileno(), min(place, len(content)), len(content))
+        edit.copy(source.fileno(), target.fileno(), min(place, len(content)), len(content))
 
     assert (folder / "b").read_bytes() == content[place:]
 
@@ -246,12 +251,12 @@ def test_large_parts_are_told_of_where_they_came_to_lie(tmp_path):
     content, told = os.urandom(9 << 20), []
     (tmp_path / "a").write_bytes(content)
     with (tmp_path / "a").open("rb") as source, (tmp_path / "b").open("wb") as target:
-        splice.put(target.fileno(), b"header")
-        splice.copy(source.fileno(), target.fileno(), 5, len(content), lambda at, size: told.append((at, size)))
+        edit.put(target.fileno(), b"header")
+        edit.copy(source.fileno(), target.fileno(), 5, len(content), lambda at, size: told.append((at, size)))
 
     assert (tmp_path / "b").read_bytes() == b"header" + content[5:]
     assert told == [(6, 4 << 20), (6 + (4 << 20), 4 << 20)]
 
 
 def test_members_are_one_gzip_file():
-    assert gzip.decompress(gzipped.packed(b"one ") + gzipped.packed(b"two")) == b"one two"
+    assert gzip.decompress(gzip_members.packed(b"one ") + gzip_members.packed(b"two")) == b"one two"

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.errors import NoPrivilege
-from gentoomuch_portage.hooks import switching
-from gentoomuch_portage.hooks.errors import HookTaken, UnknownHook
-from gentoomuch_portage.hooks.kinds import ALL, Places
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.portage_hooks import install
+from gentoomuch_portage.portage_hooks.catalog import ALL, Places
+from gentoomuch_portage.portage_hooks.install import HookTaken, UnknownHook
 
 COMMAND = Path("/opt/with space/bin/gentoomuch")
 
@@ -37,10 +37,10 @@ def settings(tmp_path: Path) -> Settings:
 def test_every_hook_goes_as_it_came_and_stands_on_a_path_with_spaces(settings: Settings, places: Places, hook):
     before = sorted(places.eprefix.rglob("*"))
 
-    wrote = switching.enable(settings, hook, places, command=COMMAND, profile="here")
+    wrote = install.enable(settings, hook, places, command=COMMAND, profile="here")
     texts = [path.read_text() for path in wrote]
-    states = {one.hook.name for one in switching.standing(settings, places) if one.state == "enabled"}
-    switching.disable(settings, hook)
+    states = {one.hook.name for one in install.standing(settings, places) if one.state == "enabled"}
+    install.disable(settings, hook)
 
     assert states == {hook.name}
     assert not [text for text in texts if "@GENTOOMUCH@" in text or "PROFILE@" in text]
@@ -52,15 +52,15 @@ def test_a_link_in_the_place_of_a_hook_is_the_users_own(settings: Settings, plac
     (places.etc / "bashrc").symlink_to(tmp_path / "elsewhere")
 
     with pytest.raises(HookTaken):
-        switching.enable(settings, switching.named("bashrc"), places, command=COMMAND)
+        install.enable(settings, install.named("bashrc"), places, command=COMMAND)
 
     assert not (tmp_path / "elsewhere").exists()
 
 
 def test_a_hook_that_is_enabled_again_is_written_anew(settings: Settings, places: Places):
-    (place,) = switching.enable(settings, switching.named("record"), places, command=COMMAND, profile="old")
+    (place,) = install.enable(settings, install.named("record"), places, command=COMMAND, profile="old")
 
-    switching.enable(settings, switching.named("record"), places, command=COMMAND, profile="new")
+    install.enable(settings, install.named("record"), places, command=COMMAND, profile="new")
 
     assert " new ||" in place.read_text()
     assert " old ||" not in place.read_text()
@@ -69,17 +69,17 @@ def test_a_hook_that_is_enabled_again_is_written_anew(settings: Settings, places
 def test_a_hook_that_no_longer_does_its_work_is_told_with_what_mends_it(
     settings: Settings, places: Places, tmp_path: Path
 ):
-    hook = switching.named("record")
+    hook = install.named("record")
     command = tmp_path / "gentoomuch"
     command.touch(mode=0o755)
-    (place,) = switching.enable(settings, hook, places, command=command, profile="here")
+    (place,) = install.enable(settings, hook, places, command=command, profile="here")
     text = place.read_text()
 
     def ailing(*profiles: str) -> tuple[str, str]:
-        return switching.ailing(settings, hook, places, profiles)
+        return install.ailing(settings, hook, places, profiles)
 
     well, unknown = ailing("here"), ailing("there")
-    moved = switching.ailing(settings, hook, replace(places, eprefix=tmp_path / "new"), ["here"])
+    moved = install.ailing(settings, hook, replace(places, eprefix=tmp_path / "new"), ["here"])
     place.write_text(f"{text}# mine\n")
     edited = ailing("here")
     place.unlink()
@@ -101,24 +101,24 @@ def test_a_hook_that_no_longer_does_its_work_is_told_with_what_mends_it(
 
 
 def test_a_record_of_before_programs_were_noted_down_is_read(settings: Settings, places: Places):
-    hook = switching.named("filter")
-    switching.enable(settings, hook, places, command=Path("/bin/true"))
+    hook = install.named("filter")
+    install.enable(settings, hook, places, command=Path("/bin/true"))
     record = settings.state / "hooks/filter.json"
     old = {key: told for key, told in json.loads(record.read_text()).items() if key in {"files", "folders"}}
     record.write_text(json.dumps(old))
 
-    assert switching.ailing(settings, hook, places, []) == ("", "")
+    assert install.ailing(settings, hook, places, []) == ("", "")
 
 
 def test_an_unknown_hook_is_answered_with_the_nearest():
     with pytest.raises(UnknownHook, match="there is no hook 'filtre'") as told:
-        switching.named("filtre")
+        install.named("filtre")
 
     assert told.value.remedy == "gentoomuch hooks enable filter"
 
 
 def test_emaints_module_says_so_where_gentoomuch_is_gone(settings: Settings, places: Places):
-    switching.enable(settings, switching.named("emaint"), places, command=COMMAND)
+    install.enable(settings, install.named("emaint"), places, command=COMMAND)
 
     code = "from gentoomuch import module_spec; from gentoomuch.hooks import Hooks; print(Hooks().check())"
     argv = [sys.executable, "-S", "-B", "-c", code]
@@ -132,6 +132,6 @@ def test_where_this_user_may_not_write_nothing_is_noted_down(settings: Settings,
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
 
     with pytest.raises(NoPrivilege):
-        switching.enable(settings, hook, places, command=COMMAND)
+        install.enable(settings, hook, places, command=COMMAND)
 
     assert not settings.state.exists()

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gentoomuch_portage import profiles
+from gentoomuch_portage.config import profile as config_profile
+from gentoomuch_portage.config.profile import Profile
 from gentoomuch_portage.errors import PartsConflict
-from gentoomuch_portage.plan import Env, File, Layer, Line, MakeProfile, Part, Plan, Show, Word, make_plan
-from gentoomuch_portage.profiles import Profile
-from gentoomuch_portage.request import (
+from gentoomuch_portage.plan.plan import Env, File, Layer, Line, MakeProfile, Part, Plan, Show, Word, make_plan
+from gentoomuch_portage.plan.request import (
     Request,
     UnknownKind,
     UnknownWord,
@@ -207,7 +207,7 @@ def test_a_plan_that_is_missing_or_no_text_is_refused(tmp_path: Path):
 
 
 def planned(*parts: tuple[str, Part], words: tuple[str, ...] = ()) -> Plan:
-    profile = Profile(name="a", file=Path("a.toml"), unmask={}, binpkg=profiles._BINPKG)
+    profile = Profile(name="a", file=Path("a.toml"), unmask={}, binpkg=config_profile._BINPKG)
     return make_plan(asked(*words), profile, parts)
 
 

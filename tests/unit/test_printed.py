@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage import printed
 from gentoomuch_portage.errors import BadName
-from gentoomuch_portage.plan import Locked, Mounted, Plan, Unmask, Word
-from gentoomuch_portage.request import Request, UnreadablePlan
+from gentoomuch_portage.plan import file
+from gentoomuch_portage.plan.plan import Locked, Mounted, Plan, Unmask, Word
+from gentoomuch_portage.plan.request import Request, UnreadablePlan
 
 PLAN = Plan(
     profile="lab",
@@ -34,7 +34,7 @@ def read(tmp_path: Path):
     (tmp_path / "plan.json").write_text(PLAN.to_json())
 
     def read(*words: str, **environ: str) -> Plan:
-        return printed.read(Request.of([f"--gm-plan={tmp_path / 'plan.json'}", *words], environ))
+        return file.read(Request.of([f"--gm-plan={tmp_path / 'plan.json'}", *words], environ))
 
     return read
 
@@ -66,7 +66,7 @@ def test_plugins_that_the_plan_was_made_without_stay_out_and_others_can_be_left_
     [("--gm-profile=new", "for lab"), ("--gm-no=binpkg", "parts of binpkg"), ("--gm-trust=1234", ".gentoo")],
 )
 def test_what_would_change_how_a_plan_is_made_is_refused(read, word: str, why: str):
-    with pytest.raises(printed.PlanStands, match=why) as caught:
+    with pytest.raises(file.PlanStands, match=why) as caught:
         read(word)
 
     assert (caught.value.status, caught.value.word) == (64, word)
@@ -96,21 +96,21 @@ def piped():
 def test_a_dash_is_the_standard_input_and_no_file(piped):
     piped(PLAN.to_json())
 
-    assert printed.read(Request.of(["--gm-plan=-"], {})).words == ("-u", "foo")
+    assert file.read(Request.of(["--gm-plan=-"], {})).words == ("-u", "foo")
 
 
 def test_standard_input_that_holds_no_plan_is_named_so(piped, monkeypatch: pytest.MonkeyPatch):
     piped("{")
     with pytest.raises(UnreadablePlan, match="standard input holds no plan: line 1"):
-        printed.read(Request.of(["--gm-plan=-"], {}))
+        file.read(Request.of(["--gm-plan=-"], {}))
 
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(UnreadablePlan, match="standard input holds no plan: it is closed"):
-        printed.read(Request.of(["--gm-plan=-"], {}))
+        file.read(Request.of(["--gm-plan=-"], {}))
 
 
 def test_a_plan_of_a_profile_whose_name_leads_elsewhere_is_refused(tmp_path: Path):
     (tmp_path / "plan.json").write_text(replace(PLAN, profile="../etc").to_json())
 
     with pytest.raises(BadName):
-        printed.read(Request.of([f"--gm-plan={tmp_path / 'plan.json'}"], {}))
+        file.read(Request.of([f"--gm-plan={tmp_path / 'plan.json'}"], {}))

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from gentoomuch_portage.containers import private
-from gentoomuch_portage.containers.mounts import Overlay, Tmpfs
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.config.settings import Settings
+from gentoomuch_portage.containers import private_files
+from gentoomuch_portage.containers.spec import Overlay, Tmpfs
 
 
 def _file(path: Path, mode: int = 0o644, text: str = "x") -> Path:
@@ -16,7 +16,7 @@ def _file(path: Path, mode: int = 0o644, text: str = "x") -> Path:
 
 
 def _names(depths: Mapping[str, int]) -> list[str]:
-    return sorted(Path(path).name for path, _ in private.hidden(depths))
+    return sorted(Path(path).name for path, _ in private_files.hidden(depths))
 
 
 def test_a_folder_that_others_may_enter_is_searched_and_one_that_they_may_not_is_hidden_whole(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_the_key_of_a_binhost_and_kept_roots_are_private_and_the_ledger_is_not(t
         _file(tmp_path / name, 0o600).parent.chmod(0o700)
     for name in ("binhost", "router", "router/roots", "router/roots/lab"):
         (tmp_path / name).chmod(0o700)
-    found = private.depths(Path("/"), settings)
+    found = private_files.depths(Path("/"), settings)
     assert _names({path: depth for path, depth in found.items() if path.startswith(str(tmp_path))}) == [
         "binhost",
         "roots",
@@ -63,17 +63,19 @@ def test_a_mount_is_told_of_the_folders_below_it_and_a_private_one_is_an_empty_f
     (tmp_path / "var/lib/shut").mkdir(mode=0o700)
     var, lib, shut = (str(tmp_path / name) for name in ("var", "var/lib", "var/lib/shut"))
     looked = {var: 3}
-    assert private.without(Overlay(str(tmp_path), "/", "/up"), looked) == Overlay(str(tmp_path), "/", "/up", {var: 3})
-    assert private.without(Overlay(lib, lib, "/up"), looked) == Overlay(lib, lib, "/up", {lib: 2})
-    assert private.without(Overlay(shut, shut, "/up"), looked) == Tmpfs(shut, 0o700)
-    assert private.without(Overlay("/usr", "/usr", "/up"), looked) == Overlay("/usr", "/usr", "/up")
+    assert private_files.without(Overlay(str(tmp_path), "/", "/up"), looked) == Overlay(
+        str(tmp_path), "/", "/up", {var: 3}
+    )
+    assert private_files.without(Overlay(lib, lib, "/up"), looked) == Overlay(lib, lib, "/up", {lib: 2})
+    assert private_files.without(Overlay(shut, shut, "/up"), looked) == Tmpfs(shut, 0o700)
+    assert private_files.without(Overlay("/usr", "/usr", "/up"), looked) == Overlay("/usr", "/usr", "/up")
 
 
 def test_users_stay_in_the_file_of_passwords_without_one(tmp_path: Path) -> None:
     source, upper = tmp_path / "etc", tmp_path / "up"
     _file(source / "shadow", 0o640, "root:$y$hash:1:0:::::\nportage:*:2::::::\nbroken\n")
     upper.mkdir()
-    private.hide(Overlay(str(source), "/etc", str(upper), {str(source): 9}))
+    private_files.hide(Overlay(str(source), "/etc", str(upper), {str(source): 9}))
     assert (upper / "shadow").read_text() == "root:!:1:0:::::\nportage:!:2::::::\n"
     assert (upper / "shadow").stat().st_mode & 0o7777 == 0o640
 
@@ -84,8 +86,8 @@ def test_what_a_box_has_changed_before_is_left_as_it_is(tmp_path: Path) -> None:
     _file(source / "deep/secret", 0o600)
     _file(upper / "shadow", 0o600, "root:mine:1:\n")
     overlay = Overlay(str(source), "/etc", str(upper), {str(source): 9})
-    private.hide(overlay)
-    private.hide(overlay)
+    private_files.hide(overlay)
+    private_files.hide(overlay)
     assert (upper / "shadow").read_text() == "root:mine:1:\n"
     assert (upper / "deep/secret").read_text() == ""
 
@@ -96,6 +98,6 @@ def test_what_a_box_has_removed_stays_removed(tmp_path: Path) -> None:
     _file(source / "ssh/secret", 0o600)
     _file(upper / "ppp")  # as a whiteout of overlayfs, which only a mount makes
     (upper / "ssh").symlink_to(tmp_path)
-    private.hide(Overlay(str(source), "/etc", str(upper), {str(source): 9}))
+    private_files.hide(Overlay(str(source), "/etc", str(upper), {str(source): 9}))
     assert (upper / "ppp").is_file()
     assert not (tmp_path / "secret").exists()

@@ -5,33 +5,34 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage import run, tables
-from gentoomuch_portage.containers import kernel, probes
+from gentoomuch_portage import process
+from gentoomuch_portage.config import schema
+from gentoomuch_portage.containers import detect, linux
 from gentoomuch_portage.errors import MissingContainer, NoPrivilege
-from gentoomuch_portage.request import Request
+from gentoomuch_portage.plan.request import Request
 
 
 def test_docker_is_refused_with_the_reason_and_what_to_take(tmp_path: Path) -> None:
-    with pytest.raises(probes.NoDocker, match="daemon does not see the mounts") as caught:
-        probes.chosen("docker", tmp_path)
+    with pytest.raises(detect.NoDocker, match="daemon does not see the mounts") as caught:
+        detect.chosen("docker", tmp_path)
     assert "podman" in caught.value.remedy
 
 
 def test_docker_is_offered_nowhere_and_yet_no_slip(tmp_path: Path) -> None:
     (tmp_path / "router.toml").write_text('isolation = "docker"\n')
 
-    assert tables.load(tmp_path / "router.toml", tables.PROFILE) == {"isolation": "docker"}
+    assert schema.load(tmp_path / "router.toml", schema.PROFILE) == {"isolation": "docker"}
     assert Request.of(["--gm-isolation=docker"], {}).said == {"isolation": "docker"}
-    assert "docker" not in list(tables.PROFILE["isolation"])
+    assert "docker" not in list(schema.PROFILE["isolation"])
 
 
 def test_what_is_no_kind_is_refused_with_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(MissingContainer, match=r"bwrap, .*vm"):
-        probes.chosen("lxc", tmp_path)
+        detect.chosen("lxc", tmp_path)
 
 
 def test_a_kind_that_is_named_is_taken_untried(tmp_path: Path) -> None:
-    assert [probes.chosen(word, tmp_path) for word in ("unshare", "vm", "none")] == ["unshare", "vm", "none"]
+    assert [detect.chosen(word, tmp_path) for word in ("unshare", "vm", "none")] == ["unshare", "vm", "none"]
     assert not list(tmp_path.iterdir())
 
 
@@ -39,10 +40,10 @@ def test_a_kind_that_is_named_is_taken_untried(tmp_path: Path) -> None:
 def test_a_kind_for_root_is_refused_to_others_with_what_to_take(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probes.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(detect.os, "geteuid", lambda: 1000)
 
     with pytest.raises(NoPrivilege, match=f"{kind} needs root") as caught:
-        probes.chosen(kind, tmp_path)
+        detect.chosen(kind, tmp_path)
     assert "bwrap or unshare" in caught.value.remedy
 
 
@@ -52,10 +53,10 @@ def test_a_box_that_cannot_be_made_says_why_and_where_to_look(
     def refused(_flags: int) -> None:
         raise PermissionError(1, "unshare: Operation not permitted")
 
-    monkeypatch.setattr(kernel, "unshare", refused)
-    os.waitpid(kernel.fork(lambda: None, flags=kernel.NEWNS), 0)
+    monkeypatch.setattr(linux, "unshare", refused)
+    os.waitpid(linux.fork(lambda: None, flags=linux.NEWNS), 0)
     said = capfd.readouterr().err
-    monkeypatch.setattr(probes.boxes, "start", lambda *_, **__: run.Ran(70, "", said))
+    monkeypatch.setattr(detect.lifecycle, "start", lambda *_, **__: process.Ran(70, "", said))
 
     assert said.splitlines()[-1] == "gentoomuch:     try: gentoomuch doctor"
-    assert "unshare: Operation not permitted" in probes.probe("unshare", tmp_path).why
+    assert "unshare: Operation not permitted" in detect.probe("unshare", tmp_path).why

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage import profiles
+from gentoomuch_portage.builtin_plugins import profile as builtin_plugins_profile
+from gentoomuch_portage.builtin_plugins import unmask
+from gentoomuch_portage.config import profile as config_profile
+from gentoomuch_portage.config.profile import Profile, TakenName
+from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.errors import BadLayer, BadName, BadSetting, UnknownProfile
-from gentoomuch_portage.plan import Env
-from gentoomuch_portage.plugins import profile as plugin
-from gentoomuch_portage.plugins import unmask
-from gentoomuch_portage.profiles import Profile, TakenName
-from gentoomuch_portage.request import Request
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.plan.plan import Env
+from gentoomuch_portage.plan.request import Request
 
 
 class Written:
@@ -33,10 +33,10 @@ class Written:
 
     def read(self, text: str = "", name: str = "a") -> Profile:
         self.write(f"profiles/{name}.toml", text)
-        return profiles.read(self.settings, name)
+        return config_profile.read(self.settings, name)
 
     def folder(self, text: str, layer: str) -> Path:
-        return profiles.layer_folder(self.settings, self.read(text), layer)
+        return config_profile.layer_folder(self.settings, self.read(text), layer)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def written(tmp_path: Path) -> Written:
 @pytest.mark.parametrize("name", ["../x", "/x", ".x", "-x", "", "a/b", "a b", "a\nb", "ä", "+x"])
 def test_a_name_that_could_leave_its_folder_is_none(written: Written, name: str):
     with pytest.raises(BadName) as caught:
-        profiles.read(written.settings, name)
+        config_profile.read(written.settings, name)
 
     assert caught.value.status == 78
 
@@ -57,14 +57,14 @@ def test_in_a_shell_of_another_profile_the_root_is_that_of_this_one(monkeypatch:
     monkeypatch.setenv("GM_HOST", "/")
     monkeypatch.setenv("ROOT", "/roots/server")
 
-    parts = list(plugin.gm_parts(Request((), {}), written.settings, written.read()))
+    parts = list(builtin_plugins_profile.gm_parts(Request((), {}), written.settings, written.read()))
 
     assert parts == [Env("ROOT", "/"), Env("SYSROOT", "/")]
 
 
 def _of_state() -> set[str]:
     """What our code calls its files directly below the folder of state."""
-    code = "".join(file.read_text() for file in Path(profiles.__file__).parent.rglob("*.py"))
+    code = "".join(file.read_text() for file in Path(config_profile.__file__).parents[1].rglob("*.py"))
     return {*re.findall(r'settings\.state / "([\w.]+)', code), *re.findall(r'\bstate / "(trusted)"', code)}
 
 
@@ -106,7 +106,7 @@ def test_an_unknown_profile_names_those_that_there_are_and_the_nearest(written: 
     written.read(name="laptop")
 
     with pytest.raises(UnknownProfile, match=r"'laptpo' \(there are: laptop\)") as caught:
-        profiles.read(written.settings, "laptpo")
+        config_profile.read(written.settings, "laptpo")
 
     assert caught.value.remedy == "gentoomuch profile show laptop"
 
@@ -117,7 +117,7 @@ def test_only_files_that_can_be_profiles_are_listed(written: Written):
 
     (written.settings.config / "profiles/folder.toml").mkdir()
 
-    assert profiles.names(written.settings) == ("a", "b")
+    assert config_profile.names(written.settings) == ("a", "b")
 
 
 def test_a_profile_that_says_nothing_is_the_host(written: Written):

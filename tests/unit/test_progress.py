@@ -10,7 +10,7 @@ from fcntl import ioctl
 import pytest
 
 from gentoomuch_portage import console
-from gentoomuch_portage.progress import Progress
+from gentoomuch_portage.events.progress import Progress
 
 
 def of(cpv: str, **more: object) -> dict:

@@ -5,15 +5,15 @@ import inspect
 
 import pytest
 
-from gentoomuch_portage import hookspec
-from gentoomuch_portage.cli import Command
-from gentoomuch_portage.makers import Asked
-from gentoomuch_portage.merges import Done, Merge
-from gentoomuch_portage.plan import Plan
-from gentoomuch_portage.portage_adapter.binpkgs import Binpkg
-from gentoomuch_portage.profiles import Profile
-from gentoomuch_portage.request import Request
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.cli.command import Command
+from gentoomuch_portage.config.isolation_kinds import Asked
+from gentoomuch_portage.config.profile import Profile
+from gentoomuch_portage.config.settings import Settings
+from gentoomuch_portage.plan.merge import Done, Merge
+from gentoomuch_portage.plan.plan import Plan
+from gentoomuch_portage.plan.request import Request
+from gentoomuch_portage.plugins import hookspec
+from gentoomuch_portage.portage_adapter.binpkg import Binpkg
 
 HOOKS = {
     "gm_parts": "request settings profile",

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gentoomuch_portage.containers import hearing
-from gentoomuch_portage.merges import Merge
-from gentoomuch_portage.relay import LINE, Hearer, Teller
+from gentoomuch_portage.containers import listen
+from gentoomuch_portage.events.pipe import LINE, Hearer, Teller
+from gentoomuch_portage.plan.merge import Merge
 
 FOO = Merge("a/foo-1", "0", "/", "ebuild", "gentoo", "/foo-1.ebuild", 0, ("ssl",), "")
 BAR = FOO._replace(cpv="a/bar-2_rc1-r3", use=())
@@ -39,14 +39,14 @@ def _hearer(root: str = "/") -> tuple[Notes, Hearer]:
 
 
 def _over(run: Path) -> Teller:
-    told = Teller.into(run / hearing.PIPE)
+    told = Teller.into(run / listen.PIPE)
     assert told is not None
     return told
 
 
 def test_what_is_told_in_a_box_is_heard_outside_as_of_its_root(tmp_path: Path) -> None:
     notes, hearer = _hearer("/srv/box")
-    with hearing.heard(tmp_path, hearer.hear, LINE):
+    with listen.heard(tmp_path, hearer.hear, LINE):
         told = _over(tmp_path)
         told.resolved((FOO, BAR), "merge", 8, quiet=True)
         told.entered(FOO, "compile")
@@ -65,7 +65,7 @@ def test_what_is_told_in_a_box_is_heard_outside_as_of_its_root(tmp_path: Path) -
 
 def test_a_long_list_is_heard_whole_and_what_is_too_long_is_passed_over(tmp_path: Path) -> None:
     notes, hearer = _hearer()
-    with hearing.heard(tmp_path, hearer.hear, LINE):
+    with listen.heard(tmp_path, hearer.hear, LINE):
         told = _over(tmp_path)
         told.resolved(tuple(FOO._replace(cpv=f"a/foo-{number}") for number in range(3000)), "merge", 1, quiet=False)
         told.entered(FOO._replace(cpv="a/foo-" + "1" * LINE), "compile")
@@ -75,9 +75,9 @@ def test_a_long_list_is_heard_whole_and_what_is_too_long_is_passed_over(tmp_path
 
 
 def test_nobody_is_told_where_nobody_listens(tmp_path: Path) -> None:
-    hearing.pipe(tmp_path)
+    listen.pipe(tmp_path)
     (tmp_path / "file").write_text("kept")
-    assert Teller.into(tmp_path / hearing.PIPE) is None
+    assert Teller.into(tmp_path / listen.PIPE) is None
     assert Teller.into(tmp_path / "missing") is None
     assert Teller.into(tmp_path / "file") is None
     assert (tmp_path / "file").read_text() == "kept"
@@ -85,7 +85,7 @@ def test_nobody_is_told_where_nobody_listens(tmp_path: Path) -> None:
 
 def test_a_listener_that_has_gone_stops_no_build(tmp_path: Path) -> None:
     _, hearer = _hearer()
-    with hearing.heard(tmp_path, hearer.hear, LINE):
+    with listen.heard(tmp_path, hearer.hear, LINE):
         told = _over(tmp_path)
     told.done(FOO, 0, {})  # raises nothing
 

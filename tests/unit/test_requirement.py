@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gentoomuch_portage import requirement
-from gentoomuch_portage.requirement import SILENT, Requirement, judge, machine_flags, of_macros, of_text
+from gentoomuch_portage.isa import requirement
+from gentoomuch_portage.isa.requirement import SILENT, Requirement, judge, machine_flags, of_macros, of_text
 
 names = st.frozensets(st.sampled_from(["SSE3", "AVX", "AVX2", "BMI", "AVX512F", "SGX", "PKU"]))
 

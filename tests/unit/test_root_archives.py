@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from stages import DEVICE, FILE, FOLDER, LINK, a_root, exported, packed
 
-from gentoomuch_portage.roots import archives, images
+from gentoomuch_portage.roots import install, oci
 from gentoomuch_portage.roots.errors import BadArchive
-from gentoomuch_portage.roots.tape import Packed
+from gentoomuch_portage.roots.unpack.stream import Packed
 
 CAPABLE = bytes.fromhex("0100000200200000000000000000000000000000")
 """cap_net_raw=ep, as the kernel keeps it."""
@@ -26,7 +26,7 @@ Entries = list[tuple[str, bytes, Any]]
 
 def unpacked(archive: Path, root: Path) -> Path:
     """Make a root of an archive."""
-    archives.place((Packed(str(archive), 0, archive.stat().st_size),), root, quiet=True)
+    install.place((Packed(str(archive), 0, archive.stat().st_size),), root, quiet=True)
     return root
 
 
@@ -91,7 +91,7 @@ def test_capabilities_attributes_and_owners_come_along(tmp_path: Path) -> None:
 def test_an_exported_image_becomes_a_root_again(tmp_path: Path) -> None:
     out = exported(a_root(tmp_path / "root"), tmp_path / "out.oci", "oci")
 
-    archives.place(images.layers(out), tmp_path / "back", quiet=True)
+    install.place(oci.layers(out), tmp_path / "back", quiet=True)
 
     assert (tmp_path / "back/usr/lib64/libc.so").read_text() == "libc"
 
@@ -106,7 +106,7 @@ def test_layers_lie_one_upon_the_other_and_whiteouts_remove(tmp_path: Path) -> N
         ("srv", FOLDER, None), ("srv/new", FILE, b"2"), ("gone/.wh.never", FILE, b""),
     ]  # fmt: skip
 
-    archives.place(images.layers(image(tmp_path, low, high)), tmp_path / "root", quiet=True)
+    install.place(oci.layers(image(tmp_path, low, high)), tmp_path / "root", quiet=True)
 
     found = {str(one.relative_to(tmp_path / "root")) for one in (tmp_path / "root").rglob("*") if one.is_file()}
     assert found == {"etc/b", "opt/z", "srv/new"}
@@ -118,7 +118,7 @@ def test_an_image_is_refused_where_a_part_is_not_what_its_digest_says(tmp_path: 
     out = image(tmp_path, [("a", FILE, b"1")], spoil=spoil)
 
     with pytest.raises(BadArchive):
-        archives.place(images.layers(out), tmp_path / "roots/root", quiet=True)
+        install.place(oci.layers(out), tmp_path / "roots/root", quiet=True)
     assert not (tmp_path / "roots").exists()
 
 
@@ -135,7 +135,7 @@ def test_a_layer_cannot_reach_out_through_what_a_lower_one_laid(tmp_path: Path, 
     (tmp_path / "roots").mkdir()
 
     with pytest.raises(BadArchive):
-        archives.place(images.layers(image(tmp_path, *layers)), tmp_path / "roots/root", quiet=True)
+        install.place(oci.layers(image(tmp_path, *layers)), tmp_path / "roots/root", quiet=True)
     assert not any((tmp_path / "roots").iterdir())
 
 
@@ -144,7 +144,7 @@ def test_what_is_no_image_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "image").write_bytes(content)
 
     with pytest.raises(BadArchive):
-        images.layers(tmp_path / "image")
+        oci.layers(tmp_path / "image")
 
 
 def test_an_archive_of_two_images_is_refused(tmp_path: Path) -> None:
@@ -155,8 +155,8 @@ def test_an_archive_of_two_images_is_refused(tmp_path: Path) -> None:
         info.size = len(told)
         tar.addfile(info, io.BytesIO(told))
 
-    with pytest.raises(BadArchive, match=f"2 images for {images.architecture()}"):
-        images.layers(out)
+    with pytest.raises(BadArchive, match=f"2 images for {oci.architecture()}"):
+        oci.layers(out)
 
 
 def odd(**told: Any) -> bytes:
@@ -230,7 +230,7 @@ def tarred(folder: Path, **contents: bytes) -> Path:
 
 def test_an_index_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadArchive, match="it is no image"):
-        images.layers(tarred(tmp_path, oci_layout=b"{}", index__json=b"[" * 100_000))
+        oci.layers(tarred(tmp_path, oci_layout=b"{}", index__json=b"[" * 100_000))
 
 
 @pytest.mark.parametrize("kind", ["oci", "docker"])
@@ -240,7 +240,7 @@ def test_an_image_without_layers_is_refused(tmp_path: Path, kind: str) -> None:
     out = image(tmp_path) if kind == "oci" else tarred(tmp_path, **told)
 
     with pytest.raises(BadArchive, match="no layers"):
-        images.layers(out)
+        oci.layers(out)
 
 
 @pytest.mark.parametrize("size", [2 << 20, -1024])
@@ -250,4 +250,4 @@ def test_a_header_of_an_image_has_limits(tmp_path: Path, size: int) -> None:
     (tmp_path / "image.tar").write_bytes(info.tobuf(tarfile.GNU_FORMAT) + b"\0" * (3 << 20))
 
     with pytest.raises(BadArchive, match=f"a header of {size} bytes"):
-        images.layers(tmp_path / "image.tar")
+        oci.layers(tmp_path / "image.tar")

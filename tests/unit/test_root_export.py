@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from stages import a_root, exported
 
-from gentoomuch_portage.roots import exporting, images, packing, tree
+from gentoomuch_portage.roots import export, oci, pack
 from gentoomuch_portage.roots.errors import BadArchive, BadEpoch
 
 
-@pytest.mark.parametrize("form", exporting.FORMATS)
+@pytest.mark.parametrize("form", export.FORMATS)
 def test_equal_roots_give_equal_bytes(tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if form == "squashfs" and not shutil.which("mksquashfs"):
         pytest.skip("there is no mksquashfs")
@@ -37,7 +37,7 @@ def test_nothing_is_exported_through_a_link_that_was_laid_meanwhile(
     (root / "etc/motd").write_text("hello")
     private.mkdir()
     (private / "motd").write_text("a secret")
-    entries = tree.entries
+    entries = pack.entries
 
     def swapping(*args: Any, **told: Any) -> Any:
         for one in entries(*args, **told):
@@ -46,8 +46,8 @@ def test_nothing_is_exported_through_a_link_that_was_laid_meanwhile(
                 (root / swapped).symlink_to(private / swapped.removeprefix("etc").lstrip("/"))
             yield one
 
-    monkeypatch.setattr(tree, "entries", swapping)
-    monkeypatch.setattr(packing, "pack", packing._pack)  # in this process, as a user, too
+    monkeypatch.setattr(pack, "entries", swapping)
+    monkeypatch.setattr(pack, "pack", pack._pack)  # in this process, as a user, too
 
     with pytest.raises(OSError, match=r"symbolic links|Not a directory"):
         exported(root, tmp_path / "out.tar")
@@ -57,9 +57,9 @@ def test_nothing_is_exported_through_a_link_that_was_laid_meanwhile(
 def test_an_exported_image_is_for_the_machine_of_its_root(tmp_path: Path) -> None:
     out = exported(a_root(tmp_path / "root"), tmp_path / "out.oci", "oci", chost="s390x-ibm-linux-gnu")
 
-    assert len(images.layers(out, "s390x-ibm-linux-gnu")) == 1
-    with pytest.raises(BadArchive, match=f"no image for {images.architecture()}"):
-        images.layers(out)
+    assert len(oci.layers(out, "s390x-ibm-linux-gnu")) == 1
+    with pytest.raises(BadArchive, match=f"no image for {oci.architecture()}"):
+        oci.layers(out)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_an_exported_image_is_for_the_machine_of_its_root(tmp_path: Path) -> Non
     ],
 )
 def test_images_call_machines_by_other_names(chost: str, called: str) -> None:
-    assert images.architecture(chost) == called
+    assert oci.architecture(chost) == called
 
 
 @pytest.mark.parametrize(

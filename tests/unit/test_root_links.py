@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from stages import a_root
 
-from gentoomuch_portage.portage_adapter.arrangement import Arrangement
-from gentoomuch_portage.roots import exporting, layout
+from gentoomuch_portage.portage_adapter.config import Arrangement
+from gentoomuch_portage.roots import bootstrap, export
 from gentoomuch_portage.roots.errors import LinkedRecord
 
 ARRANGED = Arrangement(merged=True, libraries=("lib", "lib64"))
@@ -19,8 +19,8 @@ def test_a_root_is_laid_out_within_itself(tmp_path: Path, link: str, target: str
     (root / link).parent.mkdir(parents=True)
     (root / link).symlink_to(target.format(host=host))
 
-    layout.lay(root, ARRANGED)
-    layout.lay(root, ARRANGED)
+    bootstrap.lay(root, ARRANGED)
+    bootstrap.lay(root, ARRANGED)
 
     assert not list(host.iterdir())
     assert (root / "tmp").is_dir()
@@ -32,11 +32,11 @@ def test_a_record_of_packages_that_leads_elsewhere_is_not_exported(tmp_path: Pat
     package = root / "var/db/pkg/app-misc/hello-1"
     package.mkdir(parents=True)
     (package / "LICENSE").write_text("GPL-3\n")
-    exporting.recorded(root, root)
+    export.recorded(root, root)
     laid = {"LICENSE": package / "LICENSE", "..": package.parent, "../..": package.parent.parent}[link]
     laid.rename(tmp_path / "away")
     laid.symlink_to(tmp_path / "away")
 
     with pytest.raises(LinkedRecord, match=laid.name) as refused:
-        exporting.recorded(root, root)
+        export.recorded(root, root)
     assert str(laid) in refused.value.remedy

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from stages import FILE, packed
 
-from gentoomuch_portage.containers import tenants
-from gentoomuch_portage.portage_adapter.arrangement import Arrangement
-from gentoomuch_portage.roots import archives, hosting
-from gentoomuch_portage.roots.tape import Packed
+from gentoomuch_portage.containers import root_lock
+from gentoomuch_portage.portage_adapter.config import Arrangement
+from gentoomuch_portage.roots import bootstrap, install
+from gentoomuch_portage.roots.unpack.stream import Packed
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def test_a_root_that_is_unpacked_is_for_its_users(tmp_path: Path) -> None:
     archive = tmp_path / "stage.tar"
     archive.write_bytes(packed([("./usr/share/a", FILE, b"x")]))
 
-    archives.place((Packed(str(archive), 0, archive.stat().st_size),), tmp_path / "made", quiet=True)
+    install.place((Packed(str(archive), 0, archive.stat().st_size),), tmp_path / "made", quiet=True)
 
     assert _shut(tmp_path / "made") == []
 
@@ -39,12 +39,12 @@ def test_a_root_that_is_filled_is_for_its_users(tmp_path: Path) -> None:
     made = tmp_path / "made"
     arranged = Arrangement(merged=True, libraries=("lib", "lib64"))
 
-    hosting.fill(made, made, (), lambda _words: 0, arrangement=arranged, again="", begin=print)
+    bootstrap.fill(made, made, (), lambda _words: 0, arrangement=arranged, again="", begin=print)
 
     assert (made / "etc/passwd").is_file()
     assert _shut(made) == []
 
 
 def test_a_root_that_is_worked_in_before_it_is_there_is_for_its_users(tmp_path: Path) -> None:
-    with tenants.at_work(tmp_path / "made"):
+    with root_lock.at_work(tmp_path / "made"):
         assert _shut(tmp_path / "made") == []

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gentoomuch_portage.containers import kernel, least, seccomp
+from gentoomuch_portage.containers import linux, seccomp
 
 _GETPID = b"\xb8\x14\x00\x00\x00\xcd\x80\xc3"
 """mov eax, 20; int 0x80; ret: as a program for i386 asks for its number."""
@@ -23,7 +23,7 @@ def _inside(work: Callable[[], int], load: Callable[[], object] | None = None) -
     number = os.fork()
     if not number:
         try:
-            kernel.no_new_privileges()
+            linux.no_new_privileges()
             (load or seccomp.filtering())()
             os._exit(work())
         finally:
@@ -69,7 +69,7 @@ def test_what_portage_needs_is_not_the_filters_affair(name: str) -> None:
     assert _call(name) == _inside(lambda: _call(name))
 
 
-@pytest.mark.parametrize("request_", [least.TIOCSTI, least.TIOCLINUX, least.TIOCSTI | 1 << 32])
+@pytest.mark.parametrize("request_", [seccomp.TIOCSTI, seccomp.TIOCLINUX, seccomp.TIOCSTI | 1 << 32])
 def test_nothing_is_typed_for_the_user_of_a_terminal(request_: int, load: Callable[[], object]) -> None:
     def work() -> int:
         _, terminal = pty.openpty()
@@ -85,7 +85,7 @@ def test_nor_is_it_by_a_program_for_x32(load: Callable[[], object]) -> None:
     def work() -> int:
         _, terminal = pty.openpty()
         libc = ctypes.CDLL(None, use_errno=True)
-        libc.syscall(_X32_IOCTL, terminal, least.TIOCSTI, b"x")
+        libc.syscall(_X32_IOCTL, terminal, seccomp.TIOCSTI, b"x")
         return ctypes.get_errno()
 
     assert _inside(work, load) == errno.EPERM

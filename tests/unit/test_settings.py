@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage import settings as module
+from gentoomuch_portage.config import settings
+from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.errors import BadFile, BadSetting
-from gentoomuch_portage.settings import Settings
 
 
 @pytest.fixture
@@ -186,4 +186,4 @@ def test_bytes_that_are_no_text_are_no_name_of_a_profile(config: Path, tmp_path:
 def test_broken_settings_count_as_a_profile_that_is_set(config: Path):
     (config / "gentoomuch.toml").write_text("[")
 
-    assert module.chosen({"GM_CONFIG": str(config)}, "")
+    assert settings.chosen({"GM_CONFIG": str(config)}, "")

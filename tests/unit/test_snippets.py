@@ -14,7 +14,7 @@ import snippets
 
 from gentoomuch_portage.cli import commands, parser
 from gentoomuch_portage.errors import GmError
-from gentoomuch_portage.request import WORDS
+from gentoomuch_portage.plan.request import WORDS
 
 TOP = snippets.TOP
 _CONTROL = {"|", "||", "&", "&&", ";", ">", "<", ">>"}

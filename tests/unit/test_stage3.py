@@ -13,7 +13,7 @@ import pytest
 from stages import DEVICE, FILE, FOLDER, HARD, LINK, PLAIN, Signer, packed, signer
 
 from gentoomuch_portage.errors import GmError
-from gentoomuch_portage.roots import archives, releases
+from gentoomuch_portage.roots import install, stage3
 from gentoomuch_portage.roots.errors import BadArchive, BadSignature, NoKeys, RootTaken, Unsigned
 
 if not shutil.which("gpg"):
@@ -48,9 +48,9 @@ def bootstrap(tmp_path: Path, keys: dict[str, Signer]) -> Bootstrap:
 
     def make(file: Path, whom: str = "release", name: str = "router") -> Path:
         root = tmp_path / "roots" / name
-        trusted = releases.Trusted(keys[whom].public, frozenset({keys[whom].fingerprint}))
-        with releases.proven(file, trusted, tmp_path / "cache") as one:
-            archives.place((one.packed,), root, still=one.still, quiet=True)
+        trusted = stage3.Trusted(keys[whom].public, frozenset({keys[whom].fingerprint}))
+        with stage3.proven(file, trusted, tmp_path / "cache") as one:
+            install.place((one.packed,), root, still=one.still, quiet=True)
         return root
 
     return make
@@ -136,11 +136,11 @@ def test_another_key_is_refused_though_it_is_in_the_file_of_keys(stage: Path, ke
     keys["other"].sign(stage)
     both = tmp_path / "both.asc"
     both.write_bytes(keys["release"].public.read_bytes() + keys["other"].public.read_bytes())
-    trusted = releases.Trusted(both, frozenset({keys["release"].fingerprint}))
+    trusted = stage3.Trusted(both, frozenset({keys["release"].fingerprint}))
 
     with (
         pytest.raises(BadSignature, match="none of the keys for stage3s"),
-        releases.proven(stage, trusted, tmp_path / "cache"),
+        stage3.proven(stage, trusted, tmp_path / "cache"),
     ):
         pass
 
@@ -175,17 +175,17 @@ def test_a_file_that_is_no_signature_is_refused(bootstrap: Bootstrap, stage: Pat
 def test_without_public_keys_nothing_is_believed(stage: Path, tmp_path: Path) -> None:
     empty = tmp_path / "keys.asc"
     empty.write_text("")
-    with pytest.raises(NoKeys), releases.proven(stage, releases.Trusted(empty, releases.RELEASE_KEYS), tmp_path / "c"):
+    with pytest.raises(NoKeys), stage3.proven(stage, stage3.Trusted(empty, stage3.RELEASE_KEYS), tmp_path / "c"):
         pass
 
 
 def test_a_stage3_that_is_changed_while_it_is_read_is_refused(stage: Path, keys, tmp_path: Path) -> None:
     keys["release"].sign(stage)
-    trusted = releases.Trusted(keys["release"].public, frozenset({keys["release"].fingerprint}))
-    with releases.proven(stage, trusted, tmp_path / "cache") as one:
+    trusted = stage3.Trusted(keys["release"].public, frozenset({keys["release"].fingerprint}))
+    with stage3.proven(stage, trusted, tmp_path / "cache") as one:
         os.utime(stage)
         with pytest.raises(BadArchive, match="was changed"):
-            archives.place((one.packed,), tmp_path / "roots/router", still=one.still, quiet=True)
+            install.place((one.packed,), tmp_path / "roots/router", still=one.still, quiet=True)
     assert nothing_left(tmp_path)
 
 

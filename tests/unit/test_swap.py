@@ -5,8 +5,8 @@ from pathlib import Path
 
 from portage.util.mtimedb import MtimeDB
 
-from gentoomuch_portage.portage_adapter import apart
-from gentoomuch_portage.portage_adapter.swap import looking
+from gentoomuch_portage.portage_adapter import isolation
+from gentoomuch_portage.portage_adapter.patching import looking
 
 
 def test_a_root_that_is_not_there_is_looked_at_as_an_empty_one_and_never_made(tmp_path: Path):
@@ -30,7 +30,7 @@ def test_a_root_that_is_there_is_looked_at_itself(tmp_path: Path):
 
 
 def test_the_list_of_resume_makes_its_folder_when_it_is_written_and_not_before(tmp_path: Path):
-    with apart.apart(state=tmp_path / "state", cache=tmp_path, build_configroot=lambda: ""):
+    with isolation.apart(state=tmp_path / "state", cache=tmp_path, build_configroot=lambda: ""):
         database = MtimeDB("/roots/box/var/cache/edb/mtimedb")
         database.commit()
         before = list(tmp_path.iterdir())

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.containers import boxes, sweeping
-from gentoomuch_portage.plan import Plan
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.config.settings import Settings
+from gentoomuch_portage.containers import cleanup, lifecycle
+from gentoomuch_portage.plan.plan import Plan
 
 _RUN = """
 import os, signal, sys, time
 from pathlib import Path
-from gentoomuch_portage.containers import boxes
+from gentoomuch_portage.containers import lifecycle as boxes
 with boxes.folder(Path(sys.argv[1])):
     run = os.getpid()
     if not os.fork():  # as Portage does for each merge
@@ -42,7 +42,7 @@ def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 def _sweep(cache: Path) -> list[Path]:
     """Sweep; what is left."""
     plan = Plan(profile="router", base="none", root="/")
-    sweeping.sweep(Settings.of({"GM_CACHE": str(cache)}), plan)
+    cleanup.sweep(Settings.of({"GM_CACHE": str(cache)}), plan)
     return list((cache / "containers").iterdir())
 
 
@@ -62,9 +62,9 @@ def test_a_folder_whose_killed_run_still_merges_is_swept_when_that_has_ended(
 def test_nobody_waits_longer_for_it_than_is_said(running: subprocess.Popen[str], tmp_path: Path) -> None:
     running.kill()
     running.wait()
-    [place] = boxes.killed(tmp_path)
+    [place] = lifecycle.killed(tmp_path)
 
-    with sweeping.taken(place, patience=0) as ours:
+    with cleanup.taken(place, patience=0) as ours:
         assert not ours
 
 

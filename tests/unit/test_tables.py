@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gentoomuch_portage import tables
+from gentoomuch_portage.config import schema as config_schema
 from gentoomuch_portage.errors import BadFile, BadSetting, GmError
 
 
-def refused(folder: Path, text: str, schema=tables.PROFILE) -> BadFile:
+def refused(folder: Path, text: str, schema=config_schema.PROFILE) -> BadFile:
     """The error of a TOML file."""
     file = folder / "a.toml"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(BadFile) as caught:
-        tables.load(file, schema)
+        config_schema.load(file, schema)
     return caught.value
 
 
@@ -76,34 +76,34 @@ def test_an_error_names_the_way_out(tmp_path: Path, text: str, remedy: str):
 def test_an_unknown_key_lists_all_that_there_are(tmp_path: Path):
     error = refused(tmp_path, "[binpkg]\nq = 1\n")
 
-    assert f"(there are: {', '.join(sorted(tables.PROFILE['binpkg']))})" in error.message
+    assert f"(there are: {', '.join(sorted(config_schema.PROFILE['binpkg']))})" in error.message
 
 
 def test_a_missing_file_is_empty_only_where_it_may_be_missing(tmp_path: Path):
-    assert tables.load(tmp_path / "none.toml", tables.PROFILE, missing_ok=True) == {}
+    assert config_schema.load(tmp_path / "none.toml", config_schema.PROFILE, missing_ok=True) == {}
     with pytest.raises(BadFile, match="there is no such file"):
-        tables.load(tmp_path / "none.toml", tables.PROFILE)
+        config_schema.load(tmp_path / "none.toml", config_schema.PROFILE)
 
 
 def test_a_file_that_is_no_text_is_refused_with_its_line(tmp_path: Path):
     (tmp_path / "a.toml").write_bytes(b"# one\n\ncpu = '\xff'\n")
 
     with pytest.raises(BadFile, match=r"a\.toml:3: this is no UTF-8"):
-        tables.load(tmp_path / "a.toml", tables.PROFILE)
+        config_schema.load(tmp_path / "a.toml", config_schema.PROFILE)
 
 
 def test_a_folder_in_place_of_a_file_is_refused(tmp_path: Path):
     (tmp_path / "a.toml").mkdir()
 
     with pytest.raises(BadFile, match=r"a\.toml"):
-        tables.load(tmp_path / "a.toml", tables.PROFILE)
+        config_schema.load(tmp_path / "a.toml", config_schema.PROFILE)
 
 
 def test_windows_line_ends_change_no_line_number(tmp_path: Path):
     (tmp_path / "a.toml").write_bytes(b'cpu = "x"\r\n\r\nlayer = []\r\n')
 
     with pytest.raises(BadSetting) as caught:
-        tables.load(tmp_path / "a.toml", tables.PROFILE)
+        config_schema.load(tmp_path / "a.toml", config_schema.PROFILE)
 
     assert caught.value.line == 3
 
@@ -111,21 +111,23 @@ def test_windows_line_ends_change_no_line_number(tmp_path: Path):
 def test_a_star_in_a_schema_stands_for_any_name(tmp_path: Path):
     (tmp_path / "a.toml").write_text("[binhost.'https://example.org']\ncpu = 'x'\n")
 
-    assert tables.load(tmp_path / "a.toml", tables.DEFAULTS)["binhost"] == {"https://example.org": {"cpu": "x"}}
+    assert config_schema.load(tmp_path / "a.toml", config_schema.DEFAULTS)["binhost"] == {
+        "https://example.org": {"cpu": "x"}
+    }
 
 
 def test_an_error_below_a_quoted_name_has_its_line(tmp_path: Path):
     text = "cpu = 'x'\n[binhost.'https://example.org']\ncpus = 'x'\n"
 
-    assert refused(tmp_path, text, tables.DEFAULTS).line == 3
+    assert refused(tmp_path, text, config_schema.DEFAULTS).line == 3
 
 
 def test_a_value_of_a_list_is_found_on_its_own_line():
     text = '# "b"\nlayers = [\n  "a",\n  "b", # "c"\n]\nb = "b"\n'
 
-    assert tables.line_of(text, (), "layers", "b") == 4
-    assert tables.line_of(text, (), "layers", "z") == 2
-    assert tables.line_of(text, (), "patches") == 0
+    assert config_schema.line_of(text, (), "layers", "b") == 4
+    assert config_schema.line_of(text, (), "layers", "z") == 2
+    assert config_schema.line_of(text, (), "patches") == 0
 
 
 _KEYS = st.sampled_from(["alpha", "beta", "gam-ma", "a"])
@@ -144,7 +146,7 @@ def test_a_line_found_is_where_the_statement_begins(top: dict[str, str], inside:
     text = "\n".join(lines)
     tomllib.loads(text)
 
-    assert {(*table, key): tables.line_of(text, table, key) for *table, key in begins} == begins
+    assert {(*table, key): config_schema.line_of(text, table, key) for *table, key in begins} == begins
 
 
 @given(st.text())
@@ -153,7 +155,7 @@ def test_no_text_makes_anything_but_our_own_error(tmp_path_factory: pytest.TempP
     file.write_text(text, encoding="utf-8", errors="replace")
 
     with suppress(GmError):
-        tables.load(file, tables.PROFILE)
+        config_schema.load(file, config_schema.PROFILE)
 
 
 def test_a_file_that_this_user_may_not_read_is_told_with_who_may(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -163,6 +165,6 @@ def test_a_file_that_this_user_may_not_read_is_told_with_who_may(monkeypatch: py
     monkeypatch.setattr(Path, "read_bytes", shut)  # root may read any
 
     with pytest.raises(BadFile, match=r"a\.toml: it cannot be read: Permission denied") as caught:
-        tables.load(tmp_path / "a.toml", tables.PROFILE)
+        config_schema.load(tmp_path / "a.toml", config_schema.PROFILE)
 
     assert caught.value.remedy == "run it as root, or open it for reading"

@@ -9,13 +9,13 @@ from typing import Protocol
 
 import pytest
 
-from gentoomuch_portage.containers.tenants import alone, at_work, first
+from gentoomuch_portage.containers.root_lock import alone, at_work, first
 from gentoomuch_portage.errors import Busy
 
 _HOLDER = """
 import sys
 from pathlib import Path
-from gentoomuch_portage.containers.tenants import at_work
+from gentoomuch_portage.containers.root_lock import at_work
 with at_work(Path(sys.argv[1])):
     print("there", flush=True)
     sys.stdin.readline()

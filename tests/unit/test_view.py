@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.containers import view
-from gentoomuch_portage.containers.places import Places
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.config.settings import Settings
+from gentoomuch_portage.containers import host_overlay
+from gentoomuch_portage.containers.host_paths import Places
 
 
 def laid(tmp_path: Path, eprefix: Path) -> set[str]:
@@ -17,18 +17,18 @@ def laid(tmp_path: Path, eprefix: Path) -> set[str]:
     )
     below = {name: tmp_path / name for name in ("pkgdir", "distdir")}
     places = Places(**below, repositories=(), tmpdir=Path("/var/tmp/ours.box"), eprefix=eprefix, settings=settings)
-    return {one.target for one in view.view(places, cache / "containers/run-x").mounts}
+    return {one.target for one in host_overlay.view(places, cache / "containers/run-x").mounts}
 
 
 def test_a_host_without_a_prefix_shows_its_system_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", "/usr/bin")
-    monkeypatch.setattr(view, "interpreter", lambda _environ: ())
+    monkeypatch.setattr(host_overlay, "interpreter", lambda _environ: ())
 
     found = laid(tmp_path, Path("/"))
 
     assert {"/usr", "/etc", "/tmp", "/dev", "/proc"} <= found
     assert {target.split("/")[1] for target in found} <= {
-        *view._SYSTEM, "tmp", "run", "dev", "proc", tmp_path.parts[1],
+        *host_overlay._SYSTEM, "tmp", "run", "dev", "proc", tmp_path.parts[1],
     }  # fmt: skip
     assert {target for target in found if target.startswith(("/run/", "/dev/"))} == {"/run/gentoomuch/told"}
 
@@ -38,10 +38,10 @@ def test_what_others_have_in_var_tmp_stays_outside(tmp_path: Path, inner: str, m
     var_tmp = tmp_path / "var/tmp"
     for name in ("portage/cat/pkg-1", "of-a-user", "ours/gentoo/usr"):
         (var_tmp / name).mkdir(parents=True)
-    monkeypatch.setattr(view, "_SYSTEM", (str(tmp_path / "var").lstrip("/"),))
-    monkeypatch.setattr(view, "_EMPTIED", var_tmp)
-    monkeypatch.setattr(view, "mounted", lambda: (Path("/"), var_tmp / "portage"))
-    monkeypatch.setattr(view, "interpreter", lambda _environ: ())
+    monkeypatch.setattr(host_overlay, "_SYSTEM", (str(tmp_path / "var").lstrip("/"),))
+    monkeypatch.setattr(host_overlay, "_EMPTIED", var_tmp)
+    monkeypatch.setattr(host_overlay, "mounted", lambda: (Path("/"), var_tmp / "portage"))
+    monkeypatch.setattr(host_overlay, "interpreter", lambda _environ: ())
 
     found = {Path(target) for target in laid(tmp_path, var_tmp / inner if inner else Path("/"))}
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.plan import Plan
-from gentoomuch_portage.system import refused
-from gentoomuch_portage.walk import walk
+from gentoomuch_portage.emerge.run import walk
+from gentoomuch_portage.errors import refused
+from gentoomuch_portage.plan.plan import Plan
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +63,7 @@ def test_a_reader_that_has_gone_away_ends_it_without_a_traceback():
     unread, pipe = os.pipe()
     os.close(unread)
 
-    argv = [sys.executable, "-m", "gentoomuch_portage.emerge", "--gm-help"]
+    argv = [sys.executable, "-m", "gentoomuch_portage.emerge.main", "--gm-help"]
     ended = subprocess.run(argv, stdout=pipe, stderr=subprocess.PIPE, check=False)
 
     os.close(pipe)
@@ -101,11 +101,11 @@ def test_an_error_has_its_own_status_where_nobody_can_read_it(closed: str):
 @pytest.mark.parametrize(
     ("line", "told", "status"),
     [
-        ("emerge --gm-help", "standard output cannot be written: no space left", 69),
-        ("emerge --gm-explain=json foo", "standard output cannot be written: no space left", 69),
-        ("cli --version", "standard output cannot be written: no space left", 69),
-        ("cli profile ls --json", "standard output cannot be written: no space left", 69),
-        ("cli profile show none --json", "there is no profile 'none'", 64),
+        ("emerge.main --gm-help", "standard output cannot be written: no space left", 69),
+        ("emerge.main --gm-explain=json foo", "standard output cannot be written: no space left", 69),
+        ("cli.main --version", "standard output cannot be written: no space left", 69),
+        ("cli.main profile ls --json", "standard output cannot be written: no space left", 69),
+        ("cli.main profile show none --json", "there is no profile 'none'", 64),
     ],
 )
 def test_what_cannot_be_printed_is_one_error_and_no_traceback(line: str, told: str, status: int, unbuffered: str):

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage import manager
+from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.errors import ConfigError, PluginFailed
-from gentoomuch_portage.events import Events
-from gentoomuch_portage.hookspec import hookimpl
-from gentoomuch_portage.merges import Merge
-from gentoomuch_portage.plan import Plan
-from gentoomuch_portage.settings import Settings
-from gentoomuch_portage.watch import Watch
+from gentoomuch_portage.events.log import Events
+from gentoomuch_portage.events.reporter import Watch
+from gentoomuch_portage.plan.merge import Merge
+from gentoomuch_portage.plan.plan import Plan
+from gentoomuch_portage.plugins import manager
+from gentoomuch_portage.plugins.hookspec import hookimpl
 
 MERGE = Merge("a/foo-1", "0", "/", "ebuild", "gentoo", "/foo-1.ebuild", 0, (), "")
 

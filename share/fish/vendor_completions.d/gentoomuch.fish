@@ -1,4 +1,4 @@
-# Completion of gentoomuch for fish; made by python -m gentoomuch_portage.cli.pages.
+# Completion of gentoomuch for fish; made by python -m gentoomuch_portage.cli.docs.
 function __gentoomuch_at
     set -l path
     set -l skip 0

@@ -1,4 +1,4 @@
-# Completion of gm-emerge for fish; made by python -m gentoomuch_portage.cli.pages. Emerge's options are those of Portage 3.0.83.
+# Completion of gm-emerge for fish; made by python -m gentoomuch_portage.cli.docs. Emerge's options are those of Portage 3.0.83.
 complete -c gm-emerge -l gm-profile -x -a '(gentoomuch profile ls --names 2>/dev/null)' -d 'build for this machine (also GM_PROFILE, or as NAME-emerge)'
 complete -c gm-emerge -l gm-config -x -a '(__fish_complete_directories)' -d 'configuration instead of /etc/gentoomuch (also GM_CONFIG)'
 complete -c gm-emerge -l gm-state -x -a '(__fish_complete_directories)' -d 'state instead of /var/lib/gentoomuch (also GM_STATE)'

@@ -4,9 +4,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from gentoomuch_portage.hookspec import hookimpl
-from gentoomuch_portage.plan import Env, Line, Part, Plan, Word
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.config.settings import Settings
+from gentoomuch_portage.plan.plan import Env, Line, Part, Plan, Word
+from gentoomuch_portage.plugins.hookspec import hookimpl
 
 
 @hookimpl

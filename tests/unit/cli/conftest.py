@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.config.settings import Settings
 
 Write = Callable[[str, str], Path]
 

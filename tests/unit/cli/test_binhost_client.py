@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.binserve import client
-from gentoomuch_portage.binserve.client import Met
-from gentoomuch_portage.binserve.errors import BinhostSilent
-from gentoomuch_portage.cli.door import enter
+from gentoomuch_portage.binhost.client import configure
+from gentoomuch_portage.binhost.client.configure import Met
+from gentoomuch_portage.binhost.errors import BinhostSilent
+from gentoomuch_portage.cli.commands import enter
 from gentoomuch_portage.errors import BadFile
 
 KEY, URL = "A" * 40, "http://tower/x"
@@ -21,8 +21,8 @@ def asked(monkeypatch, settings, capsys):
         monkeypatch.setenv(f"GM_{name.upper()}", str(getattr(settings, name)))
     settings.host.mkdir(parents=True)
     monkeypatch.setenv("PORTAGE_CONFIGROOT", str(settings.host.parent.parent))
-    monkeypatch.setattr(client, "key_of", lambda _pools, _url, _fingerprint, _file: (KEY, b"key"))
-    monkeypatch.setattr(client, "met", lambda _pools, policy, key: Met(policy, key, 0, ""))
+    monkeypatch.setattr(configure, "key_of", lambda _pools, _url, _fingerprint, _file: (KEY, b"key"))
+    monkeypatch.setattr(configure, "met", lambda _pools, policy, key: Met(policy, key, 0, ""))
 
     def run(*words: str):
         return enter(["binhost", "client", *words]), capsys.readouterr().err
@@ -61,8 +61,8 @@ def test_what_is_told_of_a_binhost_that_is_known_is_not_passed_over_in_silence(a
 
 
 def test_a_file_of_a_key_that_is_not_there_is_one_error(tmp_path: Path):
-    with client.asked(1) as pools, pytest.raises(BadFile, match="no such file") as error:
-        client.key_of(pools, URL, "", tmp_path / "key.asc")
+    with configure.asked(1) as pools, pytest.raises(BadFile, match="no such file") as error:
+        configure.key_of(pools, URL, "", tmp_path / "key.asc")
 
     assert "--export" in error.value.remedy
 

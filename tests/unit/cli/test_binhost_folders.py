@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from shelving import shelve
 
-from gentoomuch_portage.binhost import generations
-from gentoomuch_portage.cli.binhost_serve import _root
-from gentoomuch_portage.cli.door import enter
-from gentoomuch_portage.pkgindex import writing
+from gentoomuch_portage.binhost import publish
+from gentoomuch_portage.cli.binhost.serve import _root
+from gentoomuch_portage.cli.commands import enter
+from gentoomuch_portage.pkgindex import write
 
 
 @pytest.fixture
@@ -36,8 +36,8 @@ def published(tmp_path: Path) -> Path:
     top = tmp_path / "www"
     for one in ({"a/b-1": b"one", "c/d-1": b"two"}, {"a/b-1": b"one"}):
         source = shelve(tmp_path / f"of{len(one)}", one)
-        with generations.locked(top):
-            generations.publish(source, top, grace=3600, finish=lambda _: None, lock=nullcontext)
+        with publish.locked(top):
+            publish.publish(source, top, grace=3600, finish=lambda _: None, lock=nullcontext)
     return top
 
 
@@ -120,9 +120,9 @@ def test_equal_packages_that_are_one_file_when_published_are_not_taken_for_alter
     source = shelve(tmp_path / "pk", {"a/b-1": b"one", "c/d-1": b"one"})
     index = source / "Packages"
     index.write_text(index.read_text().replace("\nMD5", "\nMTIME: 1\nMD5", 1).replace("PATH: c", "MTIME: 2\nPATH: c"))
-    writing.follow(source, lambda _: {})
-    with generations.locked(tmp_path / "www"):
-        generations.publish(source, tmp_path / "www", grace=0, finish=lambda _: None, lock=nullcontext)
+    write.follow(source, lambda _: {})
+    with publish.locked(tmp_path / "www"):
+        publish.publish(source, tmp_path / "www", grace=0, finish=lambda _: None, lock=nullcontext)
 
     assert "altered" in binhost("check", str(source))[1].out
     assert "altered" not in binhost("check", str(tmp_path / "www"))[1].out

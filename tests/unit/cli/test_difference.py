@@ -1,12 +1,12 @@
 """What differs between two profiles, as a unified diff."""
 
-from gentoomuch_portage import difference
-from gentoomuch_portage.view import looked_at
+from gentoomuch_portage.emerge.profile_view import looked_at
+from gentoomuch_portage.reports import diff
 
 
 def lines(settings, left: str, right: str) -> list[str]:
     with looked_at(settings, left) as first, looked_at(settings, right) as second:
-        return list(difference.between(first, second))
+        return list(diff.between(first, second))
 
 
 def test_a_profile_and_its_copy_do_not_differ(settings, write, two_layers):

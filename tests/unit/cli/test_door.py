@@ -7,10 +7,13 @@ import sys
 
 import pytest
 
-from gentoomuch_portage import tables, template
-from gentoomuch_portage.cli import Command, parser, profile
-from gentoomuch_portage.cli.door import enter
-from gentoomuch_portage.hookspec import hookimpl
+from gentoomuch_portage.cli import parser
+from gentoomuch_portage.cli import profile as cli_profile
+from gentoomuch_portage.cli.command import Command
+from gentoomuch_portage.cli.commands import enter
+from gentoomuch_portage.config import profile as config_profile
+from gentoomuch_portage.config import schema
+from gentoomuch_portage.plugins.hookspec import hookimpl
 
 
 class Gives:
@@ -154,18 +157,18 @@ def test_a_state_that_is_a_file_is_told_without_a_traceback(capsys, tmp_path, wr
 
 
 def test_the_template_of_a_profile_shows_every_key_with_a_value_that_is_taken(write):
-    plain = "".join(line.removeprefix("# ") for line in template.text("box").splitlines(keepends=True)[3:])
+    plain = "".join(line.removeprefix("# ") for line in config_profile.text("box").splitlines(keepends=True)[3:])
 
-    said = tables.load(write("profiles/box.toml", plain), tables.PROFILE)
+    said = schema.load(write("profiles/box.toml", plain), schema.PROFILE)
 
-    assert said.keys() == tables.PROFILE.keys()
-    assert said["unmask"].keys() == tables.PROFILE["unmask"].keys()
-    assert said["binpkg"].keys() == tables.PROFILE["binpkg"].keys()
+    assert said.keys() == schema.PROFILE.keys()
+    assert said["unmask"].keys() == schema.PROFILE["unmask"].keys()
+    assert said["binpkg"].keys() == schema.PROFILE["binpkg"].keys()
 
 
 def test_a_start_imports_no_more_than_what_tells_of_commands():
     asks = "import sys; from gentoomuch_portage.cli import commands; commands.ours(); print(*sys.modules)"
-    heavy = {"walk", "view", "shelf", "plan", "compose", "pkgindex", "containers"}
+    heavy = {"emerge.run", "reports", "plan", "configroot", "pkgindex", "containers"}
 
     modules = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=True).stdout.split()
 
@@ -196,6 +199,6 @@ def test_a_user_may_set_no_profile_where_root_has_set_one(settings, tmp_path):
     (tmp_path / "system/profile").write_text("server\n")
     ours = settings._replace(shared=tmp_path / "system")
 
-    profile.COMMAND.work(ours, argparse.Namespace(profile_command="set", unset=True, name=None, quiet=True))
+    cli_profile.COMMAND.work(ours, argparse.Namespace(profile_command="set", unset=True, name=None, quiet=True))
 
     assert (settings.chosen, ours.chosen) == ("", "")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gentoomuch_portage.cli.door import enter
+from gentoomuch_portage.cli.commands import enter
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 import pytest
 
-from gentoomuch_portage import lint
-from gentoomuch_portage.lint import Finding
-from gentoomuch_portage.statements import Place
+from gentoomuch_portage.configroot.statements import Place
+from gentoomuch_portage.reports import lint
+from gentoomuch_portage.reports.lint import Finding
 
 pytestmark = pytest.mark.usefixtures("two_layers")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.cli.door import enter
+from gentoomuch_portage.cli.commands import enter
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.cli import pages
-from gentoomuch_portage.cli.pages import shape
-from gentoomuch_portage.portage_adapter import held, words
+from gentoomuch_portage.cli import docs
+from gentoomuch_portage.cli.docs import command_tree
+from gentoomuch_portage.portage_adapter import emerge, private_api
 
 SHARE = Path(__file__).parents[3] / "share"
 NAMES = sorted(str(path.relative_to(SHARE)) for path in SHARE.rglob("*") if path.is_file())
@@ -19,7 +19,7 @@ MAN = [name for name in NAMES if name.startswith("man/")]
 @pytest.fixture(scope="module")
 def made() -> dict[str, str]:
     """The pages as the code makes them now."""
-    return dict(pages.made())
+    return dict(docs.made())
 
 
 @pytest.fixture
@@ -76,26 +76,26 @@ def test_there_is_a_page_of_each_kind_for_each_command(made):
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_kept_in_share_is_what_the_code_makes(made, name):
     kept = (SHARE / name).read_text()
-    if "those of Portage" in kept and f"those of Portage {held.version()}." not in kept:
-        pytest.skip(f"the options of another Portage than {held.version()} are kept")
+    if "those of Portage" in kept and f"those of Portage {private_api.version()}." not in kept:
+        pytest.skip(f"the options of another Portage than {private_api.version()} are kept")
 
-    assert kept == made[name], "run: python -m gentoomuch_portage.cli.pages share"
+    assert kept == made[name], "run: python -m gentoomuch_portage.cli.docs share"
 
 
 def test_every_option_of_emerge_is_found():
-    found = {name for one in words.emerge_options() for name in one.names}
+    found = {name for one in emerge.emerge_options() for name in one.names}
 
     assert {"--pretend", "-p", "--ask", "-a", "--jobs", "--sync", "--unmerge", "-C"} <= found
 
 
 def test_an_option_of_emerge_that_may_go_without_a_value_tells_its_choices():
-    ask = next(one for one in words.emerge_options() if "--ask" in one.names)
+    ask = next(one for one in emerge.emerge_options() if "--ask" in one.names)
 
     assert (ask.takes, ask.choices) == (True, ("y", "n"))
 
 
 def test_emerge_can_still_parse_after_its_options_were_taken():
-    words.emerge_options()
+    emerge.emerge_options()
 
     from _emerge.main import parse_opts
 
@@ -115,7 +115,7 @@ def test_a_man_page_renders_without_a_warning(name):
 
 
 def test_the_man_page_of_gm_emerge_tells_every_word_of_ours(made):
-    from gentoomuch_portage.request import WORDS
+    from gentoomuch_portage.plan.request import WORDS
 
     told = made["man/man1/gm-emerge.1"].replace("\\-", "-")
 
@@ -125,7 +125,7 @@ def test_the_man_page_of_gm_emerge_tells_every_word_of_ours(made):
 def test_the_man_page_of_gentoomuch_tells_every_command(made):
     told = made["man/man1/gentoomuch.1"]
 
-    every = [" ".join(one.path[1:]) for one in shape.gentoomuch().every() if not one.below]
+    every = [" ".join(one.path[1:]) for one in command_tree.gentoomuch().every() if not one.below]
 
     assert [name for name in every if f"\\fB{name}\\fR" not in told] == []
 

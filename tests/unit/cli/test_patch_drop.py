@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.cli.door import enter
-from gentoomuch_portage.patches import git
-from gentoomuch_portage.patches.workbench import Bench
+from gentoomuch_portage import git
+from gentoomuch_portage.cli.commands import enter
+from gentoomuch_portage.patches.worktree import Bench
 
 
 @pytest.fixture

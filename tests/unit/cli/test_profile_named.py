@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from gentoomuch_portage import history, ledger
-from gentoomuch_portage.cli.door import enter
-from gentoomuch_portage.ledger import Entry
+from gentoomuch_portage import history
+from gentoomuch_portage.cli.commands import enter
+from gentoomuch_portage.unmask import ledger
+from gentoomuch_portage.unmask.ledger import Entry
 
 COMMANDS = [("unmask", "ls"), ("unmask", "why", "a/b"), ("unmask", "drop", "a/b")]
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.cli.door import enter
-from gentoomuch_portage.portage_adapter import front
-from gentoomuch_portage.roots import placing
+from gentoomuch_portage.cli.commands import enter
+from gentoomuch_portage.portage_adapter import emerge
+from gentoomuch_portage.roots import install
 from gentoomuch_portage.roots.errors import RootTaken
 
 
@@ -30,16 +30,16 @@ def test_a_folder_that_is_no_root_is_not_removed_and_not_proposed(root: Path, ca
     assert (status, "[not-a-root]" in capsys.readouterr().err) == (70, True)
     assert (root / "home/thesis").read_text() == "years"
     with pytest.raises(RootTaken) as refused:
-        placing.refuse(root)
+        install.refuse(root)
     assert "rm" not in refused.value.remedy
 
 
-@pytest.mark.parametrize("mark", [f"{front.eprefix()}/var/db/pkg/app-misc", "/var/db/pkg", "/.gentoomuch-bootstrap"])
+@pytest.mark.parametrize("mark", [f"{emerge.eprefix()}/var/db/pkg/app-misc", "/var/db/pkg", "/.gentoomuch-bootstrap"])
 def test_a_root_is_removed_with_all_that_is_in_it(mark: str, root: Path):
     Path(f"{root}{mark}").mkdir(parents=True)
 
     with pytest.raises(RootTaken) as refused:
-        placing.refuse(root)
+        install.refuse(root)
     status = enter(["root", "rm", "lab", "--yes", "--quiet"])
 
     assert refused.value.remedy.startswith("gentoomuch root rm ")
@@ -105,7 +105,7 @@ def test_a_fresh_root_is_of_the_kind_that_the_profile_or_the_command_line_names(
 
 
 def test_a_root_whose_record_of_packages_leads_elsewhere_is_not_exported(root: Path, tmp_path: Path, capsys):
-    vdb = Path(f"{root}{front.eprefix()}/var/db/pkg")
+    vdb = Path(f"{root}{emerge.eprefix()}/var/db/pkg")
     vdb.parent.mkdir(parents=True)
     vdb.symlink_to(tmp_path)
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage import run
-from gentoomuch_portage.frozen.revisions import differences, revision
+from gentoomuch_portage import process
+from gentoomuch_portage.freeze.repo_revisions import differences, revision
 
 
 def repository(folder: Path, **files: str) -> Path:
@@ -25,7 +25,7 @@ def git(folder: Path, *words: str) -> str:
 @pytest.fixture
 def kept(tmp_path: Path) -> Path:
     """A repository in git."""
-    if run.where("git") is None:
+    if process.where("git") is None:
         pytest.skip("there is no git")
     folder = repository(tmp_path / "kept")
     git(folder, "init", "-q")

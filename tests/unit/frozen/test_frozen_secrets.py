@@ -2,8 +2,8 @@
 
 import pytest
 
-from gentoomuch_portage.frozen import secrets
-from gentoomuch_portage.frozen.archive import Member
+from gentoomuch_portage.freeze import secrets
+from gentoomuch_portage.freeze.archive import Member
 
 HIDDEN = "hunter2"
 SECRETS = [

@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 from freezing import added, members, rewritten, tree
 
-from gentoomuch_portage import run
-from gentoomuch_portage.binserve import gpg, keys
-from gentoomuch_portage.frozen import archive, manifest, seal
-from gentoomuch_portage.frozen.archive import Member
-from gentoomuch_portage.frozen.errors import BadArchive, SignerUnknown, Unsigned
-from gentoomuch_portage.frozen.opening import opened
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage import gpg, process
+from gentoomuch_portage.binhost import keys
+from gentoomuch_portage.config.settings import Settings
+from gentoomuch_portage.freeze import archive
+from gentoomuch_portage.freeze import signature as freeze_signature
+from gentoomuch_portage.freeze.archive import Member
+from gentoomuch_portage.freeze.errors import BadArchive, SignerUnknown, Unsigned
+from gentoomuch_portage.freeze.open import opened
 
-pytestmark = pytest.mark.skipif(run.where("gpg") is None, reason="there is no gpg")
+pytestmark = pytest.mark.skipif(process.where("gpg") is None, reason="there is no gpg")
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> keys.Key:
 @pytest.fixture(scope="module")
 def signed(key: keys.Key) -> bytes:
     """An archive as freeze writes it."""
-    return archive.packed(seal.sealed("lab", members(Path("/mnt/lab")), key))
+    return archive.packed(freeze_signature.sealed("lab", members(Path("/mnt/lab")), key))
 
 
 @pytest.fixture
@@ -64,10 +65,10 @@ def test_the_archive_that_nobody_touched_is_taken(settings, key, signed, tmp_pat
 
 
 def test_equal_members_make_equal_bytes_signature_included(key, signed, tmp_path):
-    assert archive.packed(seal.sealed("lab", members(Path("/mnt/lab")), key)) == signed
-    (tmp_path / "sig").write_bytes(part(signed, manifest.SIGNATURE))
+    assert archive.packed(freeze_signature.sealed("lab", members(Path("/mnt/lab")), key)) == signed
+    (tmp_path / "sig").write_bytes(part(signed, archive.SIGNATURE))
     told = gpg.gpg(key.home, "--list-packets", tmp_path / "sig").out
-    assert f"created {seal.born(key)}," in told
+    assert f"created {freeze_signature.born(key)}," in told
 
 
 def test_a_changed_byte_in_a_file(refused, signed):
@@ -80,13 +81,13 @@ def test_a_changed_byte_in_the_manifest(refused, signed):
 
 @pytest.mark.parametrize("at", [0, 1, 2, 20, 42, 49, 60, -1])
 def test_a_changed_byte_in_the_signature_though_gpg_would_not_mind(refused, signed, at):
-    signature = part(signed, manifest.SIGNATURE)
+    signature = part(signed, archive.SIGNATURE)
 
     assert "signature is not good" in refused(flipped(signed, signature, at % len(signature)))
 
 
 def test_a_changed_byte_in_the_key(refused, signed):
-    assert "'key.asc' was altered" in refused(flipped(signed, part(signed, manifest.KEY), 200))
+    assert "'key.asc' was altered" in refused(flipped(signed, part(signed, archive.KEY), 200))
 
 
 def test_a_byte_of_a_header_that_tar_would_not_mind(refused, signed):
@@ -101,7 +102,7 @@ def test_a_file_that_was_taken_out(refused, signed):
 
 def test_a_signature_that_was_taken_out(refused, signed):
     assert "members are not those" in refused(
-        rewritten(signed, lambda found: [one for one in found if one.path != manifest.SIGNATURE])
+        rewritten(signed, lambda found: [one for one in found if one.path != archive.SIGNATURE])
     )
 
 
@@ -199,7 +200,7 @@ def test_more_files_than_any_profile_has(refused):
 def test_an_archive_that_another_key_has_signed(settings, key, tmp_path):
     folder = tmp_path / "other"
     other = keys.key(Settings(config=folder, state=folder, cache=folder, host=folder))
-    (tmp_path / "lab.tar").write_bytes(archive.packed(seal.sealed("lab", members(Path("/mnt/lab")), other)))
+    (tmp_path / "lab.tar").write_bytes(archive.packed(freeze_signature.sealed("lab", members(Path("/mnt/lab")), other)))
 
     with pytest.raises(SignerUnknown, match=f"{other.fingerprint}, and {key.fingerprint} was asked for"):
         opened(settings, tmp_path / "lab.tar", asked=key.fingerprint)
@@ -211,8 +212,8 @@ def test_a_manifest_that_names_a_key_which_did_not_sign_it(refused, key, signed)
     stranger = "0" * 40
 
     def renamed(found: list[Member]) -> list[Member]:
-        rest = [one for one in found if one.path not in {manifest.NAME, manifest.SIGNATURE}]
-        return [manifest.made("lab", stranger, rest), found[1], *rest]
+        rest = [one for one in found if one.path not in {archive.NAME, archive.SIGNATURE}]
+        return [archive.made("lab", stranger, rest), found[1], *rest]
 
     assert "signature is not good" in refused(rewritten(signed, renamed))
 
@@ -220,7 +221,7 @@ def test_a_manifest_that_names_a_key_which_did_not_sign_it(refused, key, signed)
 def test_an_archive_that_this_machine_has_signed_before_its_key_was_rotated_is_its_own(settings, tmp_path_factory):
     settings = settings._replace(state=tmp_path_factory.mktemp("s"))  # short: the socket of gpg-agent
     file = settings.state / "lab.tar"
-    file.write_bytes(archive.packed(seal.sealed("lab", members(Path("/mnt/lab")), keys.key(settings))))
+    file.write_bytes(archive.packed(freeze_signature.sealed("lab", members(Path("/mnt/lab")), keys.key(settings))))
 
     keys.rotated(settings)
 
@@ -228,7 +229,7 @@ def test_an_archive_that_this_machine_has_signed_before_its_key_was_rotated_is_i
 
 
 def test_an_unsigned_archive_needs_a_word(settings, tmp_path):
-    (tmp_path / "lab.tar").write_bytes(archive.packed(seal.sealed("lab", members(Path("/mnt/lab")), None)))
+    (tmp_path / "lab.tar").write_bytes(archive.packed(freeze_signature.sealed("lab", members(Path("/mnt/lab")), None)))
 
     with pytest.raises(Unsigned):
         opened(settings, tmp_path / "lab.tar")
@@ -236,7 +237,7 @@ def test_an_unsigned_archive_needs_a_word(settings, tmp_path):
 
 
 def test_an_unsigned_archive_is_none_that_a_key_has_signed(settings, key, tmp_path):
-    (tmp_path / "lab.tar").write_bytes(archive.packed(seal.sealed("lab", members(Path("/mnt/lab")), None)))
+    (tmp_path / "lab.tar").write_bytes(archive.packed(freeze_signature.sealed("lab", members(Path("/mnt/lab")), None)))
 
     with pytest.raises(Unsigned):
         opened(settings, tmp_path / "lab.tar", asked=key.fingerprint, unsigned=True)
@@ -247,7 +248,7 @@ def test_an_unsigned_archive_is_none_that_a_key_has_signed(settings, key, tmp_pa
 )
 def test_a_file_that_belongs_to_no_profile_though_it_is_listed(settings, tmp_path, path):
     more = [*members(Path("/mnt/lab")), Member(path, b"x")]
-    (tmp_path / "lab.tar").write_bytes(archive.packed(seal.sealed("lab", more, None)))
+    (tmp_path / "lab.tar").write_bytes(archive.packed(freeze_signature.sealed("lab", more, None)))
 
     with pytest.raises(BadArchive):
         opened(settings, tmp_path / "lab.tar", unsigned=True)

@@ -11,23 +11,24 @@ from pathlib import Path
 import pytest
 from freezing import members, tree
 
-from gentoomuch_portage import checkup, profiles
+from gentoomuch_portage.config import profile as config_profile
+from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.errors import BadFile
-from gentoomuch_portage.frozen import drift, journal, manifest, profile, record, seal, thaw
-from gentoomuch_portage.frozen.archive import Member
-from gentoomuch_portage.frozen.errors import BadArchive, ThawTaken
-from gentoomuch_portage.frozen.manifest import Manifest
-from gentoomuch_portage.settings import Settings
+from gentoomuch_portage.freeze import archive, signature, thaw, thaw_record, transaction, verify
+from gentoomuch_portage.freeze import profile as freeze_profile
+from gentoomuch_portage.freeze.archive import Manifest, Member
+from gentoomuch_portage.freeze.errors import BadArchive, ThawTaken
+from gentoomuch_portage.reports import doctor
 
 _STEPS = frozenset({"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.chmod", "shutil.rmtree", "os.truncate"})
 
 
 def frozen(root: Path, **told: str) -> Manifest:
-    return manifest.checked(seal.sealed("lab", members(root, **told), None), "lab.tar")
+    return archive.checked(signature.sealed("lab", members(root, **told), None), "lab.tar")
 
 
 def install(settings: Settings, found: Manifest, name: str = "lab", *, replace: bool = False) -> None:
-    with journal.alone(settings):
+    with transaction.alone(settings):
         thaw.install(settings, thaw.ready(settings, found, "lab.tar", name=name, world=True), replace=replace)
 
 
@@ -47,7 +48,7 @@ def test_a_thawed_profile_is_there_with_all_that_belongs_to_it(settings, root):
     assert [text for path, text in files.items() if path.endswith("/world")] == [b"app-demo/gm-hello\n"]
     assert b'layers = ["desk-common", "desk-this-machine"]' in files[str(settings.config / "profiles/desk.toml")]
     assert (settings.config / "layers/desk-common/package.use").stat().st_mode & 0o777 == 0o600
-    assert record.read(settings, "desk").profile == "lab"
+    assert thaw_record.read(settings, "desk").profile == "lab"
 
 
 def test_each_file_that_a_secret_was_taken_out_of_is_named(settings, root):
@@ -70,17 +71,17 @@ def test_each_file_that_a_secret_was_taken_out_of_is_named(settings, root):
 def test_no_file_that_drifted_is_missing_in_the_diff(before: bytes | None, now: bytes | None, lines: list[str]):
     first, second = (None if one is None else Member("a", one) for one in (before, now))
 
-    assert [*drift.unified(drift.Change("a", "changed", first, second))][:2] == lines
+    assert [*verify.unified(verify.Change("a", "changed", first, second))][:2] == lines
 
 
 def test_the_defaults_of_another_machine_have_no_say_in_a_profile(settings, write):
     write("profiles/lab.toml", 'base = "none"\n')
-    told = profile.text(profiles.read(settings, "lab"), None, "")
+    told = freeze_profile.text(config_profile.read(settings, "lab"), None, "")
     write("profiles/thawed.toml", told)
 
     theirs = settings._replace(defaults={"cpu": "znver3", "emerge": ["--ask"], "binpkg": {"use": False}})
 
-    after = profiles.read(theirs, "thawed")
+    after = config_profile.read(theirs, "thawed")
     assert (after.cpu, after.emerge, after.binpkg["use"]) == ("", (), True)
 
 
@@ -123,10 +124,10 @@ def test_it_is_whole_or_not_at_all_wherever_it_is_killed(settings, root, tmp_pat
     steps = 0
     while _killed(steps, lambda: _installed(settings, plan)):
         seen = tree(*tops)
-        seen.pop(str(journal.place(settings)), None)
+        seen.pop(str(transaction.place(settings)), None)
         if (settings.config / "profiles/lab.toml").exists():
             assert seen == first or _new(seen), steps
-        journal.finish(settings)
+        transaction.finish(settings)
         after = tree(*tops)
         assert after == first or _new(after), steps
         for top in tops if after != first else ():
@@ -139,7 +140,7 @@ def test_it_is_whole_or_not_at_all_wherever_it_is_killed(settings, root, tmp_pat
 
 
 def _installed(settings: Settings, plan: thaw.Ready) -> None:
-    with journal.alone(settings):
+    with transaction.alone(settings):
         thaw.install(settings, plan, replace=True)
 
 
@@ -215,36 +216,36 @@ def killed(settings, root, monkeypatch):
     """A thaw that was killed when it was decided, and before anything was in its place."""
     plan = thaw.ready(settings, frozen(root), "lab.tar", name="lab", world=True)
     with monkeypatch.context() as patched:
-        patched.setattr(journal, "_swap", lambda *_: os._exit(9))
+        patched.setattr(transaction, "_swap", lambda *_: os._exit(9))
         _in_child(lambda: _installed(settings, plan))
 
 
 @pytest.mark.usefixtures("killed")
 def test_doctor_tells_of_a_thaw_that_was_killed_and_finishes_it(settings):
-    told = [one.text for one in checkup.facts(settings, frozenset()) if one.name == "thaw"]
-    checkup.clean(settings)
+    told = [one.text for one in doctor.facts(settings, frozenset()) if one.name == "thaw"]
+    doctor.clean(settings)
 
     assert told == ["a thaw was killed before it was done; its profile is away"]
-    assert profiles.names(settings) == ("lab",)
-    assert not journal.place(settings).exists()
+    assert config_profile.names(settings) == ("lab",)
+    assert not transaction.place(settings).exists()
 
 
 @pytest.mark.usefixtures("killed")
 def test_a_killed_thaw_is_finished_where_it_was_begun_whatever_configuration_is_in_force(settings, tmp_path):
-    journal.finish(settings._replace(config=tmp_path / "other"))
+    transaction.finish(settings._replace(config=tmp_path / "other"))
 
     assert (settings.config / "layers/lab-common/make.conf").read_text() == 'USE="nls"\n'
-    assert profiles.names(settings) == ("lab",)
+    assert config_profile.names(settings) == ("lab",)
 
 
 @pytest.mark.usefixtures("killed")
 @pytest.mark.parametrize("gone", [".", "layers/lab-common"])
 def test_a_killed_thaw_whose_files_are_gone_is_told_and_not_called_finished(settings, gone):
-    [waiting] = journal.staged(settings)
+    [waiting] = transaction.staged(settings)
     shutil.rmtree(waiting / gone)
 
     with pytest.raises(BadFile, match="is gone"):
-        journal.finish(settings)
+        transaction.finish(settings)
 
-    assert journal.place(settings).is_file()
-    assert profiles.names(settings) == ()
+    assert transaction.place(settings).is_file()
+    assert config_profile.names(settings) == ()

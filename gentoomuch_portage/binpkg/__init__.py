@@ -1,0 +1,1 @@
+"""Reading binary packages, here and on a binhost."""

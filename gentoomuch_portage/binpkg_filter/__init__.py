@@ -1,0 +1,1 @@
+"""Why a binary package must not be used."""

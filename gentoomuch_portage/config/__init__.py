@@ -1,0 +1,1 @@
+"""Settings and profiles: what is read from gentoomuch.toml and profiles/NAME.toml."""

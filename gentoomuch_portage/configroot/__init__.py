@@ -1,0 +1,1 @@
+"""The configroot of a profile: merged layers, written and cached."""

@@ -1,0 +1,1 @@
+"""The isolation kind vm: a virtual machine for each run."""

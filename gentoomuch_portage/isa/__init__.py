@@ -1,0 +1,1 @@
+"""Instruction sets: which code runs on which CPU."""

@@ -1,0 +1,1 @@
+"""What a run is going to do: the plan, its parts, and the options that ask for it."""

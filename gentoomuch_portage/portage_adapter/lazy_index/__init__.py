@@ -1,0 +1,1 @@
+"""Portage's package dictionaries, filled by name when they are asked."""

@@ -1,0 +1,1 @@
+"""What commands report about profiles, packages and machines."""
