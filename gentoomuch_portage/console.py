@@ -1,4 +1,5 @@
-"""The one room that speaks."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Standard streams: results on stdout, messages and progress on stderr. The only module that prints."""
 
 import json
 import os
@@ -8,15 +9,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gentoomuch_portage.errors import GmError, Unsaid
+from gentoomuch_portage.errors import BadFile, GmError, StdoutWriteFailed
 
 if TYPE_CHECKING:
     from gentoomuch_portage.plan.plan import Plan
 
 
-def stand_in() -> None:
-    """Put /dev/null in the place of streams that are closed: what is said goes nowhere, and no file of ours takes one's
-    number, where programs that we start would write. Portage asks for ``sys.__stdout__``."""
+def reopen_closed_streams() -> None:
+    """Reopen closed standard streams on /dev/null, so that no later file gets descriptor 0, 1 or 2.
+
+    ``sys.__stdout__`` is replaced as well: Portage writes to it.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             opened = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - it stays open
@@ -24,66 +27,149 @@ def stand_in() -> None:
             setattr(sys, f"__{name}__", opened)
 
 
+def find_columns() -> int | None:
+    """Return the width of the terminal that shows results; None if they go elsewhere."""
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or None
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
 @contextmanager
-def _saying() -> Iterator[None]:
-    """Stdout is written in the block; what cannot be is dropped, or Python would try again at its end.
+def _writing_stdout() -> Iterator[None]:
+    """Turn a failed write to stdout into an error, and drop what is buffered: Python would write it again at exit.
 
     Raises:
-        Unsaid: it cannot be.
+        StdoutWriteFailed: stdout cannot be written.
     """
     try:
         yield
-    except OSError as error:
-        with Path(os.devnull).open("w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
-        raise Unsaid((error.strerror or "it fails").lower()) from error
+    except OSError as failure:
+        with Path(os.devnull).open("w") as null:
+            os.dup2(null.fileno(), sys.stdout.fileno())
+        raise StdoutWriteFailed((failure.strerror or "unknown error").lower()) from failure
 
 
-def say(text: str = "") -> None:
-    """Print what was asked for, to stdout.
+def print_result(text: str = "") -> None:
+    """Print a line of the result to stdout.
 
     Raises:
-        Unsaid: it cannot be.
+        StdoutWriteFailed: stdout cannot be written.
     """
-    with _saying():
+    with _writing_stdout():
         sys.stdout.write(f"{text}\n")
 
 
-def say_each(lines: Iterable[str]) -> None:
-    """Print several lines of what was asked for; nothing where there are none."""
+def print_results(lines: Iterable[str]) -> None:
+    """Print each line of the result to stdout; print nothing if there is none."""
     for line in lines:
-        say(line)
+        print_result(line)
 
 
-def set_apart() -> int:
-    """Keep stdout for what scripts read: whatever is printed from now on, by Portage too, goes to stderr.
+def print_json(data: Any) -> None:
+    """Print data as JSON to stdout."""
+    print_result(json.dumps(data, indent=2, sort_keys=True, default=str))
+
+
+def move_stdout_to_stderr() -> int:
+    """Redirect later output on stdout, that of Portage included, to stderr.
 
     Returns:
-        A descriptor of what stdout was.
+        A descriptor of the former stdout.
     """
     sys.stdout.flush()
-    kept = os.dup(sys.stdout.fileno())
+    former = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    return kept
+    return former
+
+
+@contextmanager
+def results_apart(*, apart: bool) -> Iterator[None]:
+    """Redirect stdout to stderr while the block runs, if ``apart``: only what is printed later is the result."""
+    if not apart:
+        yield
+        return
+    former = move_stdout_to_stderr()
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(former, sys.stdout.fileno())
+        os.close(former)
 
 
 def flush() -> None:
-    """Let a reader behind a pipe have what was said so far; for work that does not end.
+    """Flush stdout, for a command that runs until it is stopped.
 
     Raises:
-        Unsaid: it cannot be.
+        StdoutWriteFailed: stdout cannot be written.
     """
-    with _saying():
+    with _writing_stdout():
         sys.stdout.flush()
 
 
-def tell(text: str) -> None:
-    """Print something about the work, to stderr."""
+def info(text: str) -> None:
+    """Print a message to stderr."""
     sys.stderr.write(f"{text}\n")
 
 
-def agreed(question: str) -> bool:
-    """Ask on the terminal; only a written yes is one, and without a terminal nobody agrees."""
+def warning(text: str) -> None:
+    """Print a message to stderr, marked as ours in yellow."""
+    info(f"{_colour('33', 'gentoomuch:', sys.stderr)} {text}")
+
+
+def error(failure: GmError, *, as_json: bool = False) -> int:
+    """Print an error with its code and hint.
+
+    Args:
+        as_json: print an object to stdout instead of text to stderr.
+
+    Returns:
+        The exit status of the error.
+    """
+    data = {"error": failure.code, "message": failure.message, "hint": failure.hint}
+    if as_json and not isinstance(failure, StdoutWriteFailed) and _try_json(data):
+        return failure.status
+    info(f"{_colour('31', 'gentoomuch:', sys.stderr)} {failure.message}  [{failure.code}]")
+    for other in failure.others if isinstance(failure, BadFile) else ():
+        info(f"{_colour('31', 'gentoomuch:', sys.stderr)} {other.message}")
+    if failure.hint:
+        info(f"{_colour('31', 'gentoomuch:', sys.stderr)}     hint: {failure.hint}")
+    return failure.status
+
+
+def _try_json(data: Any) -> bool:
+    """Print data as JSON and flush; return whether stdout could be written."""
+    try:
+        print_json(data)
+        flush()
+    except StdoutWriteFailed:
+        return False
+    return True
+
+
+class ExitStatus:
+    """The exit status of a block whose errors are reported."""
+
+    status = 0
+
+
+@contextmanager
+def report_errors(*, as_json: bool = False) -> Iterator[ExitStatus]:
+    """Report the errors of a block instead of raising them, and set ``status``."""
+    end = ExitStatus()
+    try:
+        try:
+            yield end
+        except GmError as failure:
+            end.status = error(failure, as_json=as_json)
+        flush()
+    except StdoutWriteFailed as failure:
+        end.status = end.status or error(failure)
+
+
+def confirm(question: str) -> bool:
+    """Ask a question on the terminal; return True only for ``y`` or ``yes``, and False without a terminal."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     sys.stderr.write(f"{question} [y/N] ")
@@ -91,89 +177,42 @@ def agreed(question: str) -> bool:
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
-def say_json(found: Any) -> None:
-    """Print data for scripts."""
-    say(json.dumps(found, indent=2, sort_keys=True, default=str))
-
-
-def warn(text: str) -> None:
-    """Print a line that asks for attention."""
-    tell(f"{_colour('33', 'gentoomuch:', sys.stderr)} {text}")
-
-
-def refuse(error: GmError, *, as_json: bool = False) -> int:
-    """Show an error with its remedy, and return its exit status."""
-    told = {"error": error.code, "message": error.message, "remedy": error.remedy}
-    if as_json and not isinstance(error, Unsaid) and _said(told):
-        return error.status
-    tell(f"{_colour('31', 'gentoomuch:', sys.stderr)} {error.message}  [{error.code}]")
-    if error.remedy:
-        tell(f"{_colour('31', 'gentoomuch:', sys.stderr)}     try: {error.remedy}")
-    return error.status
-
-
-def _said(found: Any) -> bool:
-    """Print data for scripts at once; whether they could get it."""
-    try:
-        say_json(found)
-        flush()
-    except Unsaid:
-        return False
-    return True
-
-
-class Shown:
-    """The exit status of a block whose errors are shown."""
-
-    status = 0
+def escape_unprintable(text: str) -> str:
+    """Escape unprintable characters, so that text from untrusted files cannot control the terminal."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 @contextmanager
-def shown(*, as_json: bool = False) -> Iterator[Shown]:
-    """Show the errors of a block instead of letting them through; ``status`` says how it ended."""
-    end = Shown()
-    try:
-        try:
-            yield end
-        except GmError as error:
-            end.status = refuse(error, as_json=as_json)
-        flush()
-    except Unsaid as error:
-        end.status = end.status or refuse(error)
-
-
-@contextmanager
-def progress(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[str, int], None]]:
-    """Show on a terminal how far long work has come, as long as the block runs.
-
-    Nothing is shown elsewhere, and without rich, which draws it.
+def progress(label: str, total: int, *, quiet: bool) -> Iterator[Callable[[str, int], None]]:
+    """Show the progress of a block in the last row of the terminal; show nothing without a terminal.
 
     Args:
-        total: steps.
+        total: number of steps.
 
     Returns:
-        To be called with what is worked on now, and how many steps were done since.
+        A function to call with the name of the current step, and the number of steps done since the last call.
     """
-    if quiet or not sys.stderr.isatty():
-        yield lambda _text, _steps: None
+    row = BottomLine()
+    done = 0
+
+    def advance(name: str, steps: int) -> None:
+        nonlocal done
+        done += steps
+        row.draw(f"{label} {done}/{total}  {escape_unprintable(name)}")
+
+    if quiet:
+        yield lambda _name, _steps: None
         return
     try:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    except ImportError:
-        yield lambda _text, _steps: None
-        return
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
-    drawn = Console(stderr=True, no_color=not coloured(sys.stderr))
-    with Progress(*columns, console=drawn, transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda text, steps: bar.update(task, description=f"{what} {text}", advance=steps)
+        yield advance
+    finally:
+        row.close()
 
 
 class BottomLine:
-    """The last row of the terminal behind stderr, which nothing else scrolls or overwrites; as apt has it.
+    """The last row of the terminal on stderr; other output scrolls in the rows above it and is not changed.
 
-    What others print keeps to the rows above and is not touched by a byte. Nothing happens where stderr is no terminal.
+    Nothing is drawn if stderr is no terminal.
     """
 
     def __init__(self) -> None:
@@ -186,26 +225,26 @@ class BottomLine:
         return self._possible
 
     def draw(self, text: str) -> None:
-        """Show a text in place of the one before, cut to the width of the terminal."""
+        """Replace the text of the row, cut to the width of the terminal."""
         if not self._possible:
             return
         try:
             self._draw(text, os.get_terminal_size(sys.stderr.fileno()))
-        except OSError:  # the terminal has gone away, and the work goes on
+        except OSError:  # the terminal was closed, and the work goes on
             self._possible, self._size = False, os.terminal_size((0, 0))
 
     def _draw(self, text: str, size: os.terminal_size) -> None:
-        if size.lines < _ROWS:
+        if size.lines < _MIN_ROWS:
             self.close()
             return
-        # Source: DECSC, DECRC and DECSTBM of the VT100; setting the margins moves the cursor, so it is kept.
+        # Source: DECSC, DECRC and DECSTBM of the VT100. Setting the margins moves the cursor, so it is saved.
         margins = f"\n\0337\033[1;{size.lines - 1}r\0338\033[1A" if size != self._size else ""
         self._size = size
         sys.stderr.write(f"{margins}\0337\033[{size.lines};1H\033[2K{text[: size.columns - 1]}\0338")
         sys.stderr.flush()
 
     def close(self) -> None:
-        """Give the row back."""
+        """Clear the row, and let other output use it again."""
         if self._size.lines:
             rows = self._size.lines
             with suppress(OSError):
@@ -214,12 +253,12 @@ class BottomLine:
             self._size = os.terminal_size((0, 0))
 
 
-_ROWS = 5
-"""A terminal with fewer keeps them all."""
+_MIN_ROWS = 5
+"""Nothing is drawn on a terminal with fewer rows."""
 
 
 def coloured(stream: Any) -> bool:
-    """Whether a stream wants colours. Source: NO_COLOR, FORCE_COLOR, and Portage's NOCOLOR."""
+    """Return whether to print colours to a stream. Source: NO_COLOR, FORCE_COLOR, and Portage's NOCOLOR."""
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR"):
@@ -236,54 +275,58 @@ def _colour(code: str, text: str, stream: Any) -> str:
 
 
 def heading(text: str) -> str:
-    """A heading in bold where stdout wants colours."""
+    """Format text in bold, if stdout shows colours."""
     return _colour("1", text, sys.stdout)
 
 
 def good(text: str) -> str:
-    """Green where stdout wants colours."""
+    """Format text in green, if stdout shows colours."""
     return _colour("32", text, sys.stdout)
 
 
 def bad(text: str) -> str:
-    """Red where stdout wants colours."""
+    """Format text in red, if stdout shows colours."""
     return _colour("31", text, sys.stdout)
 
 
 def faint(text: str) -> str:
-    """Faint where stdout wants colours."""
+    """Format text faintly, if stdout shows colours."""
     return _colour("2", text, sys.stdout)
 
 
-MEANING = {
+OPTION_HELP = {
     "--gm-profile": "build for this machine (also GM_PROFILE, or as NAME-emerge)",
-    "--gm-config": "configuration instead of /etc/gentoomuch (also GM_CONFIG)",
-    "--gm-state": "state instead of /var/lib/gentoomuch (also GM_STATE)",
-    "--gm-cache": "cache instead of /var/cache/gentoomuch (also GM_CACHE)",
+    "--gm-config": "configuration directory (default: /etc/gentoomuch; also GM_CONFIG)",
+    "--gm-state": "state directory (default: /var/lib/gentoomuch; also GM_STATE)",
+    "--gm-cache": "cache directory (default: /var/cache/gentoomuch; also GM_CACHE)",
     "--gm-explain": "print the plan and do nothing",
-    "--gm-plan": "run a printed plan; - is stdin",
-    "--gm-isolation": "none, auto, or a kind of container",
-    "--gm-unmask": "unmask only keywords, live, use, license, mask; or none",
-    "--gm-locked": "fail where something new would be unmasked",
-    "--gm-trust": "allow the .gentoo folder of this ID, in this run; ID:security for its security masks as well",
-    "--gm-no": "leave plugins out",
-    "--gm-json": "write what happens to a file, a line an event; - is stdout, and what emerge says goes to stderr",
-    "--gm-help": "these words alone",
-    "--gm-version": "our version alone",
+    "--gm-plan": "run a saved plan; - is stdin",
+    "--gm-isolation": "build on the host (none), or in this type of container; auto: the best one available",
+    "--gm-unmask": "unmask only these: keywords, live, use, license, mask; or none",
+    "--gm-locked": "fail instead of unmasking anything new",
+    "--gm-trust": "trust the .gentoo directory with this ID for this run; ID:security allows its security masks, too",
+    "--gm-no": "disable these plugins for this run",
+    "--gm-json": "write events to a file, one JSON object per line; -: to stdout, and emerge's output to stderr",
+    "--gm-help": "show the options of gm-emerge alone",
+    "--gm-version": "show the version of gentoomuch-portage alone",
 }
 
 
-def our_words(words: Mapping[str, str]) -> str:
-    """Our words on emerge's line, a line each."""
+def format_own_options(options: Mapping[str, str]) -> str:
+    """Format the options that gm-emerge adds to emerge's, one per line.
+
+    Args:
+        options: option -> placeholder of its value, in brackets if optional; empty if it takes none.
+    """
     lines = []
-    for word, shape in words.items():
-        value = f"[={shape[1:-1]}]" if shape.startswith("[") else f"={shape}" if shape else ""
-        lines.append(f"   {word + value:<36} {MEANING[word]}")
-    return "\n".join([heading("gentoomuch's own words:"), *lines])
+    for option, value in options.items():
+        suffix = f"[={value[1:-1]}]" if value.startswith("[") else f"={value}" if value else ""
+        lines.append(f"   {option + suffix:<36} {OPTION_HELP[option]}")
+    return "\n".join([heading("options of gm-emerge:"), *lines])
 
 
-def explained(plan: "Plan") -> str:
-    """A plan for people."""
+def format_plan(plan: "Plan") -> str:
+    """Format a plan as two columns."""
     rows = [
         ("profile", plan.profile),
         ("base", plan.base),
@@ -293,7 +336,7 @@ def explained(plan: "Plan") -> str:
         ("isolation", plan.isolation),
         *(("env", f"{name}={value}") for name, value in plan.env.items()),
         *((plugin, f"{part}") for plugin, part in plan.parts),
-        ("runs", " ".join(["emerge", *plan.words])),
+        ("runs", " ".join(["emerge", *plan.arguments])),
     ]
-    shown = ((name, text.replace("\n", "\n" + " " * 14)) for name, text in rows)
-    return "\n".join(f"{faint(f'{name:>12}')}  {text}" for name, text in shown)
+    indented = ((name, text.replace("\n", "\n" + " " * 14)) for name, text in rows)
+    return "\n".join(f"{faint(f'{name:>12}')}  {text}" for name, text in indented)

@@ -1,38 +1,104 @@
-"""Every error that a user may see, each with its way out.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Errors that a user may see, each with a hint.
 
-Emerge's own exit codes pass through untouched; ours start at 64 (Source: sysexits.h), so that a
-script can tell who failed. A leaf is named by its fact, keeps its data as attributes and is a row
-of docs/errors.md.
-
-What the operating system refused, as an error of ours.
+Exit statuses of emerge are passed on; ours start at 64 (Source: sysexits.h), so that a script can distinguish them.
+An error of one subject is beside its code, or in errors.py of its package; here are those that several packages share.
+tools/make-docs writes docs/errors.md, which lists all codes.
 """
 
 import difflib
+import errno
+import os
 import re
-from collections.abc import Iterable
+import shlex
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple, Self
+
+
+class Correction(NamedTuple):
+    """What to change in the command line that caused an error."""
+
+    typed: str
+    """The wrong argument, or the wrong value of an option; empty to append arguments."""
+    meant: tuple[str, ...]
+    """The arguments to use instead; ``NAME`` in them is the name of a profile."""
+    length: int = 1
+    """How many arguments are replaced."""
+
+    def apply(self, arguments: Sequence[str], name: str) -> list[str]:
+        """Return the corrected arguments; empty if they do not contain the wrong one.
+
+        Args:
+            name: the profile that ``NAME`` stands for; empty if there is none, and an option with it is omitted.
+        """
+        known = (argument for argument in self.meant if name or not argument.endswith("=NAME"))
+        meant = [re.sub(r"\bNAME\b", name or "NAME", argument) for argument in known]
+        for index, argument in enumerate(arguments):
+            before, after = arguments[:index], arguments[index + self.length :]
+            option, equals, value = argument.partition("=")
+            if argument == self.typed or (option == self.typed and equals and not value):
+                return [*before, *meant, *after]
+            if option == self.typed and equals and not meant:
+                return [*before, *arguments[index + 1 :]]
+            if self.typed and equals and option.startswith("-") and self.typed in value.split(","):
+                values = (meant[0] if each == self.typed else each for each in value.split(","))
+                return [*before, f"{option}={','.join(values)}", *after]
+        if self.typed or (self.meant and not meant):
+            return []
+        end = arguments.index("--") if "--" in arguments and meant[:1] != ["--"] else len(arguments)
+        return [*arguments[:end], *meant, *arguments[end:]]
 
 
 class GmError(Exception):
-    """What went wrong, in one line, and what mends it.
+    """An error in one line, with a hint.
 
     Attributes:
-        code: stable name of the fact, for scripts: ``unknown-profile``.
+        code: stable name of the error for scripts: ``unknown-profile``.
         status: exit status of the process, 64 to 78.
-        remedy: a command or an instruction; empty where there is none.
+        hint: a command or an instruction that helps; may be empty.
+        correction: what to change in the command line. If it can be applied, the hint is the corrected command line.
     """
 
     code = "error"
     status = 70
+    correction: Correction | None = None
 
-    def __init__(self, message: str, *, remedy: str = "") -> None:
+    def __init__(self, message: str, *, code: str = "", hint: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.remedy = remedy
+        self.code = code or type(self).code
+        self.hint = hint
+
+    def with_correction(self, typed: str, *meant: str, length: int = 1) -> Self:
+        """Set what to change in the command line; return the error itself."""
+        self.correction = Correction(typed, meant, length)
+        return self
+
+
+def correct_command(error: GmError, command: Sequence[str], find_name: Callable[[], str]) -> list[str]:
+    """Return the corrected command line; empty if the error does not say what to change, or not in this one.
+
+    The corrected command confirms nothing, as the correction is a guess: ``--yes`` is omitted.
+
+    Args:
+        command: the program and its arguments.
+        find_name: returns the name of a profile, for an example; empty if there is none.
+    """
+    if error.correction is None:
+        return []
+    program, *arguments = command
+    unconfirmed = [argument for argument in arguments if argument != "--yes"]
+    corrected = error.correction.apply(unconfirmed, find_name())
+    if not corrected:
+        return []
+    if (first := "".join(error.correction.meant[:1])) in {"gm-emerge", "gentoomuch"}:
+        return corrected[corrected.index(first) :]
+    return [program, *corrected]
 
 
 class UsageError(GmError):
-    """The command line asks for something that there is not."""
+    """The command line is not valid."""
 
     code = "usage"
     status = 64
@@ -46,272 +112,405 @@ class MachineError(GmError):
 
 
 class ConfigError(GmError):
-    """A file of the configuration is wrong; the message names it and the line."""
+    """A file of the configuration is not valid; the message names it and the line."""
 
     code = "configuration"
     status = 78
 
 
 class RunError(GmError):
-    """Something that was started failed."""
+    """A program or a step of a run failed."""
 
     code = "software"
     status = 70
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The known name closest to a mistyped one, or an empty string."""
-    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)), "")
+    """Return the known name that is most similar to another one, in any case; empty if none is."""
+    names = {known_name.lower(): known_name for known_name in known}
+    return next((names[near] for near in difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.65)), "")
 
 
 def listed(names: Iterable[str], *, most: int = 12) -> str:
-    """``(there are: a, b)``, sorted; of more than ``most`` names the rest is counted."""
+    """Return ``(available: a, b)``, sorted; more than ``most`` names are counted."""
     known = sorted(names)
-    shown = ", ".join(known[:most]) or "none"
-    return f"(there are: {shown}{f' and {len(known) - most} more' if len(known) > most else ''})"
+    first = ", ".join(known[:most]) or "none"
+    return f"(available: {first}{f' and {len(known) - most} more' if len(known) > most else ''})"
 
 
-class UnknownProfile(UsageError):
-    """A profile was named that has no file under ``profiles/``."""
+def unknown_profile(name: str, known: Iterable[str], *, active: Path | None = None) -> UsageError:
+    """There is no profile of this name.
 
-    code = "unknown-profile"
-
-    def __init__(self, name: str, known: Iterable[str]) -> None:
-        known = sorted(known)
-        near = nearest(name, known)
-        remedy = f"gentoomuch profile show {near}" if near else f"gentoomuch profile add {name}"
-        super().__init__(f"there is no profile {name!r} {listed(known)}", remedy=remedy)
-        self.name, self.known = name, known
-
-
-class BadName(ConfigError):
-    """A name of a profile, a layer or a patch set that would leave its folder."""
-
-    code = "bad-name"
-
-    def __init__(self, kind: str, name: str, where: str = "") -> None:
-        remedy = "use letters, digits and any of _ + - . (not first), as in Gentoo's package names"
-        super().__init__(f"{where + ': ' if where else ''}{name!r} is no name for a {kind}", remedy=remedy)
-        self.kind, self.name = kind, name
+    Args:
+        active: the file that names it, if it is the active profile.
+    """
+    known = sorted(known)
+    near = nearest(name, known)
+    add = f"gentoomuch profile add {shlex.quote(name)} --root /srv/roots/{shlex.quote(name)}"
+    hint = f"gentoomuch profile show {near}" if near else add
+    what = f"profile {name!r} not found {listed(known)}"
+    if active is not None:
+        what = f"{active}: the active profile {name!r} does not exist {listed(known)}"
+        hint = f"gentoomuch profile set {near or '--unset'}"
+    error = UsageError(what, code="unknown-profile", hint=hint)
+    return error.with_correction(name, near) if near else error
 
 
-class UnknownPlugin(UsageError):
-    """``--gm-no=`` names a plugin that is not here, or one that no run can do without."""
-
-    code = "unknown-plugin"
-
-    def __init__(self, name: str, known: Iterable[str], *, needed: bool = False) -> None:
-        what = f"no run can do without the plugin {name!r}" if needed else f"there is no plugin {name!r}"
-        super().__init__(f"{what} {listed(known)}", remedy="gentoomuch plugins")
-        self.name = name
+def bad_name(kind: str, name: str, where: str = "") -> ConfigError:
+    """The name of a profile, layer or patch set contains a character that is not allowed."""
+    hint = "use letters, digits and any of _ + - . (not first), as in Gentoo's package names"
+    error = ConfigError(f"{where + ': ' if where else ''}invalid {kind} name {name!r}", code="bad-name", hint=hint)
+    allowed = re.sub(r"[^A-Za-z0-9_+.-]+", "-", name).strip("+.-")
+    return error.with_correction(name, allowed) if allowed and not where else error
 
 
-class ProfileBeaten(UsageError):
-    """A word of emerge would take the configroot away from the profile."""
-
-    code = "profile-beaten"
-
-    def __init__(self, word: str, profile: str) -> None:
-        told = f"{word} would replace the configroot of profile {profile!r}"
-        super().__init__(told, remedy="leave out one of the two")
+def unknown_plugin(name: str, known: Iterable[str], *, needed: bool = False) -> UsageError:
+    """``--gm-no=`` names a plugin that is not installed, or that cannot be disabled."""
+    known = tuple(known)
+    what = f"plugin {name!r} cannot be disabled" if needed else f"plugin {name!r} not found"
+    error = UsageError(f"{what} {listed(known)}", code="unknown-plugin", hint="gentoomuch plugins")
+    return error.with_correction(name, near) if (near := nearest(name, known)) else error
 
 
-class Unsaid(MachineError):
-    """What was asked for cannot be printed, as where stdout is a file and the disk is full."""
+def option_conflict(option: str, profile: str) -> UsageError:
+    """An option of emerge, such as ``--config-root``, would replace the configuration of the profile."""
+    message = f"{option} would replace the configroot of profile {profile!r}"
+    error = UsageError(message, code="option-conflict", hint="omit one of the two")
+    return error.with_correction(option, length=1 if "=" in option else 2)
 
-    code = "unsaid"
 
-    def __init__(self, why: str) -> None:
-        super().__init__(f"standard output cannot be written: {why}", remedy="send it elsewhere")
+class StdoutWriteFailed(MachineError):
+    """The output cannot be written, for example because the disk is full."""
+
+    code = "stdout-write-failed"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"cannot write to standard output: {reason}", hint="redirect it to another file")
 
 
 class BadFile(ConfigError):
-    """A configuration file with an error at a known place.
+    """A configuration file is not valid.
 
     Attributes:
-        line: counted from 1; 0 where the whole file is meant.
+        line: counted from 1; 0 for the whole file.
+        others: errors in other lines and files that were found with this one.
     """
 
     code = "bad-file"
+    others: tuple["BadFile", ...] = ()
 
-    def __init__(self, path: Path | str, line: int, what: str, *, remedy: str = "") -> None:
-        super().__init__(f"{path}:{line}: {what}" if line else f"{path}: {what}", remedy=remedy)
+    def __init__(self, path: Path | str, line: int, what: str, *, code: str = "", hint: str = "") -> None:
+        super().__init__(f"{path}:{line}: {what}" if line else f"{path}: {what}", code=code, hint=hint)
         self.path, self.line = str(path), line
 
 
-class BadSetting(BadFile):
-    """A key of a TOML file that is unknown, or a value of the wrong type."""
-
-    code = "bad-setting"
-
-
 class BadLayer(ConfigError):
-    """A layer that is missing, broken, or outside of the configuration directory."""
+    """A layer is missing, not valid, or outside of the configuration directory."""
 
     code = "bad-layer"
 
-    def __init__(self, path: Path | str, line: int, what: str, *, remedy: str = "") -> None:
-        super().__init__(f"{path}:{line}: {what}" if line else f"{path}: {what}", remedy=remedy)
+    def __init__(self, path: Path | str, line: int, what: str, *, code: str = "", hint: str = "") -> None:
+        super().__init__(f"{path}:{line}: {what}" if line else f"{path}: {what}", code=code, hint=hint)
+
+
+def sourced_outside(path: Path | str, line: int, sourced: str) -> BadLayer:
+    """A file in a layer sources a file outside of the configuration, which can differ on each host."""
+    return BadLayer(
+        path,
+        line,
+        f"cannot source {sourced}: it is not part of the configuration, and differs from host to host",
+        code="sourced-outside",
+        hint="copy it into the layer, and source it by a path relative to this file",
+    )
 
 
 class BadPatchSet(ConfigError):
-    """A patch set that is missing, broken, or outside of the configuration directory."""
+    """A patch set is missing, not valid, or outside of the configuration directory."""
 
     code = "bad-patch-set"
 
-    def __init__(self, path: Path | str, line: int, what: str, *, remedy: str = "") -> None:
-        super().__init__(f"{path}:{line}: {what}" if line else f"{path}: {what}", remedy=remedy)
+    def __init__(self, path: Path | str, line: int, what: str, *, code: str = "", hint: str = "") -> None:
+        super().__init__(f"{path}:{line}: {what}" if line else f"{path}: {what}", code=code, hint=hint)
         self.path, self.line, self.what = str(path), line, what
 
 
-class UnknownMakeProfile(ConfigError):
-    """``make_profile`` names a directory that no configured repository has."""
-
-    code = "unknown-make-profile"
-
-    def __init__(self, where: str, name: str, near: str) -> None:
-        remedy = f'make_profile = "{near}" ?' if near else "gentoomuch profile ls --gentoo"
-        super().__init__(f"{where}: no repository has the make_profile {name!r}", remedy=remedy)
+def unknown_make_profile(where: str, name: str, near: str) -> ConfigError:
+    """No configured repository has the Gentoo profile that ``make_profile`` names."""
+    hint = f'make_profile = "{near}" ?' if near else "gentoomuch profile ls --gentoo"
+    return ConfigError(
+        f"{where}: make_profile {name!r} not found in any repository", code="unknown-make-profile", hint=hint
+    )
 
 
-class UnknownCpu(ConfigError):
-    """``cpu`` is no name that the compiler takes."""
-
-    code = "unknown-cpu"
-
-    def __init__(self, where: str, name: str, known: Iterable[str]) -> None:
-        known = list(known)
-        near = nearest(name, known)
-        remedy = f'cpu = "{near}" ?' if near else "choose one of: " + " ".join(known)
-        super().__init__(f"{where}: the compiler knows no cpu {name!r}", remedy=remedy)
-        self.name = name
+def unknown_cpu(where: str, name: str, known: Iterable[str]) -> ConfigError:
+    """The compiler does not know the value of ``cpu``."""
+    known = list(known)
+    near = nearest(name, known)
+    hint = f'cpu = "{near}" ?' if near else "choose one of: " + " ".join(known)
+    return ConfigError(f"{where}: the compiler does not know cpu {name!r}", code="unknown-cpu", hint=hint)
 
 
-class PartsConflict(RunError):
-    """Two plugins set one variable to different values."""
-
-    code = "parts-conflict"
-
-    def __init__(self, key: str, first: str, second: str) -> None:
-        told = f"plugins {first!r} and {second!r} disagree on {key}"
-        super().__init__(told, remedy=f"--gm-no={second} leaves one out")
+def parts_conflict(key: str, first: str, second: str) -> RunError:
+    """Two plugins set the same variable to different values."""
+    message = f"plugins {first!r} and {second!r} set {key} to different values"
+    return RunError(message, code="parts-conflict", hint=f"--gm-no={second} disables one of them")
 
 
-class PluginFailed(RunError):
-    """A plugin's hook ended in an exception of its own."""
-
-    code = "plugin-failed"
-
-    def __init__(self, plugin: str, hook: str, why: str) -> None:
-        super().__init__(f"plugin {plugin!r} failed in {hook}: {why}", remedy=f"--gm-no={plugin} leaves it out")
+def plugin_failed(plugin: str, hook: str, why: str) -> RunError:
+    """A plugin raised a Python exception."""
+    return RunError(
+        f"plugin {plugin!r} failed in {hook}: {why}", code="plugin-failed", hint=f"--gm-no={plugin} disables it"
+    )
 
 
 class MissingProgram(MachineError):
-    """A program is not on PATH.
+    """A program is not installed, or not in PATH.
 
     Attributes:
-        atom: the package of Gentoo that has it.
+        atom: the Gentoo package that installs it.
     """
 
     code = "missing-program"
 
-    def __init__(self, program: str, atom: str = "", *, remedy: str = "") -> None:
-        remedy = remedy or (f"emerge {atom}" if atom else f"install {program} or put it on PATH")
-        super().__init__(f"{program} is not on PATH", remedy=remedy)
+    def __init__(self, program: str, atom: str = "", *, hint: str = "") -> None:
+        hint = hint or (f"emerge {atom}" if atom else f"install {program} or put it on PATH")
+        super().__init__(f"{program} is not on PATH", hint=hint)
         self.program, self.atom = program, atom
 
 
 class ProgramFailed(RunError):
-    """A program ended with a status that was not expected."""
+    """A program that gentoomuch runs has failed."""
 
     code = "program-failed"
 
-    def __init__(self, argv: Iterable[str], returned: int, tail: str) -> None:
+    def __init__(self, argv: Iterable[str], returned: int, tail: str, *, hint: str = "") -> None:
         self.argv, self.returned, self.tail = tuple(argv), returned, tail
         last = tail.strip().splitlines()[-1:] or [""]
-        super().__init__(f"{' '.join(self.argv)} ended with {returned}{': ' + last[0] if last[0] else ''}")
-
-
-class NameMoved(MachineError):
-    """A name of Portage that we hold is not where it was."""
-
-    code = "name-moved"
-
-    def __init__(self, names: Iterable[str], version: str, lost: Iterable[str]) -> None:
-        self.names = sorted(names)
-        super().__init__(
-            f"Portage {version} has moved {', '.join(self.names)}; without it: {'; '.join(sorted(set(lost)))}",
-            remedy="gentoomuch doctor names the versions that fit; without a profile gm-emerge is still emerge",
-        )
+        super().__init__(f"{self.argv[0]} ended with {returned}{': ' + last[0] if last[0] else ''}", hint=hint)
 
 
 class NoPrivilege(MachineError):
-    """This user may not do what is asked."""
+    """The user does not have the necessary permission."""
 
     code = "no-privilege"
     status = 77
 
-    def __init__(self, what: str, *, remedy: str = "") -> None:
-        super().__init__(what, remedy=remedy)
+    def __init__(self, what: str, *, code: str = "", hint: str = "") -> None:
+        super().__init__(what, code=code, hint=hint)
 
 
-class MissingContainer(MachineError):
-    """``--gm-isolation=`` names a kind of container that cannot be had here."""
-
-    code = "missing-container"
-
-    def __init__(self, kind: str, known: Iterable[str], *, word: str = "--gm-isolation") -> None:
-        told = f"this version cannot run emerge in {kind!r} {listed([*known, 'none'])}"
-        super().__init__(told, remedy=f"{word}=none")
-        self.kind = kind
+def missing_container(kind: str, known: Iterable[str], *, word: str = "--gm-isolation") -> MachineError:
+    """The container type that was named is not installed."""
+    message = f"container type {kind!r} not found {listed([*known, 'none'])}"
+    error = MachineError(message, code="missing-container", hint=f"{word}=none")
+    return error.with_correction(kind, "auto") if list(known) else error
 
 
 class MissingKernel(MachineError):
-    """A virtual machine has no Linux to boot."""
+    """No Linux kernel with all drivers was found for the virtual machine."""
 
     code = "missing-kernel"
 
     def __init__(self, why: str) -> None:
-        super().__init__(why, remedy='name one: kernel = "/boot/vmlinuz" in [container], or install one')
-
-
-class ForeignCpu(MachineError):
-    """A root holds programs for a CPU that this machine does not run."""
-
-    code = "foreign-cpu"
+        super().__init__(why, hint='name one: kernel = "/boot/vmlinuz" in [container], or install one')
 
 
 class Busy(MachineError):
-    """Somebody else is at it."""
+    """Another process uses the root, the file or the profile."""
 
     code = "busy"
     status = 75
 
-    def __init__(self, what: str, *, remedy: str = "") -> None:
-        super().__init__(what, remedy=remedy)
+    def __init__(self, what: str, *, code: str = "", hint: str = "") -> None:
+        super().__init__(what, code=code, hint=hint)
 
 
-class SystemRefuses(MachineError):
-    """The operating system refused something, and said why."""
+class ReadOnly(MachineError):
+    """The file system is mounted read-only."""
 
-    code = "system"
+    code = "read-only"
 
 
-def refused(error: OSError) -> MachineError:
-    """What the operating system refused, as an error of ours."""
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+"""Errors of a file system that no user can write to."""
+
+
+def cannot_write(path: Path | str, error: OSError, *, verb: str = "write", hint: str = "") -> MachineError:
+    """Return the error for a file or directory that cannot be written.
+
+    Args:
+        path: the file or directory.
+        verb: what failed: ``make``, ``lock``.
+        hint: for all reasons except a full or read-only file system.
+    """
+    why = (error.strerror or str(error)).lower()
+    place = _near(Path(path))
+    match error.errno:
+        case errno.ENOSPC:
+            why, hint = _missing_room(place)
+            return MachineError(f"cannot {verb} {path}: {why}", code="disk-full", hint=hint)
+        case errno.EDQUOT:
+            return MachineError(
+                f"cannot {verb} {path}: {why}",
+                code="disk-full",
+                hint=f"remove some of your files: quota -s; df {shlex.quote(str(place))}",
+            )
+        case errno.EROFS:
+            message = f"cannot {verb} {path}: {why}"
+            return ReadOnly(message, hint=f"mount -o remount,rw {shlex.quote(str(_mount_point(place)))}")
+    return NoPrivilege(f"cannot {verb} {path}: {why}", hint=hint or "run it as the owner of that directory")
+
+
+def _near(path: Path) -> Path:
+    """Return the nearest existing directory of a path, for ``df``."""
+    folders = (path, *path.absolute().parents)
+    return next((folder for folder in folders if os.access(folder, os.F_OK) and folder.is_dir()), Path("/"))
+
+
+def _missing_room(folder: Path) -> tuple[str, str]:
+    """Return what a full file system lacks, and a command that shows it."""
+    quoted = shlex.quote(str(folder))
+    try:
+        seen = os.statvfs(folder)
+    except OSError:
+        return "no space left on device", f"free space there: df -h {quoted}"
+    if seen.f_files and not seen.f_favail and seen.f_bavail:
+        return "no inodes left on device", f"remove files there: df -i {quoted}"
+    return "no space left on device", f"free space there: df -h {quoted}"
+
+
+def _mount_point(folder: Path) -> Path:
+    """Return where the file system of a directory is mounted; of a bind mount, which ``os.path.ismount`` does not find.
+
+    Source: proc_pid_mountinfo(5).
+    """
+    try:
+        lines = os.fsdecode(Path("/proc/self/mountinfo").read_bytes()).splitlines()
+    except OSError:
+        return Path("/")
+    points = {re.sub(r"\\([0-7]{3})", lambda escape: chr(int(escape[1], 8)), line.split(" ")[4]) for line in lines}
+    real = folder.resolve()
+    return next((above for above in (real, *real.parents) if str(above) in points), Path("/"))
+
+
+def full_place(places: Iterable[Path | str]) -> Path | str:
+    """Return the first of some places whose file system is full or read-only; empty if none is.
+
+    The operating system does not say which file a write failed for.
+    """
+    return next((place for place in places if _lacks_room(_near(Path(place)))), "")
+
+
+def _lacks_room(folder: Path) -> bool:
+    """Return whether a file system is full or read-only, or a quota on it is used up, which only a write shows."""
+    try:
+        seen = os.statvfs(folder)
+        if not seen.f_bavail or (seen.f_files and not seen.f_favail) or seen.f_flag & os.ST_RDONLY:
+            return True
+        number = os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)  # it never has a name
+        try:
+            os.write(number, b"text")
+        finally:
+            os.close(number)
+    except OSError as error:
+        return error.errno in NO_ROOM
+    return False
+
+
+def refused(error: OSError, near: Path | str = "") -> MachineError:
+    """Return the error for what the operating system refused.
+
+    Args:
+        near: the file, if the error names none.
+    """
     why = error.strerror or str(error)
-    told = f"{error.filename}: {why}" if error.filename else why
+    if is_without_temporary_folder(error):
+        return _explain_temporary_folder(error)
+    if error.errno in NO_ROOM and (path := _written_path(error) or near):
+        return cannot_write(path, error)
+    path = error.filename or near
+    message = f"{path}: {why}" if path else why
     if isinstance(error, PermissionError):
-        return NoPrivilege(told, remedy="run it as root, or as a user who may")
-    return SystemRefuses(told)
+        return NoPrivilege(message, hint="run it as root, or as a user with that permission")
+    hint = f"ls -ld {shlex.quote(str(existing_path(path)))}" if path else ""
+    failure = MachineError(message, code="system", hint=hint)
+    correct_path(failure, str(path))
+    return failure
+
+
+def correct_path(error: GmError, path: str) -> None:
+    """Correct a path on the command line that does not exist, if its directory has a similar name."""
+    folder, name = os.path.split(path)
+    try:
+        names = [entry.name for entry in os.scandir(folder or ".")]
+    except OSError:
+        return
+    near = "" if name in names or len(name) == 1 else nearest(name, names)
+    if near:
+        error.correction = Correction(path, (path.removesuffix(name) + near,))
+
+
+def existing_path(path: Path | str) -> Path:
+    """Return a path, or the nearest one above it that exists."""
+    return next((above for above in (Path(path), *Path(path).absolute().parents) if os.path.lexists(above)), Path("/"))
+
+
+def is_without_temporary_folder(error: BaseException) -> bool:
+    """Return whether an exception is that of Python if it can write to no directory for temporary files.
+
+    It names no file. Source: _get_default_tempdir of Python's tempfile.
+    """
+    return isinstance(error, FileNotFoundError) and error.filename is None and "temporary directory" in str(error)
+
+
+def _explain_temporary_folder(error: OSError) -> MachineError:
+    """Return the error for the directory of temporary files: why it cannot be written."""
+    folder, hint = os.environ.get("TMPDIR") or "/tmp", "TMPDIR=DIR names another directory"
+    try:
+        _write_and_remove(Path(folder, f".gentoomuch-{os.getpid()}"))
+    except OSError as cause:
+        explained = cannot_write(folder, cause, hint=hint)
+        explained.hint = explained.hint if explained.hint == hint else f"{explained.hint}; {hint}"
+        return explained
+    return MachineError(f"cannot write temporary files: {error.strerror}", code="disk-full", hint=hint)
+
+
+def _write_and_remove(file: Path) -> None:
+    """Write a new file, and remove it again; tempfile takes long to import."""
+    with file.open("xb") as opened:
+        try:
+            opened.write(b"text")
+            opened.flush()
+        finally:
+            file.unlink()
+
+
+def explain_failure(error: ProgramFailed, folder: Path, hint: str) -> GmError:
+    """Return the error for a program that failed in a directory: that it cannot be written, or its own with a hint.
+
+    Args:
+        error: its last lines of output have the system's reason, in English.
+    """
+    for number in NO_ROOM:
+        if os.strerror(number) in error.tail:
+            return cannot_write(folder, OSError(number, os.strerror(number)))
+    return ProgramFailed(error.argv, error.returned, error.tail, hint=hint)
+
+
+def _written_path(error: OSError) -> str:
+    """Return the path that could not be written: of two the second, as a copy or a rename names them."""
+    named = error.filename2 or error.filename
+    return "" if named is None or isinstance(named, int) else os.fsdecode(named)
 
 
 def unreadable(file: Path, error: OSError) -> BadFile:
-    """A file of the configuration or of the state that the operating system does not let us read."""
-    remedy = "run it as root, or open it for reading" if isinstance(error, PermissionError) else ""
-    return BadFile(file, 0, f"it cannot be read: {error.strerror}", remedy=remedy)
+    """A file of the configuration or of the state cannot be read."""
+    hint = f"ls -ld {shlex.quote(str(existing_path(file)))}"
+    if isinstance(error, PermissionError):
+        hint = "run it as root, or change its permissions"
+    return BadFile(file, 0, f"cannot read it: {(error.strerror or str(error)).lower()}", hint=hint)
 
 
 def bare(url: str) -> str:
-    """A URL without name and password, otherwise as it is written."""
+    """Remove the user name and password from a URL."""
     return re.sub(r"^([^/?#]*//)[^/?#]*@", r"\1", url)

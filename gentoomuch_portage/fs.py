@@ -1,86 +1,207 @@
-"""Write whole or not at all; hold a folder so that nobody takes it away.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Write files atomically, cache results, lock directories, and open files without following links."""
 
-Folders opened one below the other, each held open: no path is walked through a link, ever.
-"""
-
+import errno
 import fcntl
+import hashlib
+import json
 import os
+import re
+import shlex
 import shutil
+import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, TypeVar
 
-from gentoomuch_portage.errors import NoPrivilege
+from gentoomuch_portage import stored
+from gentoomuch_portage.errors import NO_ROOM, MachineError, NoPrivilege, cannot_write, refused
 
+_T = TypeVar("_T")
 STDIO = Path("-")
-"""What users write for the standard output, or for the standard input."""
+"""The argument for standard output, or standard input."""
 _PLAIN = os.O_NOFOLLOW | os.O_NONBLOCK
-"""No link is followed, and no pipe waited for."""
+"""Follow no link, and wait for no pipe."""
 _MOST_LINKS = 40
-"""Links behind each other that Linux follows. Source: path_resolution(7)."""
+"""Nested links that Linux follows. Source: path_resolution(7)."""
 
 
 def write(path: Path, text: str | bytes, *, mode: int | None = None, durable: bool = True) -> None:
-    """Put a text in the place of a file, in one step: a reader sees the old one or the new one.
+    """Replace a file atomically: a reader sees the old content or the new one.
 
-    A link at that place is replaced, never written through.
+    A link is replaced, never followed.
 
     Args:
-        mode: None for owner, group and mode of the file that stands there; 0644 where there is none.
-        durable: wait for the disk; without that a power failure may leave an empty file.
+        mode: default: owner, group and mode of the old file; 0644 for a new one.
+        durable: wait for the disk; otherwise a power failure may leave an empty file.
 
     Raises:
-        NoPrivilege: the folder cannot be written.
+        NoPrivilege: the directory cannot be written, or a directory has the name of the file.
+        MachineError[disk-full], ReadOnly: the file system is full or read-only.
     """
     ensure(path.parent)
     try:
         number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as error:
-        told = f"{path.parent} cannot be written: {error.strerror}"
-        raise NoPrivilege(told, remedy="run it as the owner of that folder") from error
-    fresh = Path(name)
+        raise cannot_write(path, error) from error
+    temporary = Path(name)
     try:
         with os.fdopen(number, "wb") as out:
             out.write(text if isinstance(text, bytes) else text.encode())
             out.flush()
             if durable:
                 os.fsync(out.fileno())
-            _given(out.fileno(), mode, path)
-        fresh.replace(path)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
+            _set_mode(out.fileno(), mode, path)
+        temporary.replace(path)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise cannot_write(path, error, hint=inspect_hint(path)) from error
         raise
 
 
-def send(path: Path, text: str | bytes) -> None:
-    """Put a text where a user wants it: a file is written as a whole, into anything else it goes as it is.
+def create(path: Path, text: str) -> None:
+    """Create a file atomically.
+
+    Raises:
+        FileExistsError: the path exists.
+        NoPrivilege, MachineError[disk-full], ReadOnly: it cannot be written.
+    """
+    ensure(path.parent)
+    aside = path.with_name(f".{path.name}.{os.getpid():08}")
+    try:
+        write(aside, text)
+        try:
+            os.link(aside, path)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            raise cannot_write(path, error) from error
+    finally:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+
+
+def write_cache(path: Path, text: str | bytes, *, mode: int | None = None, durable: bool = False) -> None:
+    """Write a file of a cache; a directory in its place is removed.
 
     Args:
-        path: ``-`` is the standard output.
+        mode: as for ``write``.
+        durable: as for ``write``; readers of a cache ignore an empty file.
+
+    Raises:
+        NoPrivilege, MachineError[disk-full], ReadOnly: it cannot be written.
+    """
+    with suppress(OSError):  # write raises it with a hint
+        if stat.S_ISDIR(path.lstat().st_mode):
+            remove(path)
+    write(path, text, mode=mode, durable=durable)
+
+
+def remove(path: Path) -> None:
+    """Remove a file of a cache, or a directory in its place, if it exists.
+
+    Raises:
+        NoPrivilege, ReadOnly: it cannot be removed.
+    """
+    try:
+        if path.is_dir() and not path.is_symlink():
+            _remove_tree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error, verb="remove") from error
+
+
+def _remove_tree(folder: Path) -> None:
+    """Remove a directory, also if it has directories that their owner, who is this user, cannot list or change."""
+    try:
+        shutil.rmtree(folder)
+    except PermissionError:
+        folder.chmod(0o700)
+        for above, folders, _ in os.walk(folder):
+            for name in folders:
+                if not (below := Path(above, name)).is_symlink():
+                    below.chmod(0o700)
+        shutil.rmtree(folder)
+
+
+def unlink(path: Path) -> None:
+    """Remove a file of the state if it exists.
+
+    Raises:
+        NoPrivilege, ReadOnly: it cannot be removed, as it is a directory.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error, verb="remove", hint=inspect_hint(path)) from error
+
+
+def inspect_hint(path: Path) -> str:
+    """Return the hint for a path that is not a file of ours."""
+    return f"look at it, then remove it: ls -ld {shlex.quote(str(path))}"
+
+
+@contextmanager
+def disk_errors(place: Path) -> Iterator[None]:
+    """Convert exceptions of a full or read-only file system in the block into errors with a path and a hint.
+
+    Args:
+        place: a path for the error if the exception has none.
+
+    Raises:
+        MachineError[disk-full], ReadOnly: the file system is full or read-only.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise refused(error, place) from error
+        raise
+
+
+def check_writable(path: Path) -> None:
+    """Check before the first of several changes that files can be written below a path.
+
+    Raises:
+        NoPrivilege, ReadOnly: the nearest directory that exists cannot be written.
+    """
+    existing = next(above for above in (path, *path.parents) if exists(above))
+    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
+        return
+    number = errno.EACCES if existing.is_dir() else errno.ENOTDIR
+    if os.statvfs(existing).f_flag & os.ST_RDONLY:
+        number = errno.EROFS
+    raise cannot_write(existing, OSError(number, os.strerror(number)))
+
+
+def send(path: Path, text: str | bytes) -> None:
+    """Write a text to a path of a user: a file is replaced atomically, a stream is written to.
+
+    Args:
+        path: ``-`` is standard output.
 
     Raises:
         NoPrivilege: it cannot be written.
     """
     try:
         if not is_stream(path):
-            path.absolute().parent.stat()  # or a folder would be made of a name that was mistyped
+            path.absolute().parent.stat()  # a mistyped directory must not be created
             write(path.absolute(), text)
             return
         with open(1 if path == STDIO else path, "wb", closefd=path != STDIO) as out:
             out.write(text if isinstance(text, bytes) else text.encode())
     except OSError as error:
-        why = (error.strerror or "it fails").lower()
         name = "standard output" if path == STDIO else path.absolute()
-        raise NoPrivilege(f"{name} cannot be written: {why}", remedy="name another file") from error
+        raise cannot_write(name, error, hint="name another file") from error
 
 
 def is_stream(path: Path) -> bool:
-    """Whether a name means something that no new file must take the place of.
-
-    That is ``-``, a device, a pipe, or a link to an open file, as /dev/stdout is.
-    """
+    """Return whether a path must not be replaced by a file: ``-``, a device, a pipe, or a link such as /dev/stdout."""
     if path == STDIO:
         return True
     hop = path.absolute()
@@ -93,11 +214,11 @@ def is_stream(path: Path) -> bool:
     return hop.exists() and not (hop.is_file() or hop.is_dir())
 
 
-def _given(number: int, mode: int | None, path: Path) -> None:
-    """Give a new file its mode, or all that of the file in whose place it comes."""
+def _set_mode(number: int, mode: int | None, path: Path) -> None:
+    """Set the mode of a new file, or owner, group and mode of the file that it replaces."""
     if mode is None:
         mode = 0o644
-        with suppress(OSError):  # there is none, or it is somebody else's
+        with suppress(OSError):  # it is missing, or belongs to another user
             before = path.stat()
             mode = before.st_mode & 0o777
             os.fchown(number, before.st_uid, before.st_gid)
@@ -105,43 +226,54 @@ def _given(number: int, mode: int | None, path: Path) -> None:
 
 
 def append(path: Path, line: str, *, follow: bool = True) -> None:
-    """Add a line to a file; lines of runs that end together do not mix.
+    """Append a line to a file; lines of concurrent runs do not mix.
 
-    One write of a descriptor opened for appending is whole (Source: write(2), O_APPEND).
+    One write to a descriptor opened for appending is atomic (Source: write(2), O_APPEND).
 
     Args:
-        follow: False where a build may have laid something else in the place of a file of ours.
+        follow: False if a build may have replaced the file.
 
     Raises:
-        NoPrivilege: it cannot be written; or it is a link or a pipe, and none is followed.
+        NoPrivilege: it cannot be written; or it is a link or a pipe, and ``follow`` is False.
     """
     ensure(path.parent)
     try:
         number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | (0 if follow else _PLAIN), 0o644)
     except OSError as error:
-        remedy = "name another file" if follow else f"look at it, then remove it: ls -ld {path}"
-        raise NoPrivilege(f"{path} cannot be written: {error.strerror}", remedy=remedy) from error
+        raise cannot_write(path, error, hint="name another file" if follow else inspect_hint(path)) from error
     try:
-        put(number, str(path), line)
+        write_line(number, str(path), line)
     finally:
         os.close(number)
 
 
-def put(number: int, name: str, line: str) -> None:
-    """Write a line to a descriptor as a whole.
+def write_line(number: int, name: str, line: str) -> None:
+    """Write a whole line to a descriptor; a partial line on a full disk is removed.
 
     Raises:
-        NoPrivilege: it cannot be written.
+        NoPrivilege, MachineError[disk-full]: it cannot be written.
     """
+    left = memoryview(f"{line}\n".encode())
+    done = 0
     try:
-        os.write(number, f"{line}\n".encode())
+        while left:
+            count = os.write(number, left)
+            done, left = done + count, left[count:]
     except OSError as error:
-        raise NoPrivilege(f"{name} cannot be written: {error.strerror}", remedy="name another file") from error
+        _truncate(number, done)
+        raise cannot_write(name, error, hint="name another file") from error
+
+
+def _truncate(number: int, count: int) -> None:
+    """Remove the last bytes of a regular file, unless another process has appended to it."""
+    status = os.fstat(number)
+    if count and stat.S_ISREG(status.st_mode) and os.lseek(number, 0, os.SEEK_CUR) == status.st_size:
+        os.ftruncate(number, status.st_size - count)
 
 
 @contextmanager
-def for_all() -> Iterator[None]:
-    """What is made in the block is for all who need it, as what emerge makes: the user Portage builds as, for one."""
+def public_umask() -> Iterator[None]:
+    """Create files in the block that other users can read, such as the user that Portage builds as."""
     before = os.umask(0o022)
     try:
         yield
@@ -149,46 +281,109 @@ def for_all() -> Iterator[None]:
         os.umask(before)
 
 
-def ensure(folder: Path, *, mode: int = 0o755) -> Path:
-    """Make a folder with its parents where it is missing, and return it.
+def exists(path: Path) -> bool:
+    """Return whether a path exists, following links, as ``Path.exists`` does before Python 3.14.
 
     Raises:
-        NoPrivilege: it is missing and cannot be made.
+        OSError: the system cannot decide, for example for a name that is too long.
     """
     try:
-        with for_all():
-            folder.mkdir(mode=mode, parents=True, exist_ok=True)
-    except OSError as error:
-        remedy = "run it as root, or name another place (gm-emerge --gm-help)"
-        raise NoPrivilege(f"{folder} cannot be made: {error.strerror}", remedy=remedy) from error
-    return folder
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
-def own_folder(folder: Path) -> Path:
-    """Make a folder that nobody else can have prepared, below one that all may write.
+def ensure(folder: Path, *, mode: int = 0o755, cache: Path | None = None) -> Path:
+    """Create a directory with its parents if it is missing, and return it.
+
+    Args:
+        cache: below this directory, files in the place of directories are removed; default: nowhere.
 
     Raises:
-        NoPrivilege: it is there and belongs to somebody else, or is a link; or it cannot be made.
+        NoPrivilege: it cannot be created.
+    """
+    if cache is not None:
+        remove_obstacle(folder, cache)
+    try:
+        with public_umask():
+            folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    except OSError as error:
+        hint = "run it as root, or name another place (gm-emerge --gm-help)"
+        if error.errno in {errno.EEXIST, errno.ENOTDIR, errno.ELOOP}:
+            hint = inspect_hint(next(above for above in (folder, *folder.parents) if os.path.lexists(above)))
+        raise cannot_write(folder, error, verb="make", hint=hint) from error
+    return folder
+
+
+def remove_obstacle(folder: Path, cache: Path) -> None:
+    """Remove the file, or the link that leads to no directory, that is in the place of a directory of a cache.
+
+    Args:
+        cache: what is not below this directory is kept.
+
+    Raises:
+        NoPrivilege, ReadOnly: it cannot be removed.
+    """
+    nearest = next(above for above in (folder, *folder.parents) if os.path.lexists(above))
+    if cache in nearest.parents and not nearest.is_dir():
+        remove(nearest)
+
+
+def rename_folder(fresh: Path, place: Path) -> bool:
+    """Rename a new directory of a cache; a file or a link in its place is removed.
+
+    Returns:
+        False if a directory with content has the name.
+    """
+    while True:
+        try:
+            fresh.rename(place)
+            return True
+        except OSError as error:
+            if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
+                return False
+            if error.errno != errno.ENOTDIR:
+                raise
+        place.unlink(missing_ok=True)
+
+
+def private_folder(folder: Path) -> Path:
+    """Create a directory below one that all users may write, and check that it belongs to this user.
+
+    Raises:
+        NoPrivilege: it belongs to another user, or is a link; or it cannot be created.
     """
     ensure(folder)
-    held = folder.lstat()
-    if not folder.is_dir() or folder.is_symlink() or held.st_uid not in {os.geteuid(), 0}:
-        raise NoPrivilege(f"{folder} is not a folder of ours", remedy=f"look at it, then remove it: ls -ld {folder}")
+    if not is_own(folder):
+        raise NoPrivilege(f"{folder} belongs to another user, or is a link", hint=inspect_hint(folder))
     return folder
+
+
+def is_own(folder: Path) -> bool:
+    """Return whether a path is a directory, and no link, that only this user or root owns and can write to."""
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return False
+    return status.st_uid in {os.geteuid(), 0} and os.access(folder, os.W_OK)
 
 
 @contextmanager
-def fresh_folder(parent: Path, *, prefix: str = ".new-") -> Iterator[Path]:
-    """A new folder, locked as long as the block runs, and removed afterwards where it still stands there.
+def fresh_folder(parent: Path, *, prefix: str = ".new-", cache: Path | None = None) -> Iterator[Path]:
+    """Create a directory, lock it while the block runs, and remove it afterwards unless it was renamed.
+
+    Args:
+        cache: as for ``ensure``, for the parent.
 
     Raises:
         NoPrivilege: the parent cannot be written.
     """
-    ensure(parent)
+    ensure(parent, cache=cache)
     folder, number = _locked_folder(parent, prefix)
     folder.chmod(0o755)
     try:
-        yield folder
+        with disk_errors(parent):
+            yield folder
     finally:
         if folder.is_dir():
             shutil.rmtree(folder, ignore_errors=True)
@@ -200,9 +395,8 @@ def _locked_folder(parent: Path, prefix: str) -> tuple[Path, int]:
         try:
             folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         except OSError as error:
-            told = f"{parent} cannot be written: {error.strerror}"
-            raise NoPrivilege(told, remedy="run it as the owner of that folder") from error
-        with suppress(FileNotFoundError):  # before it is locked it may be taken for one that a killed run has left
+            raise cannot_write(parent, error) from error
+        with suppress(FileNotFoundError):  # until it is locked, it may be removed as one of a killed run
             number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
             fcntl.flock(number, fcntl.LOCK_EX)
             if folder.is_dir():
@@ -210,14 +404,16 @@ def _locked_folder(parent: Path, prefix: str) -> tuple[Path, int]:
             os.close(number)
 
 
-def hold(folder: Path) -> int | None:
-    """Share a lock on a folder until the returned descriptor is closed; None where the folder is gone.
+def lock_shared(folder: Path) -> int | None:
+    """Lock a directory, shared, until the returned descriptor is closed; None if the directory was removed.
 
-    The kernel drops the lock with the process, however it ends.
+    The kernel releases the lock with the process.
     """
     try:
         number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError as error:
+        if error.errno not in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
+            raise
         return None
     fcntl.flock(number, fcntl.LOCK_SH)
     with suppress(FileNotFoundError):
@@ -227,10 +423,10 @@ def hold(folder: Path) -> int | None:
     return None
 
 
-def remove_unheld(folder: Path) -> bool:
-    """Remove a folder unless somebody holds it; True where it is gone.
+def remove_unlocked(folder: Path) -> bool:
+    """Remove a directory unless another process has locked it, and return whether it does not exist any more.
 
-    It leaves its name first, so that nobody can find half of it.
+    It is renamed first, so that no process sees a part of it.
     """
     try:
         number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -241,7 +437,7 @@ def remove_unheld(folder: Path) -> bool:
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if folder.stat().st_ino != os.fstat(number).st_ino:
-            return False  # another one has taken its place since, and may be held
+            return False  # it was replaced by another one, which may be locked
         aside = tempfile.mkdtemp(prefix=f".old-{folder.name.lstrip('.')}-", dir=folder.parent)
         folder.rename(aside)
         shutil.rmtree(aside, ignore_errors=True)
@@ -256,33 +452,38 @@ def remove_unheld(folder: Path) -> bool:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Be the only one in this block among all processes that name the same lock file.
+    """Hold an exclusive lock on a lock file, which is created if it is missing.
 
     Raises:
-        NoPrivilege: it cannot be opened, or is a link, which would make a file elsewhere.
+        NoPrivilege: it cannot be opened, or is a link.
     """
     ensure(path.parent)
     try:
-        number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | _PLAIN, 0o666)
+        number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | _PLAIN, 0o644)
     except OSError as error:
-        told = f"{path} cannot be locked: {error.strerror}"
-        raise NoPrivilege(told, remedy=f"look at it, then remove it: ls -ld {path}") from error
+        raise cannot_write(path, error, verb="lock", hint=inspect_hint(path)) from error
     with os.fdopen(number, "ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 @contextmanager
-def owned(folder: Path) -> Iterator[bool]:
-    """Own a folder alone for the length of the block; False, at once, where somebody else does."""
+def try_lock(folder: Path) -> Iterator[bool]:
+    """Try to hold an exclusive lock on a directory while the block runs; False, at once, if another process has one."""
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield True
-    except BlockingIOError:
-        yield False
+        yield lock_at_once(number)
     finally:
         os.close(number)
+
+
+def lock_at_once(number: int) -> bool:
+    """Hold an exclusive lock on an open file until it is closed; return False if another process has one."""
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -290,15 +491,15 @@ FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @contextmanager
 def within(top: int, path: tuple[str, ...], *, make: bool = False) -> Iterator[int]:
-    """A descriptor of a folder, walked to without following a link.
+    """Open a directory below another one, without following links.
 
     Args:
-        top: a descriptor of the folder that it is below.
-        path: names alone; a ``..`` among them would lead out.
-        make: make what is missing.
+        top: a descriptor of the other one.
+        path: names; none may be ``..``.
+        make: create missing directories.
 
     Raises:
-        OSError: a part of the path is a link, no folder, or missing.
+        OSError: a part of the path is a link, not a directory, or missing.
     """
     number = os.dup(top)
     try:
@@ -315,14 +516,14 @@ def within(top: int, path: tuple[str, ...], *, make: bool = False) -> Iterator[i
 
 
 @contextmanager
-def opened(root: Path, file: Path) -> Iterator[IO[bytes]]:
-    """A plain file of a root, to be read: whoever lays a link in its place shows nothing of the host's.
+def open_below(root: Path, file: Path) -> Iterator[IO[bytes]]:
+    """Open a file of a root for reading, without following links below the root, which could lead to files of the host.
 
     Args:
-        file: its path, with that of the root; links may lead to the root, and nowhere below it.
+        file: its path, including that of the root.
 
     Raises:
-        OSError: it is missing, or there is a link on the way to it.
+        OSError: it is missing, or a part of its path below the root is a link.
     """
     *above, name = file.relative_to(root).parts
     top = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -333,3 +534,65 @@ def opened(root: Path, file: Path) -> Iterator[IO[bytes]]:
         os.close(top)
     with os.fdopen(number, "rb") as content:
         yield content
+
+
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""Keys that are names of files as they are."""
+
+
+class Cache:
+    """A directory of cached results: one JSON file per key, so that concurrent runs need no lock.
+
+    Each file also contains its key and a stamp, which identifies the input of the result.
+    """
+
+    def __init__(self, folder: Path, *, mode: int = 0o644) -> None:
+        """Open a cache; nothing is read yet.
+
+        Args:
+            folder: created with the first result.
+            mode: of its files.
+        """
+        self.folder, self._mode = folder, mode
+
+    def path(self, key: str) -> Path:
+        """Return the file of a key, which may be missing."""
+        if _PLAIN_KEY.fullmatch(key):
+            return self.folder / f"{key}.json"
+        return self.folder / f"{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:40]}.json"
+
+    def load(self, key: str, parse: Callable[[Any], _T | None], *stamps: Any) -> _T | None:
+        """Load the result for a key.
+
+        Args:
+            parse: converts the value from JSON; None or an exception of ``stored.DAMAGED`` means that it is not valid.
+            stamps: accepted stamps; default: only the empty string.
+
+        Returns:
+            What ``parse`` returns; None if there is no result with one of these stamps.
+        """
+        return self.load_file(self.path(key), parse, *stamps)
+
+    def load_file(self, path: Path, parse: Callable[[Any], _T | None], *stamps: Any) -> _T | None:
+        """Load a result from one of ``files``; see ``load``."""
+
+        def parse_file(text: str) -> _T | None:
+            entry = json.loads(text)
+            is_current = self.path(entry["key"]) == path and entry["stamp"] in (stamps or ("",))
+            return parse(entry["value"]) if is_current else None
+
+        return stored.recall(path, parse_file)
+
+    def files(self) -> list[Path]:
+        """Return the files of all results, sorted."""
+        return sorted(self.folder.glob("*.json"))
+
+    def store(self, key: str, value: Any, stamp: Any = "") -> None:
+        """Store the result for a key; if it cannot be written, it is computed again next time.
+
+        Args:
+            value: for JSON, as well as the stamp.
+        """
+        entry = json.dumps({"key": key, "stamp": stamp, "value": value})
+        with suppress(MachineError):
+            write_cache(self.path(key), entry, mode=self._mode)

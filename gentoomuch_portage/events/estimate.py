@@ -1,4 +1,9 @@
-"""How long a run will still take, by what earlier runs took."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Estimate the remaining time of a run from earlier runs.
+
+``events/progress.py`` subtracts the time of packages that are being built, and the built-in plugin ``progress`` chooses
+the runs that count.
+"""
 
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,39 +11,39 @@ from statistics import median
 from typing import Any
 
 _LATEST = 5
-"""So many of the latest builds of a package are looked at: compilers and packages change."""
+"""Number of the latest builds of a package that count, as compilers and packages change."""
 Kind = tuple[str, str]
 """``cat/pkg``, and its source: ``ebuild``, ``binpkg`` or ``container``."""
 
 
-def usual(packages: Iterable[Mapping[str, Any]], named: Mapping[str, str]) -> dict[Kind, float]:
-    """Seconds that a package usually takes: the median of its latest builds.
+def find_usual(packages: Iterable[Mapping[str, Any]], named: Mapping[str, str]) -> dict[Kind, float]:
+    """Return the usual seconds of packages: the median of their latest builds.
 
     Args:
-        packages: ``package`` events of the record, the oldest first; those that failed tell nothing.
-        named: cpv -> ``cat/pkg``, of the packages in question.
+        packages: ``package`` events of the history, oldest first; failed ones are ignored.
+        named: cpv -> ``cat/pkg`` of the packages.
     """
     wanted = set(named.values())
-    found: dict[Kind, list[float]] = {}
-    for one in packages:
-        name = next((cp for cp in wanted if _of(one["cpv"], cp)), "")
-        if name and one["status"] == 0:
-            found.setdefault((name, one["source"]), []).append(float(one["seconds"]))
-    return {kind: median(seconds[-_LATEST:]) for kind, seconds in found.items()}
+    durations: dict[Kind, list[float]] = {}
+    for package in packages:
+        name = next((cp for cp in wanted if _is_version(package["cpv"], cp)), "")
+        if name and package["status"] == 0:
+            durations.setdefault((name, package["source"]), []).append(float(package["seconds"]))
+    return {kind: median(seconds[-_LATEST:]) for kind, seconds in durations.items()}
 
 
-def _of(cpv: str, cp: str) -> bool:
-    """Whether a cpv is one of a package: a version begins with a digit."""
+def _is_version(cpv: str, cp: str) -> bool:
+    """Whether a cpv is a version of ``cat/pkg``: a version starts with a digit."""
     return cpv.startswith(f"{cp}-") and cpv[len(cp) + 1 : len(cp) + 2].isdigit()
 
 
 def remaining(running: Sequence[float], waiting: Sequence[float], jobs: int) -> float:
-    """Seconds until all is done, where each job takes the next in order as soon as it is free.
+    """Return the seconds until all packages are done, if each free job takes the next package in order.
 
     Args:
-        running: what each of those that run now will still take.
-        waiting: what each of those that wait will take, in emerge's order.
-        jobs: how many run at a time.
+        running: remaining seconds of each running package.
+        waiting: seconds of each waiting package, in emerge's order.
+        jobs: maximum number of running packages.
     """
     free = sorted([*running, *([0.0] * max(0, jobs - len(running)))])
     heapq.heapify(free)
@@ -50,8 +55,8 @@ def remaining(running: Sequence[float], waiting: Sequence[float], jobs: int) -> 
     return last
 
 
-def spoken(seconds: float) -> str:
-    """``40 s``, ``3 min``, ``2 h 05 min``: no more exact than an estimate is."""
+def format_duration(seconds: float) -> str:
+    """Format a duration: ``40 s``, ``3 min``, ``2 h 05 min``."""
     if seconds < 60:
         return f"{max(0, round(seconds))} s"
     minutes = round(seconds / 60)

@@ -1,7 +1,9 @@
-"""What emerge does in a box, told to who runs the box: a line an event, through a pipe.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Send the progress of emerge in a container to the process that started the container, one JSON object a line.
 
-What is built in a box is not trusted, and it shares the pipe's other end: each line is held to a form, names are
-plain ASCII, and nothing that is told decides anything. It is shown, and recorded.
+What is built in a container is not trusted, and code that was merged there could write to the pipe. So each line must
+have a known form, and names must be plain ASCII. Events are shown and recorded, and can keep a package from leaving the
+container. Only a list that arrives before the code of any ebuild runs can let one leave it (``containers.resolution``).
 """
 
 import json
@@ -14,12 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from gentoomuch_portage.events.reporter import Follower, Watch
 from gentoomuch_portage.plan.merge import GOALS, Merge
-from gentoomuch_portage.unmask.ledger import Entry
+from gentoomuch_portage.plugins.hookspec import RunListener
 
 LINE = 4 << 20
-"""Bytes; a list of ten thousand packages has fewer."""
+"""Maximum length of a line in bytes; a list of ten thousand packages is shorter."""
 _CPV = re.compile(r"[A-Za-z0-9_][A-Za-z0-9+_.-]*/[A-Za-z0-9_][A-Za-z0-9+_.-]*")
 """Source: PMS, names of categories, packages and versions."""
 _PHASES = frozenset({
@@ -27,150 +28,167 @@ _PHASES = frozenset({
     "install", "package", "instprep", "merge", "preinst", "postinst", "prerm", "postrm", "cleanrm", "nofetch",
     "config", "info", "other",
 })  # fmt: skip
-"""Source: portage.const.EBUILD_PHASES, ebuild(1), and what ``watching`` times besides."""
+"""Source: portage.const.EBUILD_PHASES, ebuild(1), and the phases of ``observability.notify``."""
 _PLAIN = re.compile(r"[ -~]{0,4096}")
 _DAY = 86400.0
-_MOST = 4 * len(_PHASES)
-"""Events a package, on average: a box that tells more is not heard any longer."""
+_MAX_EVENTS = 4 * len(_PHASES)
+"""Events for each package, on average; all further events of a container are ignored."""
 
 
-class Teller:
-    """In the box: a listener of emerge's that passes on what it hears."""
+class PipeWriter(RunListener):
+    """The listener inside a container: writes each notification to a pipe.
 
-    def __init__(self, number: int) -> None:
-        """Tell.
+    It does not report what is unmasked or rejected there: the process outside does that for what it merges.
+    """
+
+    def __init__(self, number: int, *, remote: bool = False) -> None:
+        """Initialize.
 
         Args:
-            number: the descriptor of the pipe's end.
+            number: the descriptor of the pipe.
+            remote: whether another kernel reads it, which sees files only after this one has written them out.
         """
-        self._number = number
+        self._number, self._remote = number, remote
 
     @classmethod
-    def into(cls, pipe: Path) -> Self | None:
-        """One that tells into a named pipe; None where there is none, or nobody listens."""
+    def open(cls, pipe: Path) -> Self | None:
+        """Open a named pipe, or a port of a virtual machine; return None if it is missing, or no process reads it."""
         with suppress(OSError):
             number = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
-            if stat.S_ISFIFO(os.fstat(number).st_mode):
+            mode = os.fstat(number).st_mode
+            if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
                 os.set_blocking(number, True)
-                return cls(number)
+                return cls(number, remote=stat.S_ISCHR(mode))
             os.close(number)
         return None
 
-    def resolved(self, merges: tuple[Merge, ...], goal: str, jobs: int, quiet: bool) -> None:
-        """Tell what emerge is about to do."""
-        self._tell("resolved", merges=[one._asdict() for one in merges], goal=goal, jobs=jobs, quiet=quiet)
+    def on_resolved(self, merges: tuple[Merge, ...], goal: str, jobs: int, quiet: bool) -> None:
+        """Send the list of packages."""
+        self._send("resolved", merges=[merge._asdict() for merge in merges], goal=goal, jobs=jobs, quiet=quiet)
 
-    def entered(self, merge: Merge, phase: str) -> str | None:
-        """Tell that a phase begins."""
-        self._tell("entered", key=merge.key, phase=phase)
+    def on_phase_start(self, merge: Merge, phase: str) -> str | None:
+        """Send the start of a phase."""
+        self._send("phase-started", key=merge.key, phase=phase)
         return None
 
-    def left(self, merge: Merge, phase: str, status: int, seconds: float) -> None:
-        """Tell that a phase ended."""
-        self._tell("left", key=merge.key, phase=phase, status=status, seconds=seconds)
+    def on_phase_end(self, merge: Merge, phase: str, status: int, seconds: float) -> None:
+        """Send the end of a phase."""
+        self._send("phase-ended", key=merge.key, phase=phase, status=status, seconds=seconds)
 
-    def done(self, merge: Merge, status: int, resources: dict[str, Any]) -> None:
-        """Tell that a package ended; a box has no cgroup of its own that was counted."""
-        self._tell("done", key=merge.key, status=status)
+    def on_package_end(self, merge: Merge, status: int, resources: dict[str, Any]) -> None:
+        """Send the result of a package, whose file is then complete; a container has no cgroup that was measured."""
+        if self._remote:
+            os.sync()
+        self._send("done", key=merge.key, status=status)
 
-    def tick(self) -> None:
-        """Tell that a second has passed."""
-        self._tell("tick")
+    def on_tick(self) -> None:
+        """Send that a second has passed."""
+        self._send("tick")
 
-    def unmasked(self, entries: Iterable[Entry]) -> None:
-        """Nothing: what is merged from the box is unmasked, and recorded, outside."""
-
-    def follow(self, follower: Follower) -> None:
-        """Nothing: a box's run is followed outside."""
-
-    def _tell(self, event: str, **more: Any) -> None:
-        with suppress(BrokenPipeError):  # who listened was killed, and takes the box along
-            left = memoryview(json.dumps({"event": event, **more}).encode() + b"\n")
-            while left:
-                left = left[os.write(self._number, left) :]
+    def _send(self, event: str, **more: Any) -> None:
+        with suppress(BrokenPipeError):  # the reader was killed, and ends the container
+            rest = memoryview(json.dumps({"event": event, **more}).encode() + b"\n")
+            while rest:
+                rest = rest[os.write(self._number, rest) :]
 
 
-Act = Callable[[], object]
+Action = Callable[[], object]
 
 
-def _nothing() -> None:
-    """What is not understood asks for."""
+def _ignore() -> None:
+    """Do nothing for a line that is not valid."""
 
 
-class Hearer:
-    """Outside: passes on to a watch what a box tells.
+class PipeReader:
+    """The reader outside a container: notifies a listener of what a ``PipeWriter`` sends.
 
-    A package's end is passed on by ``end`` alone, as the box does not know whether the package is merged from it.
+    ``finish`` reports the results of packages, because a container does not know whether they are merged.
     """
 
-    def __init__(self, watch: Watch, root: str) -> None:
-        """Hear.
+    def __init__(self, listener: RunListener, root: str) -> None:
+        """Initialize.
 
         Args:
-            root: what the box's ``/`` is outside.
+            root: the ROOT outside that is ``/`` in the container.
         """
-        self._watch, self._root = watch, root
+        self._listener, self._root = listener, root
         self._merges: dict[tuple[str, str], Merge] = {}
-        self._ended: dict[tuple[str, str], int] = {}
-        self._more = 0
+        self._statuses: dict[tuple[str, str], int] = {}
+        self._remaining = 0
 
-    def hear(self, line: bytes) -> None:
-        """Take a line in; one that is not in order is passed over."""
+    def read_line(self, line: bytes) -> None:
+        """Process a line; ignore one that is not valid."""
         try:
-            act = self._understood(json.loads(line))
+            action = self._parse(json.loads(line))
         except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
             return
-        act()
+        action()
 
-    def end(self, *, merged: bool) -> None:
-        """Tell how packages ended.
+    def finish(self, *, merged: bool) -> None:
+        """Report the results of packages.
 
         Args:
-            merged: whether those that did not fail are where the user wanted them.
+            merged: whether the packages that did not fail were merged.
         """
-        for key, status in self._ended.items():
+        for key, status in self._statuses.items():
             if status or merged:
-                self._watch.done(self._merges[key], status, {})
+                self._listener.on_package_end(self._merges[key], status, {})
 
-    def _understood(self, told: Mapping[str, Any]) -> Act:
-        """What a line asks for; nothing is done yet."""
-        if told["event"] == "tick":
-            return self._watch.tick
-        if told["event"] == "resolved" and not self._merges and told["goal"] in GOALS:  # a box tells that once
-            merges = {(str(one["root"]), str(one["cpv"])): self._merge(one) for one in told["merges"]}
-            return partial(self._plan, merges, told["goal"], int(told["jobs"]), told["quiet"] is True)
-        if self._more:
-            return self._of_package(told["event"], (str(told["key"][0]), str(told["key"][1])), told)
-        return _nothing
+    def _parse(self, fields: Mapping[str, Any]) -> Action:
+        """Return what to do for a line; nothing is done yet."""
+        if fields["event"] == "tick":
+            return self._listener.on_tick
+        if fields["event"] == "resolved" and not self._merges and fields["goal"] in GOALS:  # sent once
+            merges = {merge.key: self._translate(merge) for merge in read_merges(fields["merges"])}
+            return partial(self._start, merges, fields["goal"], int(fields["jobs"]), fields["quiet"] is True)
+        if self._remaining:
+            return self._parse_package(fields["event"], (str(fields["key"][0]), str(fields["key"][1])), fields)
+        return _ignore
 
-    def _of_package(self, event: str, key: tuple[str, str], told: Mapping[str, Any]) -> Act:
-        merge, phase = self._merges[key], str(told.get("phase"))
-        self._more -= 1
+    def _parse_package(self, event: str, key: tuple[str, str], fields: Mapping[str, Any]) -> Action:
+        merge, phase = self._merges[key], str(fields.get("phase"))
+        self._remaining -= 1
         if event == "done":
-            return partial(self._ended.__setitem__, key, int(told["status"]))
-        if event == "entered" and phase in _PHASES:
-            return partial(self._watch.began, merge, phase)
-        if event == "left" and phase in _PHASES:
-            seconds = min(max(0.0, float(told["seconds"])), _DAY)
-            return partial(self._watch.left, merge, phase, int(told["status"]), seconds)
-        return _nothing
+            return partial(self._statuses.__setitem__, key, int(fields["status"]))
+        if event == "phase-started" and phase in _PHASES:
+            return partial(self._listener.on_container_phase_start, merge, phase)
+        if event == "phase-ended" and phase in _PHASES:
+            seconds = min(max(0.0, float(fields["seconds"])), _DAY)
+            return partial(self._listener.on_phase_end, merge, phase, int(fields["status"]), seconds)
+        return _ignore
 
-    def _plan(self, merges: dict[tuple[str, str], Merge], goal: str, jobs: int, quiet: bool) -> None:
-        self._merges, self._more = merges, _MOST * len(merges)
-        self._watch.planned(tuple(merges.values()), goal, max(1, min(jobs, len(merges))), quiet)
+    def _start(self, merges: dict[tuple[str, str], Merge], goal: str, jobs: int, quiet: bool) -> None:
+        self._merges, self._remaining = merges, _MAX_EVENTS * len(merges)
+        jobs = max(1, min(jobs, len(merges)))
+        self._listener.on_container_resolved(tuple(merges.values()), goal, jobs, quiet)
 
-    def _merge(self, told: Mapping[str, Any]) -> Merge:
-        text = {name: _like(_PLAIN, told[name]) for name in ("slot", "root", "repository", "where", "patches")}
-        return Merge(
-            **{**text, "root": self._root if text["root"] == "/" else text["root"]},
-            cpv=_like(_CPV, told["cpv"]),
-            source="binpkg" if told["source"] == "binpkg" else "container",
-            build_id=int(told["build_id"]),
-            use=tuple(_like(_PLAIN, flag) for flag in told["use"]),
-        )
+    def _translate(self, merge: Merge) -> Merge:
+        """Describe a package as the user outside sees it."""
+        root = self._root if merge.root == "/" else merge.root
+        return merge._replace(root=root, source="binpkg" if merge.source == "binpkg" else "container")
 
 
-def _like(form: re.Pattern[str], told: object) -> str:
-    if not isinstance(told, str) or not form.fullmatch(told):
-        raise ValueError(told)
-    return told
+def read_merges(merges: Iterable[Mapping[str, Any]]) -> list[Merge]:
+    """Parse the list of a ``resolved`` event.
+
+    Raises:
+        ValueError, LookupError, TypeError, AttributeError: an entry is not one that ``PipeWriter`` writes.
+    """
+    return [_read_merge(merge) for merge in merges]
+
+
+def _read_merge(merge: Mapping[str, Any]) -> Merge:
+    names = ("slot", "root", "repository", "where", "patches")
+    return Merge(
+        **{name: _match(_PLAIN, merge[name]) for name in names},
+        cpv=_match(_CPV, merge["cpv"]),
+        source="binpkg" if merge["source"] == "binpkg" else "ebuild",
+        build_id=int(merge["build_id"]),
+        use=tuple(_match(_PLAIN, flag) for flag in merge["use"]),
+    )
+
+
+def _match(form: re.Pattern[str], text: object) -> str:
+    if not isinstance(text, str) or not form.fullmatch(text):
+        raise ValueError(text)
+    return text

@@ -1,31 +1,32 @@
-"""How far a run has come, and how long it will still take, in one line."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Describe the progress and the remaining time of a run in one line."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gentoomuch_portage.events.estimate import Kind, remaining, spoken
+from gentoomuch_portage.events.estimate import Kind, format_duration, remaining
 
 Usual = Callable[[Sequence[Mapping[str, Any]]], Mapping[Kind, float]]
-"""Seconds that packages of the list usually take, by kind."""
-_TOLD = 2
-"""So many of the packages that are worked on are named."""
+"""Returns the usual seconds of the packages of a list, by kind."""
+_MAX_NAMES = 2
+"""Number of running packages that are named."""
 
 
 class Progress:
     """Follows the events of a run.
 
     Attributes:
-        quiet: whether nothing is to be shown: ``--quiet``, or nothing is to be merged.
+        quiet: whether to show nothing: with ``--quiet``, or without packages.
     """
 
     def __init__(self, usual: Usual, named: Callable[[str], str], clock: Callable[[], float] = time.monotonic) -> None:
-        """Follow a run.
+        """Initialize.
 
         Args:
-            usual: asked once, when the list is known.
-            named: ``cat/pkg`` of a cpv.
-            clock: seconds, from anywhere.
+            usual: is called once, when the list is known.
+            named: returns ``cat/pkg`` of a cpv.
+            clock: returns seconds since any point in time.
         """
         self.quiet = True
         self._usual, self._named, self._clock = usual, named, clock
@@ -36,14 +37,14 @@ class Progress:
         self._done: dict[tuple[str, str], int] = {}
         self._jobs = 1
 
-    def hear(self, event: Mapping[str, Any]) -> None:
-        """Take an event in."""
+    def update(self, event: Mapping[str, Any]) -> None:
+        """Process an event."""
         match event["event"]:
             case "resolved":
                 self._begin(event)
-            case "entered" if event["phase"] == "task":
+            case "phase-started" if event["phase"] == "task":
                 self._begun[_key(event)] = self._clock()
-            case "entered":
+            case "phase-started":
                 self._phases[_key(event)] = event["phase"]
             case "package":
                 self._done[_key(event)] = event["status"]
@@ -56,22 +57,22 @@ class Progress:
         self._begun, self._phases, self._done = {}, {}, {}
         if not self.quiet:
             self._jobs = event["jobs"]
-            self._kinds = {_key(one): (self._named(one["cpv"]), one["source"]) for one in merges}
+            self._kinds = {_key(merge): (self._named(merge["cpv"]), merge["source"]) for merge in merges}
             self._took = self._usual(merges)
 
     def line(self) -> str:
         """``1 of 7 done; dev-libs/foo-1 compile, dev-libs/bar-2 merge; about 12 min left``."""
         running = [key for key in self._begun if key not in self._done]
         failed = sum(map(bool, self._done.values()))
-        told = [f"{len(self._done) - failed} of {len(self._kinds)} done{f', {failed} failed' if failed else ''}"]
+        texts = [f"{len(self._done) - failed} of {len(self._kinds)} done{f', {failed} failed' if failed else ''}"]
         if running:
-            names = [f"{key[1]} {self._phases.get(key, '')}".rstrip() for key in running[:_TOLD]]
-            more = [f"{len(running) - _TOLD} more"] if len(running) > _TOLD else []
-            told.append(", ".join([*names, *more]))
-        return "; ".join([*told, *self._left(running)])
+            names = [f"{key[1]} {self._phases.get(key, '')}".rstrip() for key in running[:_MAX_NAMES]]
+            more = [f"{len(running) - _MAX_NAMES} more"] if len(running) > _MAX_NAMES else []
+            texts.append(", ".join([*names, *more]))
+        return "; ".join([*texts, *self._describe_remaining(running)])
 
-    def _left(self, running: Sequence[tuple[str, str]]) -> list[str]:
-        """What is known of the time that is left."""
+    def _describe_remaining(self, running: Sequence[tuple[str, str]]) -> list[str]:
+        """Return the remaining time, as far as it is known."""
         waiting = [key for key in self._kinds if key not in self._begun and key not in self._done]
         unknown = sum(self._kinds[key] not in self._took for key in (*running, *waiting))
         now = self._clock()
@@ -82,7 +83,7 @@ class Progress:
         if unknown == len(running) + len(waiting):
             return []
         besides = f" besides {unknown} never built before" if unknown else ""
-        return [f"about {spoken(seconds)} left{besides}"]
+        return [f"about {format_duration(seconds)} left{besides}"]
 
     def _known(self, key: tuple[str, str]) -> bool:
         return self._kinds[key] in self._took

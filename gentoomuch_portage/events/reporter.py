@@ -1,165 +1,185 @@
-"""Who hears of a run: the file of ``--gm-json``, and the plugins; whatever they raise, emerge goes on."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Record the events of a run, and notify plugins and followers. Emerge continues if any of them fails."""
 
+import json
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Self
 
-from pluggy import PluginManager
-
-from gentoomuch_portage import console
-from gentoomuch_portage.config.settings import Settings
-from gentoomuch_portage.errors import GmError, PluginFailed
-from gentoomuch_portage.events.log import Events
-from gentoomuch_portage.plan.merge import Done, Merge
-from gentoomuch_portage.plan.plan import Plan
-from gentoomuch_portage.plugins import manager
+from gentoomuch_portage import console, fs
+from gentoomuch_portage.errors import GmError
+from gentoomuch_portage.plan.merge import Merge, PackageResult
+from gentoomuch_portage.plugins.hookspec import Follower
+from gentoomuch_portage.plugins.manager import Dispatcher
+from gentoomuch_portage.portage_adapter.binpkg import Binpkg
 from gentoomuch_portage.unmask.ledger import Entry
 
-Follower = Callable[[Mapping[str, Any]], None]
-"""Is given each event, and ``{"event": "tick"}`` every second while packages are merged."""
 _TASK = "task"
-_ASKED = {_TASK: "gm_before_package", "merge": "gm_before_merge"}
-"""Phase -> the hook that may refuse it."""
+_CHECKS = {_TASK: "gm_before_package", "merge": "gm_before_merge"}
+"""Phase -> the hook that may reject it."""
 
 
-class Watch:
-    """Tells of one run what happens, as it happens.
+class EventLog(NamedTuple):
+    """Where events are written, one JSON object a line: ``--gm-json=FILE``; nowhere without a file or a descriptor."""
+
+    file: Path | None
+    stdout: int | None = None
+
+    @classmethod
+    def open(cls, destination: str | None) -> Self:
+        """Return the log of ``--gm-json=``; with ``-`` only events go to stdout, and other output to stderr."""
+        if destination == "-":
+            return cls(None, console.move_stdout_to_stderr())
+        return cls(Path(destination).absolute() if destination else None)
+
+    def append(self, event: str, **more: Any) -> dict[str, Any]:
+        """Append an event, and return it: ``{"event", "at", ...}``, ``at`` in seconds since the epoch.
+
+        Several processes may append, as packages are checked in a fork.
+
+        Raises:
+            NoPrivilege: it cannot be written.
+        """
+        fields = {"event": event, "at": round(time.time(), 3), **more}
+        if self.stdout is not None:
+            fs.write_line(self.stdout, "standard output", json.dumps(fields, sort_keys=True))
+        if self.file is not None:
+            fs.append(self.file, json.dumps(fields, sort_keys=True))
+        return fields
+
+
+class RunReporter:
+    """The ``RunListener`` of a run.
 
     Attributes:
-        run: what names it among all runs of all profiles: milliseconds since the epoch, and the process.
+        run: identifies the run among those of all profiles: milliseconds since the epoch, and the process.
     """
 
-    def __init__(self, plan: Plan, settings: Settings, taking_part: PluginManager, events: Events) -> None:
+    def __init__(self, dispatcher: Dispatcher, log: EventLog) -> None:
         self.run = f"{time.time_ns() // 1_000_000}-{os.getpid()}"
-        self._plan, self._settings, self._taking_part, self._events = plan, settings, taking_part, events
-        self._refused: dict[str, str] = {}
+        self._dispatcher, self._plan, self._log = dispatcher, dispatcher.plan, log
+        self._rejected: dict[str, str] = {}
         self._unmasked: list[dict[str, Any]] = []
-        self._built: dict[tuple[str, str], float] = {}
-        self._phases: dict[tuple[str, str], dict[str, float]] = {}
-        self._contained: Mapping[str, str] = {}
+        self._task_seconds: dict[tuple[str, str], float] = {}
+        self._phase_seconds: dict[tuple[str, str], dict[str, float]] = {}
+        self._container_files: Mapping[str, str] = {}
         self._followers: list[Follower] = []
-        self._failed: set[str] = set()
 
     def follow(self, follower: Follower) -> None:
-        """Let somebody hear all that happens from now on."""
+        """Call a function with each event from now on."""
         self._followers.append(follower)
 
-    def contained(self, made: Mapping[str, str]) -> None:
-        """Tell which binary packages were built in a container of this run, and where each is kept."""
-        self._contained = made
-
-    def begin(self) -> None:
-        """Tell that the run begins.
+    def start(self) -> None:
+        """Report the start of the run.
 
         Raises:
             NoPrivilege: the file of --gm-json cannot be written.
         """
-        self._pass_on(self._written("begun", configroot=self._plan.configroot, words=self._plan.words))
+        self._publish(self._append("started", configroot=self._plan.configroot, arguments=self._plan.arguments))
 
-    def end(self, status: int, seconds: float) -> None:
-        """Tell how the run ended."""
-        self._tell(
-            "ended", status=status, seconds=round(seconds, 3), words=self._plan.words, configroot=self._plan.configroot
+    def finish(self, status: int, seconds: float) -> None:
+        """Report the result of the run."""
+        self._report(
+            "ended",
+            status=status,
+            seconds=round(seconds, 3),
+            arguments=self._plan.arguments,
+            configroot=self._plan.configroot,
         )
 
-    def refused(self, binpkg: str, where: str, reason: str) -> None:
-        """A binary package must not be used."""
-        self._refused[binpkg] = reason
-        self._tell("refused", binpkg=binpkg, where=where, reason=reason)
+    def on_binpkg_rejected(self, binpkg: Binpkg, reason: str) -> None:
+        """Report a binary package that is not used."""
+        self._rejected[binpkg.name] = reason
+        self._report("rejected", binpkg=binpkg.name, where=binpkg.where, reason=reason)
 
-    def unmasked(self, entries: Iterable[Entry]) -> None:
-        """What this run needed unmasked; told as soon as it is used."""
-        for one in entries:
-            told = one._asdict()
-            self._unmasked.append(told)
-            self._tell("unmasked", **told)
+    def on_unmasked(self, entries: Iterable[Entry]) -> None:
+        """Report what the run has unmasked."""
+        for entry in entries:
+            self._unmasked.append(entry._asdict())
+            self._report("unmasked", **entry._asdict())
 
-    def resolved(self, merges: tuple[Merge, ...], goal: str, jobs: int, quiet: bool) -> None:
-        """What emerge is about to do.
+    def on_resolved(self, merges: tuple[Merge, ...], goal: str, jobs: int, quiet: bool) -> None:
+        """Let plugins check the list of packages, and report it.
 
         Raises:
-            GmError: a plugin is against it.
+            GmError: a plugin rejects it.
         """
-        self._ask("gm_after_resolve", merges=merges, goal=goal)
-        self.planned(merges, goal, jobs, quiet)
+        self._dispatcher.check("gm_after_resolve", merges=merges, goal=goal)
+        self.on_container_resolved(merges, goal, jobs, quiet)
 
-    def planned(self, merges: tuple[Merge, ...], goal: str, jobs: int, quiet: bool) -> None:
-        """What emerge is about to do, here or in a container; nobody is asked."""
-        self._tell(
-            "resolved", goal=goal, jobs=jobs, quiet=quiet, process=os.getpid(), words=self._plan.words,
-            merges=[one._asdict() for one in merges], refused=self._refused, unmasked=self._unmasked,
+    def on_container_resolved(self, merges: tuple[Merge, ...], goal: str, jobs: int, quiet: bool) -> None:
+        """Report the list of packages."""
+        self._report(
+            "resolved", goal=goal, jobs=jobs, quiet=quiet, process=os.getpid(), arguments=self._plan.arguments,
+            merges=[merge._asdict() for merge in merges], rejected=self._rejected, unmasked=self._unmasked,
         )  # fmt: skip
 
-    def entered(self, merge: Merge, phase: str) -> str | None:
-        """A phase of a package begins; why it must not, or None."""
-        self.began(merge, phase)
+    def on_phase_start(self, merge: Merge, phase: str) -> str | None:
+        """Report the start of a phase; return why it must not start, or None."""
+        self.on_container_phase_start(merge, phase)
         try:
-            if phase in _ASKED:
-                self._ask(_ASKED[phase], merge=merge)
+            if phase in _CHECKS:
+                self._dispatcher.check(_CHECKS[phase], merge=merge)
         except GmError as error:
             return error.message
         return None
 
-    def began(self, merge: Merge, phase: str) -> None:
-        """A phase of a package begins, here or in a container; nobody is asked."""
-        self._tell("entered", cpv=merge.cpv, root=merge.root, phase=phase)
+    def on_container_phase_start(self, merge: Merge, phase: str) -> None:
+        """Report the start of a phase."""
+        self._report("phase-started", cpv=merge.cpv, root=merge.root, phase=phase)
 
-    def left(self, merge: Merge, phase: str, status: int, seconds: float) -> None:
-        """A phase of a package ended."""
+    def on_phase_end(self, merge: Merge, phase: str, status: int, seconds: float) -> None:
+        """Report the end of a phase."""
         if phase == _TASK:
-            self._built[merge.key] = self._built.get(merge.key, 0) + seconds
+            self._task_seconds[merge.key] = self._task_seconds.get(merge.key, 0) + seconds
         else:
-            phases = self._phases.setdefault(merge.key, {})
+            phases = self._phase_seconds.setdefault(merge.key, {})
             phases[phase] = round(phases.get(phase, 0) + seconds, 3)
-        told = {"status": status, "seconds": round(seconds, 3)}
-        self._tell("left", cpv=merge.cpv, root=merge.root, phase=phase, **told)
+        self._report(
+            "phase-ended", cpv=merge.cpv, root=merge.root, phase=phase, status=status, seconds=round(seconds, 3)
+        )
 
-    def done(self, merge: Merge, status: int, resources: dict[str, Any]) -> None:
-        """A package ended."""
-        phases = self._phases.pop(merge.key, {})
-        seconds = self._built.pop(merge.key, 0) + phases.get("merge", 0)
-        done = Done(status=status, seconds=round(seconds, 3), phases=phases, resources=resources)
-        self._tell("package", **self._seen(merge)._asdict(), **done._asdict())
-        self._hear("gm_after_package", merge=self._seen(merge), done=done)
+    def on_package_end(self, merge: Merge, status: int, resources: dict[str, Any]) -> None:
+        """Report the result of a package."""
+        phases = self._phase_seconds.pop(merge.key, {})
+        seconds = self._task_seconds.pop(merge.key, 0) + phases.get("merge", 0)
+        done = PackageResult(status=status, seconds=round(seconds, 3), phases=phases, resources=resources)
+        if file := self._container_files.get(merge.name):
+            merge = merge._replace(source="container", where=file)
+        self._report("package", **merge._asdict(), **done._asdict())
+        self._dispatcher.notify("gm_after_package", merge=merge, done=done)
 
-    def _seen(self, merge: Merge) -> Merge:
-        kept = self._contained.get(merge.name)
-        return merge if kept is None else merge._replace(source="container", where=kept)
+    def on_container_built(self, files: Mapping[str, str]) -> None:
+        """Note which binary packages were built in a container of this run."""
+        self._container_files = files
 
-    def tick(self) -> None:
-        """A second has passed."""
-        self._lead({"event": "tick"})
+    def on_tick(self) -> None:
+        """Notify the followers."""
+        self._notify_followers({"event": "tick"})
 
-    def _written(self, event: str, **more: Any) -> dict[str, Any]:
-        return self._events.tell(event, run=self.run, profile=self._plan.profile, **more)
+    def _append(self, event: str, **more: Any) -> dict[str, Any]:
+        return self._log.append(event, run=self.run, profile=self._plan.profile, **more)
 
-    def _tell(self, event: str, **more: Any) -> None:
-        """Tell an event in the midst of a run, which a full disk must not end."""
+    def _report(self, event: str, **more: Any) -> None:
+        """Append an event to the log and publish it; a full disk disables the log."""
         try:
-            told = self._written(event, **more)
+            fields = self._append(event, **more)
         except (GmError, OSError) as error:
-            console.warn(f"events are told no longer: {error}")
-            self._events = Events(None)
-            told = self._written(event, **more)
-        self._pass_on(told)
+            console.warning(f"event log disabled: {error}")
+            self._log = EventLog(None)
+            fields = self._append(event, **more)
+        self._publish(fields)
 
-    def _pass_on(self, told: dict[str, Any]) -> None:
-        self._hear("gm_event", event=told)
-        self._lead(told)
+    def _publish(self, fields: dict[str, Any]) -> None:
+        self._dispatcher.notify("gm_event", event=fields)
+        self._notify_followers(fields)
 
-    def _lead(self, told: Mapping[str, Any]) -> None:
+    def _notify_followers(self, fields: Mapping[str, Any]) -> None:
         for follower in tuple(self._followers):
             try:
-                follower(told)
-            except Exception as error:  # as with plugins: emerge goes on
+                follower(fields)
+            except Exception as error:  # as with plugins: emerge continues
                 self._followers.remove(follower)
-                console.warn(f"this run is followed no longer: {type(error).__name__}: {error}")
-
-    def _ask(self, hook: str, **told: Any) -> None:
-        for plugin, answer in manager.gather(self._taking_part, hook, plan=self._plan, settings=self._settings, **told):
-            raise PluginFailed(plugin, hook, f"{answer!r} was returned, but to refuse is to raise a GmError")
-
-    def _hear(self, hook: str, **told: Any) -> None:
-        asked = {"plan": self._plan, "settings": self._settings}
-        manager.hear(self._taking_part, hook, failed=self._failed, **asked, **told)
+                console.warning(f"progress display disabled: {type(error).__name__}: {error}")
