@@ -1,5 +1,5 @@
-""".gentoo folders: what a project says of how it is installed, read strictly, and its ID.
+# SPDX-License-Identifier: GPL-2.0-or-later
+""".gentoo directories: installation data of a project, parsed strictly, with an ID.
 
-``reading`` takes bytes from disk within limits, ``folder`` makes sense of them, ``identity`` names the sense.
-Nothing here sources or runs a thing of the folder.
+``safe_read`` reads files within limits, ``load`` parses them, and ``id`` computes the ID. No file is sourced or run.
 """

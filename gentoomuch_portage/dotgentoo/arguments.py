@@ -1,16 +1,17 @@
-"""Which words of emerge's line mean a project with a .gentoo folder.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Find arguments of emerge that name a project with a .gentoo directory.
 
-On the way of every plain emerge, so it imports nothing of ours.
+Every run of plain emerge imports it, so it imports nothing of gentoomuch.
 """
 
 from collections.abc import Iterable
 from pathlib import Path
 
 
-def means_folder(word: str) -> bool:
-    """Whether a word is a path, and what it names is a .gentoo folder or holds one.
+def is_project(word: str) -> bool:
+    """Return whether an argument is the path of a .gentoo directory or of a directory that contains one.
 
-    An atom has a slash too; a directory of that name that holds a .gentoo folder is what was meant.
+    An atom has a slash, too: an existing directory with a .gentoo directory takes precedence.
     """
     if word.startswith("-") or not ("/" in word or word in {".", "..", ".gentoo"}):
         return False
@@ -18,6 +19,6 @@ def means_folder(word: str) -> bool:
     return (path if path.name == ".gentoo" else path / ".gentoo").is_dir()
 
 
-def folders(words: Iterable[str]) -> tuple[str, ...]:
-    """The words that mean one, each once, in order."""
-    return tuple(dict.fromkeys(word for word in words if means_folder(word)))
+def find_projects(words: Iterable[str]) -> tuple[str, ...]:
+    """Return the arguments that name a project, each once, in their order."""
+    return tuple(dict.fromkeys(word for word in words if is_project(word)))

@@ -1,4 +1,5 @@
-"""How a project is built, and what it tells of itself, by the files in its tree; nothing of it is run."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Detect the build system and metadata of a project from its files, without running any."""
 
 import tomllib
 from collections.abc import Mapping
@@ -6,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gentoomuch_portage.dotgentoo.errors import BadProject, UnknownBuild
+from gentoomuch_portage.dotgentoo.errors import unknown_build_system
+from gentoomuch_portage.errors import BadFile
 
 BACKENDS = {
     "flit_core.buildapi": "flit",
@@ -35,68 +37,68 @@ _FILES = (
     ("makefile", "make"),
     ("Makefile", "make"),
 )
-"""In this order: who has a meson.build and a Makefile beside it builds with meson."""
+"""Ordered by precedence: a project with meson.build and a Makefile uses meson."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recognised:
-    """A project."""
+class DetectedProject:
+    """A project with its build system and metadata."""
 
     kind: str
     """``python``, ``cargo``, ``go``, ``meson``, ``cmake``, ``configure``, ``autotools`` or ``make``."""
     description: str = ""
     homepage: str = ""
     license: str = ""
-    """As SPDX names it; empty where it is not told."""
+    """SPDX expression; empty if unknown."""
     backend: str = ""
-    """DISTUTILS_USE_PEP517, of a Python project."""
+    """DISTUTILS_USE_PEP517 of a Python project."""
 
 
-def recognised(project: Path) -> Recognised:
-    """How a project is built.
+def detect_project(project: Path) -> DetectedProject:
+    """Detect the build system of a project.
 
     Raises:
-        UnknownBuild: by nothing that we know.
-        BadProject: its pyproject.toml or Cargo.toml cannot be read.
+        UsageError[unknown-build]: it has none that is supported.
+        BadFile[bad-project]: its pyproject.toml or Cargo.toml is invalid.
     """
-    python = _toml(project / "pyproject.toml")
+    python = _load_toml(project / "pyproject.toml")
     if "build-system" in python or "project" in python or (project / "setup.py").is_file():
-        backend = _table(python, "build-system").get("build-backend", "setuptools.build_meta")
-        return _told("python", _table(python, "project"), backend=BACKENDS.get(str(backend), "standalone"))
+        backend = _subtable(python, "build-system").get("build-backend", "setuptools.build_meta")
+        return _describe("python", _subtable(python, "project"), backend=BACKENDS.get(str(backend), "standalone"))
     for name, kind in _FILES:
         if (project / name).is_file():
-            return _told(kind, _table(_toml(project / name), "package") if kind == "cargo" else {})
-    raise UnknownBuild(project, ["pyproject.toml", "setup.py", *(name for name, _ in _FILES)])
+            return _describe(kind, _subtable(_load_toml(project / name), "package") if kind == "cargo" else {})
+    raise unknown_build_system(project, ["pyproject.toml", "setup.py", *(name for name, _ in _FILES)])
 
 
-def _told(kind: str, said: Mapping[str, Any], backend: str = "") -> Recognised:
-    urls = said.get("urls")
+def _describe(kind: str, table: Mapping[str, Any], backend: str = "") -> DetectedProject:
+    urls = table.get("urls")
     pages = urls if isinstance(urls, dict) else {}
     by_name = {str(name).lower(): url for name, url in pages.items()}
-    homepage = by_name.get("homepage") or next(iter(by_name.values()), "") or said.get("homepage")
-    license_ = said.get("license")
-    return Recognised(
+    homepage = by_name.get("homepage") or next(iter(by_name.values()), "") or table.get("homepage")
+    license_ = table.get("license")
+    return DetectedProject(
         kind=kind,
-        description=_line(said.get("description")),
-        homepage=_line(homepage or said.get("repository")),
-        license=_line(license_.get("text") if isinstance(license_, dict) else license_),
+        description=_one_line(table.get("description")),
+        homepage=_one_line(homepage or table.get("repository")),
+        license=_one_line(license_.get("text") if isinstance(license_, dict) else license_),
         backend=backend,
     )
 
 
-def _line(found: Any) -> str:
-    return " ".join(found.split()) if isinstance(found, str) else ""
+def _one_line(value: Any) -> str:
+    return " ".join(value.split()) if isinstance(value, str) else ""
 
 
-def _table(found: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    table = found.get(name)
-    return table if isinstance(table, dict) else {}
+def _subtable(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    below = table.get(name)
+    return below if isinstance(below, dict) else {}
 
 
-def _toml(file: Path) -> Mapping[str, Any]:
+def _load_toml(file: Path) -> Mapping[str, Any]:
     if not file.is_file():
         return {}
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise BadProject(file, 0, f"it cannot be read: {error}".lower()) from error
+        raise BadFile(file, 0, f"cannot read it: {error}".lower(), code="bad-project") from error

@@ -1,95 +1,80 @@
-"""What can be wrong with a .gentoo folder."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Errors about .gentoo directories."""
 
+import re
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
-from gentoomuch_portage.errors import BadFile, MachineError, UsageError, listed
+from gentoomuch_portage.errors import MachineError, UsageError, correct_path, existing_path, listed
 
 
-class BadFolder(BadFile):
-    """Something in a .gentoo folder is wrong, ambiguous, too large, or no plain file."""
+def no_folder(path: Path) -> UsageError:
+    """The current directory and the directories above it have no .gentoo directory."""
+    hint = init_command(path) if path.is_dir() else f"ls -l {shlex.quote(str(existing_path(path)))}"
+    error = UsageError(f"no .gentoo directory in {path}", code="no-dotgentoo", hint=hint)
+    correct_path(error, str(path))
+    return error
 
-    code = "bad-dotgentoo"
 
-
-class NoFolder(UsageError):
-    """There is no .gentoo folder where one was expected."""
-
-    code = "no-dotgentoo"
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(f"{path} holds no .gentoo folder", remedy="gentoomuch dotgentoo init CATEGORY/PACKAGE")
-        self.path = path
+def init_command(path: Path) -> str:
+    """Return the command that creates the .gentoo directory of a project."""
+    name = re.sub(r"[^a-z0-9_+]+", "-", path.absolute().name.lower()).strip("-") or "hello"
+    return shlex.join(("gentoomuch", "dotgentoo", "init", f"app-misc/{name}", str(path)))
 
 
 class Untrusted(UsageError):
-    """A .gentoo folder was not allowed to run its code here."""
+    """The user has not confirmed that code of a .gentoo directory may run."""
 
     code = "untrusted"
     status = 77
 
     def __init__(self, path: Path, identity: str, security: Iterable[str] = ()) -> None:
         security = tuple(security)
-        told = f", or to lift the security masks of {', '.join(security)}" if security else ""
+        suffix = f", or to lift security masks of {', '.join(security)}" if security else ""
         super().__init__(
-            f"{path} is not allowed to run its code here{told}",
-            remedy=f"look at it, then: --gm-trust={identity}{':security' if security else ''}",
+            f"{path} is not trusted to run code on this machine{suffix}",
+            hint=f"review it, then: --gm-trust={identity}{':security' if security else ''}",
         )
         self.path, self.identity = path, identity
 
 
-class Unreachable(MachineError):
-    """A repository that a .gentoo folder needs cannot be fetched."""
-
-    code = "overlay-unreachable"
-
-    def __init__(self, name: str, uri: str, why: str) -> None:
-        super().__init__(
-            f"the overlay {name} cannot be fetched from {uri}: {why}",
-            remedy="look at the address and the network; a repository of that name on the host is taken instead",
-        )
+def overlay_unreachable(name: str, uri: str, why: str) -> MachineError:
+    """A repository that a .gentoo directory needs cannot be fetched."""
+    return MachineError(
+        f"cannot fetch overlay {name} from {uri}: {why}",
+        code="overlay-unreachable",
+        hint="check the address and the network, or add a repository with that name to the host",
+    )
 
 
-class SamePackage(UsageError):
-    """Two .gentoo folders of one run install the same package."""
-
-    code = "same-package"
-
-    def __init__(self, cp: str, first: Path, second: Path) -> None:
-        super().__init__(f"{cp} is what both {first} and {second} install", remedy="run it once for each")
+def same_package(cp: str, first: Path, second: Path) -> UsageError:
+    """Two .gentoo directories of a run contain the same package."""
+    return UsageError(
+        f"{first} and {second} both install {cp}", code="same-package", hint="run gm-emerge once for each"
+    )
 
 
-class BadProject(BadFile):
-    """A file by which a project is to be recognised cannot be read."""
-
-    code = "bad-project"
-
-
-class UnknownBuild(UsageError):
-    """A project is built by nothing that ``dotgentoo init`` knows."""
-
-    code = "unknown-build"
-
-    def __init__(self, project: Path, known: Iterable[str]) -> None:
-        super().__init__(
-            f"{project} is built by nothing that is known here {listed(known)}",
-            remedy="write the ebuild yourself: docs/dotgentoo.md",
-        )
+def unknown_build_system(project: Path, known: Iterable[str]) -> UsageError:
+    """``dotgentoo init`` does not support the build system of the project."""
+    return UsageError(
+        f"cannot detect the build system of {project} {listed(known)}",
+        code="unknown-build",
+        hint="write the ebuild yourself: docs/dotgentoo.md",
+    )
 
 
-class FolderThere(UsageError):
-    """A .gentoo folder that is to be written is there."""
-
-    code = "dotgentoo-exists"
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(f"{path} is there already", remedy=f"gentoomuch dotgentoo check {path}")
+def folder_exists(path: Path) -> UsageError:
+    """The project already has a .gentoo directory."""
+    return UsageError(f"{path} already exists", code="dotgentoo-exists", hint=f"gentoomuch dotgentoo check {path}")
 
 
-class BadPackage(UsageError):
-    """A name for a new .gentoo folder is not CATEGORY/PACKAGE."""
-
-    code = "bad-package"
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"{name!r} is no CATEGORY/PACKAGE", remedy="write it without a version: app-misc/hello")
+def bad_package(name: str) -> UsageError:
+    """The name for a new ebuild in .gentoo is not CATEGORY/PACKAGE."""
+    error = UsageError(
+        f"invalid name {name!r}: CATEGORY/PACKAGE is required",
+        code="bad-package",
+        hint="gentoomuch dotgentoo init app-misc/hello",
+    )
+    plain = re.sub(r"[^A-Za-z0-9_+]+", "-", name.rpartition("/")[2]).strip("-")
+    return error.with_correction(name, f"app-misc/{plain}") if plain else error

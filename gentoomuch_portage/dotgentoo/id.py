@@ -1,13 +1,12 @@
-"""IDs as others computed them: by the words of the specification, and by its reference implementation.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The ID of a .gentoo directory: SHA-512 of its normalised content, and two IDs of other implementations.
 
-They are lenient where those were; where the reference hashes nothing because a helper of it crashed, we refuse.
-Source: the .gentoo specification; IBT-FMI/gebuilder, utils/functions.sh, normalize_overlays.py and
+docs/dotgentoo.md has the rules. No line of a section begins with ``#``, so the last ``#overlays`` of the stream ends
+the ebuild: two directories with the same stream have the same meaning.
+
+The other IDs follow the specification literally, or its reference implementation; where a helper of the latter crashes,
+we report an error. Source: the .gentoo specification; IBT-FMI/gebuilder, utils/functions.sh, normalize_overlays.py and
 normalize_packagefiles.py.
-
-The ID of a .gentoo folder: SHA-512 over what it says, in a form that only its meaning decides.
-
-docs/dotgentoo.md has every rule. No line of a section begins with ``#``, so the last ``#overlays`` of the stream ends
-the ebuild, whatever the ebuild says: two folders with one stream mean the same.
 """
 
 import configparser
@@ -16,125 +15,127 @@ from collections.abc import Iterable, Iterator
 
 from gentoomuch_portage.dotgentoo.layout import Layout
 from gentoomuch_portage.dotgentoo.load import VERSION, Folder
-from gentoomuch_portage.dotgentoo.overlays import Overlay, overlays
-from gentoomuch_portage.dotgentoo.safe_read import Raw, lines, words
+from gentoomuch_portage.dotgentoo.overlays import Overlay, parse_overlays
+from gentoomuch_portage.dotgentoo.safe_read import Raw, parse_lines, split_words
 
-_SEED = ("keywords", "mask", "unmask", "use")
-"""Sections that always stand. Source: the .gentoo specification."""
-_OURS = ("license", "env")
-"""Sections that stand where they say something, so that a folder without them keeps the ID it always had."""
-
-
-def identity(folder: Folder) -> str:
-    """The normative ID, in 128 hexadecimal digits."""
-    return hashlib.sha512(stream(folder).encode("utf-8")).hexdigest()
+_ALWAYS = ("keywords", "mask", "unmask", "use")
+"""Sections that are always present. Source: the .gentoo specification."""
+_OPTIONAL = ("license", "env")
+"""Sections that are present only if not empty, so that IDs of directories without them do not change."""
 
 
-def stream(folder: Folder) -> str:
-    """What the normative ID is the digest of."""
+def compute_id(folder: Folder) -> str:
+    """Compute the normative ID: 128 hexadecimal digits."""
+    return hashlib.sha512(build_stream(folder).encode("utf-8")).hexdigest()
+
+
+def build_stream(folder: Folder) -> str:
+    """Build the text whose digest is the normative ID."""
     ebuild = folder.ebuild if folder.ebuild.endswith("\n") else f"{folder.ebuild}\n"
-    said = {kind: [entry.text for entry in found] for kind, found in folder.entries.items()}
-    parts = ["#ebuild\n", ebuild, "#overlays\n", *map(section, folder.overlays)]
-    for kind in _SEED:
-        parts += _headed(kind, said[kind])
+    texts = {kind: [entry.text for entry in entries] for kind, entries in folder.entries.items()}
+    parts = ["#ebuild\n", ebuild, "#overlays\n", *map(format_section, folder.overlays)]
+    for kind in _ALWAYS:
+        parts += _format_part(kind, texts[kind])
     more = {
-        **{kind: said[kind] for kind in _OURS},
+        **{kind: texts[kind] for kind in _OPTIONAL},
         "envfiles": [f"{name} {_digest(text.encode('utf-8'))}" for name, text in folder.env],
         "manifest": list(folder.manifest),
         "files": [f"{raw.name} {_digest(raw.content)}" for raw in folder.files],
     }
-    for kind, found in more.items():
-        parts += _headed(kind, found) if found else ()
+    for kind, lines in more.items():
+        parts += _format_part(kind, lines) if lines else ()
     return "".join(parts)
 
 
-def section(overlay: Overlay) -> str:
-    """A section of repos.conf in the form of the specification."""
+def format_section(overlay: Overlay) -> str:
+    """Format a section of repos.conf as in the specification."""
     return f"[{overlay.name}]\n" + "".join(f"{key} = {value}\n" for key, value in overlay.options)
 
 
-def _headed(kind: str, found: list[str]) -> Iterator[str]:
+def _format_part(kind: str, lines: list[str]) -> Iterator[str]:
     yield f"#{kind}\n"
-    yield from (f"{line}\n" for line in found)
+    yield from (f"{line}\n" for line in lines)
 
 
 def _digest(content: bytes) -> str:
     return hashlib.sha512(content).hexdigest()
 
 
-def spec(layout: Layout) -> str:
-    """SHA-512 by the letter: package.keywords alone, values as they stand, entries in lexical order.
+def compute_spec_id(layout: Layout) -> str:
+    """Compute the SHA-512 of the literal specification: only package.keywords, values unchanged, entries sorted.
 
     Raises:
-        BadFolder: it has no 99999-ebuild, or several; or its text is not to be understood.
+        BadFile[bad-dotgentoo]: it has not exactly one 99999-ebuild, or a file is invalid.
     """
-    told = [section(one) for one in overlays(layout.below("overlays"), layout.path)]
-    parts = ["#overlays\n", *told]
+    sections = [format_section(overlay) for overlay in parse_overlays(layout.below("overlays"), layout.path)]
+    parts = ["#overlays\n", *sections]
     for kind in ("keywords", "mask", "unmask", "use"):
-        named = (line for raw in layout.below(f"package.{kind}") for line in lines(layout.place(raw), raw.content))
-        parts += [f"#{kind}\n", *(f"{text}\n" for text in sorted(" ".join(words(line)) for line in named))]
-    ebuild = _one(layout, [raw for raw in layout.ebuilds if raw.name.endswith(f"-{VERSION}.ebuild")])
+        named = (
+            line for raw in layout.below(f"package.{kind}") for line in parse_lines(layout.place(raw), raw.content)
+        )
+        parts += [f"#{kind}\n", *(f"{text}\n" for text in sorted(" ".join(split_words(line)) for line in named))]
+    ebuild = _single_ebuild(layout, [raw for raw in layout.ebuilds if raw.name.endswith(f"-{VERSION}.ebuild")])
     return hashlib.sha512(b"#ebuild\n" + ebuild + "".join(parts).encode("utf-8")).hexdigest()
 
 
-def gebuilder(layout: Layout) -> str:
-    """SHA-256 as gebuilder computes it: accept_keywords, a blank line between overlays, three spaces behind an atom.
+def compute_gebuilder_id(layout: Layout) -> str:
+    """Compute gebuilder's SHA-256: accept_keywords, a blank line between overlays, three spaces after an atom.
 
     Raises:
-        BadFolder: it has no ebuild, or several; or a helper of gebuilder crashes on it.
+        BadFile[bad-dotgentoo]: it has not exactly one ebuild, or a helper of gebuilder crashes.
     """
-    parts = ["#overlays\n", _overlays(layout)]
+    parts = ["#overlays\n", _format_overlays(layout)]
     for kind in ("accept_keywords", "mask", "unmask", "use"):
-        parts += [f"#{kind}\n", *_listed(layout, kind)]
-    ebuild = _one(layout, layout.ebuilds)
+        parts += [f"#{kind}\n", *_format_entries(layout, kind)]
+    ebuild = _single_ebuild(layout, layout.ebuilds)
     return hashlib.sha256(b"#ebuild\n" + ebuild + "".join(parts).encode("utf-8")).hexdigest()
 
 
-def _one(layout: Layout, ebuilds: list[Raw]) -> bytes:
-    """The one ebuild; of several, gebuilder takes the one that the file system lists first."""
+def _single_ebuild(layout: Layout, ebuilds: list[Raw]) -> bytes:
+    """Return the only ebuild; of several, gebuilder would use the first in file system order."""
     match ebuilds:
-        case [one]:
-            return one.content
-        case found:
-            told = ", ".join(raw.name for raw in found) or "none"
-            raise layout.refuse("", f"there has to be one ebuild in it, and there is {told}")
+        case [ebuild]:
+            return ebuild.content
+        case files:
+            names = ", ".join(raw.name for raw in files) or "none"
+            raise layout.error("", f"exactly one ebuild is required (found: {names})")
 
 
-def _taken(layout: Layout, name: str) -> list[Raw]:
-    """The files of ``NAME/*`` in a shell; none where NAME is a file, or the first below it a directory."""
-    found = [raw for raw in layout.below(name) if raw.name != name]
-    return found if found and found[0].name.count("/") == 1 else []
+def _list_files(layout: Layout, name: str) -> list[Raw]:
+    """Return the files of ``NAME/*`` in a shell; none if NAME is a file, or if the first entry is a directory."""
+    files = [raw for raw in layout.below(name) if raw.name != name]
+    return files if files and files[0].name.count("/") == 1 else []
 
 
-def _overlays(layout: Layout) -> str:
+def _format_overlays(layout: Layout) -> str:
     parser = configparser.ConfigParser()
-    for raw in _taken(layout, "overlays"):
+    for raw in _list_files(layout, "overlays"):
         try:
             parser.read_string(raw.content.decode("utf-8", "replace"))
         except configparser.Error as error:
-            raise layout.refuse(raw.name, _crash(error)) from error
+            raise layout.error(raw.name, _crash_message(error)) from error
     try:
-        told = [(name, sorted(parser.items(name))) for name in sorted(parser.sections())]
+        sections = [(name, sorted(parser.items(name))) for name in sorted(parser.sections())]
     except configparser.Error as error:
-        raise layout.refuse("overlays", _crash(error)) from error
-    return "\n".join(f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in found) for name, found in told)
+        raise layout.error("overlays", _crash_message(error)) from error
+    return "\n".join(f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in items) for name, items in sections)
 
 
-def _crash(error: Exception) -> str:
-    return f"gebuilder crashes on this, and hashes nothing: {' '.join(str(error).split())}"
+def _crash_message(error: Exception) -> str:
+    return f"gebuilder crashes: {' '.join(str(error).split())}"
 
 
-def _listed(layout: Layout, kind: str) -> Iterable[str]:
-    """One line an atom; a comment behind the values is a value."""
-    found: dict[str, set[str]] = {}
-    for raw in _taken(layout, f"package.{kind}"):
+def _format_entries(layout: Layout, kind: str) -> Iterable[str]:
+    """Format a line per atom; comments after values are values."""
+    by_atom: dict[str, set[str]] = {}
+    for raw in _list_files(layout, f"package.{kind}"):
         seen: set[str] = set()
-        for line in lines(layout.place(raw), raw.content):
+        for line in parse_lines(layout.place(raw), raw.content):
             atom, *values = line.text.split()
             if kind in {"mask", "unmask"}:
                 values = []
             elif atom in seen:
-                raise line.refuse("gebuilder crashes where an atom stands twice in a file, and hashes nothing")
+                raise line.error("gebuilder crashes if an atom is twice in a file")
             seen.add(atom)
-            found.setdefault(atom, set()).update(values)
-    return [f"{atom}   {' '.join(sorted(values))}\n" for atom, values in sorted(found.items())]
+            by_atom.setdefault(atom, set()).update(values)
+    return [f"{atom}   {' '.join(sorted(values))}\n" for atom, values in sorted(by_atom.items())]

@@ -1,4 +1,5 @@
-"""The names that mean something in a .gentoo folder; nothing else of it is opened."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The known names in a .gentoo directory; other files are not opened."""
 
 import os
 import stat
@@ -6,95 +7,96 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gentoomuch_portage.dotgentoo.errors import BadFolder, NoFolder
+from gentoomuch_portage.dotgentoo.errors import no_folder
 from gentoomuch_portage.dotgentoo.package_files import FILES
-from gentoomuch_portage.dotgentoo.safe_read import Raw, Reader, about, place
+from gentoomuch_portage.dotgentoo.safe_read import Raw, Reader, display_path, path_error
+from gentoomuch_portage.errors import BadFile
 
 NAME = ".gentoo"
 _KNOWN = frozenset({*FILES, "overlays", "env"})
 _NO_CATEGORY = frozenset({"metadata", "profiles", "eclass", "licenses", "scripts", "patches"})
-"""Directories of a repository that we do not read: the repository of the package is made by us."""
+"""Directories of repositories that are not read: we generate the repository of the package."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The files of a folder that mean something, as they were read."""
+    """The known files of a .gentoo directory with their content."""
 
     path: Path
     raws: Mapping[str, Raw]
-    """By path below the folder, sorted by code point."""
+    """Path below the directory -> file, sorted by code point."""
     unread: tuple[str, ...]
-    """What else lies in the folder, sorted."""
+    """Other names in the directory, sorted."""
 
     def below(self, name: str) -> list[Raw]:
-        """The files at and below a name."""
+        """Return the files at and below a name."""
         return [raw for path, raw in self.raws.items() if path == name or path.startswith(f"{name}/")]
 
     @property
     def ebuilds(self) -> list[Raw]:
-        """All ebuilds."""
+        """Return all ebuilds."""
         return [raw for path, raw in self.raws.items() if path.endswith(".ebuild") and path.count("/") == 2]
 
     def place(self, raw: Raw) -> str:
-        """The path of a file, as errors name it."""
-        return place(self.path, raw.name)
+        """Return the path of a file for messages."""
+        return display_path(self.path, raw.name)
 
-    def refuse(self, name: str, what: str, *, remedy: str = "") -> BadFolder:
-        """An error about a path below the folder."""
-        return about(self.path, name, what, remedy=remedy)
+    def error(self, name: str, what: str, *, hint: str = "") -> BadFile:
+        """Return an error about a path below the directory."""
+        return path_error(self.path, name, what, hint=hint)
 
 
-def find(path: Path) -> Path:
-    """The .gentoo folder that a path means: itself, or the one in it.
+def find_folder(path: Path) -> Path:
+    """Return the .gentoo directory at a path or in it.
 
     Raises:
-        NoFolder: neither.
+        UsageError[no-dotgentoo]: neither exists.
     """
     absolute = Path(os.path.normpath(path.absolute()))
-    for one in (absolute, absolute / NAME):
-        if one.name == NAME and (one.is_dir() or one.is_symlink()):
-            return one
-    raise NoFolder(path)
+    for candidate in (absolute, absolute / NAME):
+        if candidate.name == NAME and (candidate.is_dir() or candidate.is_symlink()):
+            return candidate
+    raise no_folder(path)
 
 
-def lay_out(path: Path) -> Layout:
-    """Read the files of a folder.
+def read_layout(path: Path) -> Layout:
+    """Read the known files of a .gentoo directory.
 
     Args:
-        path: the folder named .gentoo itself.
+        path: the .gentoo directory itself.
 
     Raises:
-        BadFolder: one is too large or no plain file; or a package.* has a name that means nothing.
+        BadFile[bad-dotgentoo]: a file is too large or not regular, or a package.* file has an unknown name.
     """
     reader = Reader(path)
     raws: dict[str, Raw] = {}
     unread: list[str] = []
     with reader.opened("") as top:
         for name, seen in reader.names("", top):
-            found = {raw.name: raw for raw in _meant(reader, name, seen, top)}
-            raws |= found
-            if not found and name not in _KNOWN:
+            files = {raw.name: raw for raw in _read_name(reader, name, seen, top)}
+            raws |= files
+            if not files and name not in _KNOWN:
                 unread.append(name)
     return Layout(path, dict(sorted(raws.items())), tuple(unread))
 
 
-def _meant(reader: Reader, name: str, seen: os.stat_result, top: int) -> Iterator[Raw]:
-    """The files of one name of the folder that mean something."""
+def _read_name(reader: Reader, name: str, seen: os.stat_result, top: int) -> Iterator[Raw]:
+    """Read the known files at or below a name."""
     if name in _KNOWN:
         yield from reader.below(name, seen, top)
     elif name.startswith("package."):
-        raise about(reader.top, name, "a name that means nothing here", remedy=f"one of: {' '.join(FILES)}")
+        raise path_error(reader.top, name, "unknown file", hint=f"use one of: {' '.join(FILES)}")
     elif stat.S_ISLNK(seen.st_mode):
-        raise about(reader.top, name, "it is a link", remedy="put what it means there")
+        raise path_error(reader.top, name, "links are not allowed", hint="replace it by a copy of its target")
     elif stat.S_ISDIR(seen.st_mode) and name not in _NO_CATEGORY:
         with reader.opened(name, top) as category:
             for package, its in reader.names(name, category):
                 if stat.S_ISDIR(its.st_mode) or stat.S_ISLNK(its.st_mode):
-                    yield from _package(reader, f"{name}/{package}", category)
+                    yield from _read_package(reader, f"{name}/{package}", category)
 
 
-def _package(reader: Reader, name: str, category: int) -> Iterator[Raw]:
-    """The ebuilds, the Manifest and files/ of a directory; nothing of one without an ebuild."""
+def _read_package(reader: Reader, name: str, category: int) -> Iterator[Raw]:
+    """Read the ebuilds, Manifest and files/ of a package directory; nothing without an ebuild."""
     with reader.opened(name, category) as number:
         held = reader.names(name, number)
         if any(below.endswith(".ebuild") for below, _ in held):

@@ -1,19 +1,29 @@
-"""What is wrong with a .gentoo folder that has an ID: lines that Portage would not take, and what does nothing.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Find problems in a valid .gentoo directory: lines that Portage rejects, and lines without effect.
 
-Nothing is sourced: of the ebuild only what stands in a line of its own is looked at.
+The ebuild is not sourced: only assignments on lines of their own are checked.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gentoomuch_portage.dotgentoo.load import VERSION, Folder
 from gentoomuch_portage.dotgentoo.package_files import Entry
-from gentoomuch_portage.dotgentoo.safe_read import Line, place
-from gentoomuch_portage.portage_adapter import config
+from gentoomuch_portage.dotgentoo.safe_read import Line, display_path
+from gentoomuch_portage.portage_adapter import atoms
+from gentoomuch_portage.portage_adapter.pkgcore_modules import import_pkgcore
+
+try:  # pkgcore 0.12.33 creates no atom with snakeoil 0.11.4 on Python 3.13. Source: warnings.deprecated, which replaces
+    # the __init_subclass__ of a base class.
+    atom = import_pkgcore("ebuild.atom").atom
+    MalformedAtom = import_pkgcore("ebuild.errors").MalformedAtom
+    atom("category/package")
+except (ImportError, AttributeError):
+    atom = None
 
 USED = frozenset({"location", "sync-type", "sync-uri", "priority", "auto-sync"})
-"""Keys of an overlay that we use or can do without."""
+"""Keys of an overlay that are used, or may be ignored."""
 _EAPI = re.compile(r"EAPI=(['\"]?)([A-Za-z0-9+_.-]*)\1[ \t]*([ \t]#.*)?")
 """Source: PMS, "Ebuild-defined variables, EAPI"."""
 _FLAG = re.compile(r"-?([A-Za-z0-9][A-Za-z0-9+_@-]*(_\*)?|\*)")
@@ -24,24 +34,23 @@ _VALUES = {"use": (_FLAG, "USE flag"), "keywords": (_KEYWORD, "keyword"), "licen
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something about a line."""
+    """A finding about a line."""
 
     file: str
     line: int
-    """0 where the whole file is meant."""
+    """0 for the whole file."""
     wrong: bool
-    """Whether Portage would not take it; otherwise it only does nothing, or not what it seems to do."""
+    """True: Portage rejects it; False: it has no effect, or another one than it seems."""
     text: str
 
 
-Refuses = Callable[[str], str]
-"""Why an atom is none; empty where it is one."""
+"""Returns why an atom is invalid; empty if it is valid."""
 
 
-def findings(folder: Folder) -> list[Finding]:
-    """All findings, by file and line."""
-    found = [*_ebuild(folder), *_entries(folder, grammar()), *_overlays(folder), *_names(folder)]
-    return sorted(found, key=lambda one: (one.file, one.line, one.text))
+def find_problems(folder: Folder) -> list[Finding]:
+    """Return all findings, sorted by file and line."""
+    findings = [*_ebuild(folder), *_entries(folder), *_overlays(folder), *_names(folder)]
+    return sorted(findings, key=lambda finding: (finding.file, finding.line, finding.text))
 
 
 def _at(line: Line, text: str, *, wrong: bool = True) -> Finding:
@@ -49,79 +58,78 @@ def _at(line: Line, text: str, *, wrong: bool = True) -> Finding:
 
 
 def _ebuild(folder: Folder) -> Iterator[Finding]:
-    """EAPI is the first line that is neither empty nor a comment, and the ebuild has what every ebuild must."""
+    """Check that the first statement is EAPI, and that required variables are set."""
     file = f"{folder.path}/{folder.cp}/{folder.package}-{VERSION}.ebuild"
-    said = enumerate(folder.ebuild.split("\n"), 1)
-    number, first = next(((n, text) for n, text in said if text.strip() and not text.lstrip().startswith("#")), (0, ""))
-    told = _EAPI.fullmatch(first.strip())
-    if not told:
-        yield Finding(file, number, True, "the first line that is no comment has to be EAPI=8")
-    elif told[2] in {"0", "1", "2", "3", "4", "5", "6"}:
-        yield Finding(file, number, False, f"EAPI {told[2]} is old; dotgentoo.eclass wants 8")
+    numbered = enumerate(folder.ebuild.split("\n"), 1)
+    number, first = next(
+        ((n, text) for n, text in numbered if text.strip() and not text.lstrip().startswith("#")), (0, "")
+    )
+    match = _EAPI.fullmatch(first.strip())
+    if not match:
+        yield Finding(file, number, True, "the first line that is not a comment must be EAPI=8")
+    elif match[2] in {"0", "1", "2", "3", "4", "5", "6"}:
+        yield Finding(file, number, False, f"EAPI {match[2]} is outdated; dotgentoo.eclass requires 8")
     for name in ("DESCRIPTION", "SLOT"):
         if not re.search(rf"^[ \t]*{name}=", folder.ebuild, re.M) and not re.search(r"^inherit\b", folder.ebuild, re.M):
-            yield Finding(file, 0, True, f"there is no {name}")
+            yield Finding(file, 0, True, f"{name} is missing")
 
 
-def grammar() -> Refuses:
-    """Portage's grammar of atoms, then pkgcore's, which says what is wrong; its alone where pkgcore cannot start.
+def check_atom(text: str) -> str:
+    """Return why a text is not an atom; empty if it is one. Without pkgcore, only Portage checks it."""
+    if not atoms.is_atom(text):
+        return _find_fault(text) or "is not a valid atom"
+    if "*" in text or "::" in text:
+        return ""  # Portage's own wider grammar of configuration files
+    return _find_fault(text)
 
-    pkgcore ends its whole process where bash is older than the newest EAPI asks for. Source: pkgcore.ebuild.eapi.
-    """
+
+def _find_fault(text: str) -> str:
+    """Return what is wrong with an atom by pkgcore; empty if nothing is."""
+    if atom is None:
+        return ""
     try:
-        from pkgcore.ebuild.atom import atom
-        from pkgcore.ebuild.errors import MalformedAtom
-    except (SystemExit, ImportError):
-        return lambda text: "" if config.is_atom(text) else "is no atom"
-
-    def refuses(text: str) -> str:
-        if config.is_atom(text) and ("*" in text or "::" in text):
-            return ""  # Portage's own wider grammar of configuration files
-        try:
-            atom(text)
-        except MalformedAtom as error:
-            return f"is no atom: {' '.join(str(error).split())}"
-        return "" if config.is_atom(text) else "is no atom"
-
-    return refuses
+        atom(text)
+    except MalformedAtom as error:
+        return f"is not a valid atom: {' '.join(str(error).split())}"
+    return ""
 
 
-def _entries(folder: Folder, refuses: Refuses) -> Iterator[Finding]:
-    for kind, found in folder.entries.items():
-        for entry in found:
-            atom = entry.atom.removeprefix("-") if kind in {"mask", "unmask"} else entry.atom
-            if why := refuses(atom):
+def _entries(folder: Folder) -> Iterator[Finding]:
+    for kind, entries in folder.entries.items():
+        for entry in entries:
+            text = entry.atom.removeprefix("-") if kind in {"mask", "unmask"} else entry.atom
+            if why := check_atom(text):
                 yield _at(entry.line, f"{entry.atom!r} {why}")
             yield from _values(kind, entry)
 
 
 def _values(kind: str, entry: Entry) -> Iterator[Finding]:
     if kind == "use" and not entry.values:
-        yield _at(entry.line, f"nothing stands behind {entry.atom}", wrong=False)
+        yield _at(entry.line, f"{entry.atom} has no flags", wrong=False)
     if kind in _VALUES:
         shape, name = _VALUES[kind]
         for value in entry.values:
             if not shape.fullmatch(value):
-                yield _at(entry.line, f"{value!r} is no {name}")
+                yield _at(entry.line, f"{value!r} is not a valid {name}")
 
 
 def _overlays(folder: Folder) -> Iterator[Finding]:
-    for one in folder.overlays:
-        if not one.get("sync-uri"):
-            yield _at(one.line, f"[{one.name}] has no sync-uri, so it is used only where the host has it", wrong=False)
-        elif one.get("sync-type") != "git":
-            kind = one.get("sync-type", "none")
-            yield _at(one.line, f"[{one.name}] has sync-type {kind}; only git can be fetched", wrong=False)
-        if (priority := one.get("priority")) and not re.fullmatch(r"-?\d+", priority):
-            yield _at(one.line, f"[{one.name}] has the priority {priority!r}, which is no number")
-        for key, _ in one.options:
+    for overlay in folder.overlays:
+        if not overlay.get("sync-uri"):
+            yield _at(overlay.line, f"[{overlay.name}] has no sync-uri: it must exist on the host", wrong=False)
+        elif overlay.get("sync-type") != "git":
+            kind = overlay.get("sync-type", "none")
+            yield _at(overlay.line, f"[{overlay.name}] has sync-type {kind}; only git is supported", wrong=False)
+        if (priority := overlay.get("priority")) and not re.fullmatch(r"-?\d+", priority):
+            yield _at(overlay.line, f"[{overlay.name}] has an invalid priority: {priority!r}")
+        for key, _ in overlay.options:
             if key not in USED:
-                yield _at(one.line, f"[{one.name}] says {key}, which is not used", wrong=False)
+                yield _at(overlay.line, f"[{overlay.name}] has {key}, which is ignored", wrong=False)
 
 
 def _names(folder: Folder) -> Iterator[Finding]:
     for name in folder.unread:
-        yield Finding(place(folder.path, name), 0, False, "this is not read, and means nothing")
+        yield Finding(display_path(folder.path, name), 0, False, "this file is ignored")
     for raw, _ in folder.env:
         if not any(raw in entry.values for entry in folder.entries["env"]):
-            yield Finding(f"{folder.path}/env/{raw}", 0, False, "package.env does not name it")
+            yield Finding(f"{folder.path}/env/{raw}", 0, False, "package.env does not use it")

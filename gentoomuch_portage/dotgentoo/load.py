@@ -1,14 +1,15 @@
-"""A .gentoo folder, read strictly: whatever could be understood in two ways is one error with its file and line."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Parse a .gentoo directory strictly: ambiguous content is an error with file and line."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gentoomuch_portage.dotgentoo.layout import Layout, lay_out
-from gentoomuch_portage.dotgentoo.overlays import Overlay, overlays
-from gentoomuch_portage.dotgentoo.package_files import FILES, KINDS, Entry, entries
-from gentoomuch_portage.dotgentoo.safe_read import Raw, decoded
+from gentoomuch_portage.dotgentoo.layout import Layout, read_layout
+from gentoomuch_portage.dotgentoo.overlays import Overlay, parse_overlays
+from gentoomuch_portage.dotgentoo.package_files import FILES, KINDS, Entry, parse_entries
+from gentoomuch_portage.dotgentoo.safe_read import Raw, decode
 
 VERSION = "99999"
 _CATEGORY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9+_.-]*")
@@ -20,24 +21,24 @@ _ENV = re.compile(r"[A-Za-z0-9_][A-Za-z0-9+_.-]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folder:
-    """What a .gentoo folder says."""
+    """The parsed content of a .gentoo directory."""
 
     path: Path
     category: str
     package: str
     ebuild: str
-    """The text of its one ebuild, as it is."""
+    """The unchanged text of its ebuild."""
     overlays: tuple[Overlay, ...]
     entries: Mapping[str, tuple[Entry, ...]]
-    """By kind, ``entries.KINDS``."""
+    """Kind, of ``package_files.KINDS`` -> entries."""
     env: tuple[tuple[str, str], ...]
     """Name and text of the files of env/, sorted."""
     manifest: tuple[str, ...]
     """The DIST lines of the package's Manifest, sorted."""
     files: tuple[Raw, ...]
-    """The package's files/, by path below it, sorted."""
+    """Files of files/, sorted by path below it."""
     unread: tuple[str, ...]
-    """What lies in it besides, sorted. It means nothing."""
+    """Names of ignored files, sorted."""
 
     @property
     def cp(self) -> str:
@@ -51,24 +52,26 @@ class Folder:
 
     @property
     def project(self) -> Path:
-        """The work tree that the folder stands in."""
+        """The work tree of the project."""
         return self.path.parent
 
 
-def read(path: Path) -> Folder:
-    """Read a folder.
+def load_folder(path: Path) -> Folder:
+    """Load a .gentoo directory.
 
     Args:
-        path: the folder named .gentoo itself.
+        path: the .gentoo directory itself.
 
     Raises:
-        BadFolder: something in it is wrong, ambiguous, too large, or no plain file.
+        BadFile[bad-dotgentoo]: a file is invalid, ambiguous, too large, or not regular.
     """
-    layout = lay_out(path)
-    category, package, ebuild = _named(layout)
+    layout = read_layout(path)
+    category, package, ebuild = _find_ebuild(layout)
     above = f"{category}/{package}"
-    said = {
-        kind: entries(kind, [raw for name, its in FILES.items() if its == kind for raw in layout.below(name)], path)
+    entries = {
+        kind: parse_entries(
+            kind, [raw for name, its in FILES.items() if its == kind for raw in layout.below(name)], path
+        )
         for kind in KINDS
     }
     return Folder(
@@ -76,90 +79,90 @@ def read(path: Path) -> Folder:
         category=category,
         package=package,
         ebuild=_text(layout, ebuild),
-        overlays=overlays(layout.below("overlays"), path),
-        entries=said,
-        env=_env(layout, said["env"]),
+        overlays=parse_overlays(layout.below("overlays"), path),
+        entries=entries,
+        env=_env(layout, entries["env"]),
         manifest=_manifest(layout, f"{above}/Manifest"),
         files=tuple(_file(layout, raw, f"{above}/files/") for raw in layout.below(f"{above}/files")),
         unread=layout.unread,
     )
 
 
-def is_name(category: str, package: str) -> bool:
-    """Whether they may be names of a category and of a package."""
+def is_package_name(category: str, package: str) -> bool:
+    """Return whether category and package are valid names."""
     sound = _CATEGORY.fullmatch(category) and _PACKAGE.fullmatch(package)
     return bool(sound) and not _VERSION_AT_END.search(package)
 
 
-def _named(layout: Layout) -> tuple[str, str, Raw]:
-    """Category and package of the one ebuild, and the ebuild.
+def _find_ebuild(layout: Layout) -> tuple[str, str, Raw]:
+    """Find the ebuild; return its category, package and file.
 
     Raises:
-        BadFolder: there is none, there are several, or its place is not that of its name.
+        BadFile[bad-dotgentoo]: there is not exactly one ebuild, or its path does not match its name.
     """
     match layout.ebuilds:
-        case [one]:
-            category, package, file = one.name.split("/")
+        case [raw]:
+            category, package, file = raw.name.split("/")
         case []:
-            what = f"there is no ebuild in it: CATEGORY/PACKAGE/PACKAGE-{VERSION}.ebuild"
-            raise layout.refuse("", what, remedy="gentoomuch dotgentoo init CATEGORY/PACKAGE")
+            what = f"no ebuild found: CATEGORY/PACKAGE/PACKAGE-{VERSION}.ebuild"
+            raise layout.error("", what, hint="gentoomuch dotgentoo init CATEGORY/PACKAGE")
         case several:
-            told = ", ".join(raw.name for raw in several)
-            raise layout.refuse("", f"there are several ebuilds in it: {told}", remedy="keep one")
+            names = ", ".join(raw.name for raw in several)
+            raise layout.error("", f"exactly one ebuild is allowed (found: {names})", hint="remove the others")
     if not _CATEGORY.fullmatch(category):
-        raise layout.refuse(one.name, f"{category!r} is no name of a category")
-    if not is_name(category, package):
-        raise layout.refuse(one.name, f"{package!r} is no name of a package")
+        raise layout.error(raw.name, f"invalid name of a category: {category!r}")
+    if not is_package_name(category, package):
+        raise layout.error(raw.name, f"invalid name of a package: {package!r}")
     if file != f"{package}-{VERSION}.ebuild":
-        raise layout.refuse(one.name, f"the ebuild is not named {package}-{VERSION}.ebuild", remedy="rename it")
-    return category, package, one
+        raise layout.error(raw.name, f"the ebuild must be named {package}-{VERSION}.ebuild", hint="rename it")
+    return category, package, raw
 
 
 def _text(layout: Layout, raw: Raw) -> str:
-    """The text of the ebuild, as it is.
+    """Return the unchanged text of the ebuild.
 
     Raises:
-        BadFolder: bash would read it otherwise than it looks.
+        BadFile[bad-dotgentoo]: it has carriage returns or invalid characters.
     """
     if b"\r\n" in raw.content:
         line = raw.content.count(b"\n", 0, raw.content.index(b"\r\n")) + 1
-        what = f"line {line} ends with a carriage return, which bash takes for a part of it"
-        raise layout.refuse(raw.name, what, remedy="save it with line ends of Unix")
-    decoded(layout.place(raw), raw.content)
+        what = f"line {line} ends with a carriage return, which bash would read as text"
+        raise layout.error(raw.name, what, hint="save it with Unix line endings")
+    decode(layout.place(raw), raw.content)
     return raw.content.decode("utf-8")
 
 
 def _env(layout: Layout, entries: tuple[Entry, ...]) -> tuple[tuple[str, str], ...]:
-    """The files of env/.
+    """Return the files of env/.
 
     Raises:
-        BadFolder: one is named so that package.env cannot name it; or package.env names one that there is not.
+        BadFile[bad-dotgentoo]: a name is invalid, or package.env names a missing file.
     """
-    found = tuple((raw.name.partition("/")[2], decoded(layout.place(raw), raw.content)) for raw in layout.below("env"))
-    for name, _ in found:
+    files = tuple((raw.name.partition("/")[2], decode(layout.place(raw), raw.content)) for raw in layout.below("env"))
+    for name, _ in files:
         if not _ENV.fullmatch(name):
-            raise layout.refuse(f"env/{name}".rstrip("/"), "env/ holds plain files whose names are words")
-    known = {name for name, _ in found}
+            raise layout.error(f"env/{name}".rstrip("/"), "env/ may only contain regular files with simple names")
+    known = {name for name, _ in files}
     for entry in entries:
         if unknown := [name for name in entry.values if name not in known]:
-            raise entry.line.refuse(f"there is no env/{unknown[0]} in this folder")
-    return found
+            raise entry.line.error(f"env/{unknown[0]} not found")
+    return files
 
 
 def _manifest(layout: Layout, name: str) -> tuple[str, ...]:
     raw = layout.raws.get(name)
-    text = decoded(layout.place(raw), raw.content) if raw else ""
+    text = decode(layout.place(raw), raw.content) if raw else ""
     return tuple(sorted({" ".join(line.split()) for line in text.splitlines() if line.startswith("DIST ")}))
 
 
 def _file(layout: Layout, raw: Raw, above: str) -> Raw:
-    """A file of files/, named by its path below it.
+    """Return a file of files/ with its path below it.
 
     Raises:
-        BadFolder: files/ is no directory; or the name cannot be printed.
+        BadFile[bad-dotgentoo]: files is not a directory, or the name is not printable.
     """
     if not raw.name.startswith(above):
-        raise layout.refuse(raw.name, "files is no directory")
+        raise layout.error(raw.name, "files must be a directory")
     if not raw.name.isprintable():
-        raise layout.refuse(raw.name, "this name cannot be printed", remedy="rename it")
+        raise layout.error(raw.name, "the name is not printable", hint="rename it")
     return Raw(raw.name.removeprefix(above), raw.content)

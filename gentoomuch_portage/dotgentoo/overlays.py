@@ -1,11 +1,12 @@
-"""The overlays/ of a .gentoo folder: sections of repos.conf, without anything that readers disagree on."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Parse overlays/ of a .gentoo directory: sections of repos.conf, without ambiguous syntax."""
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gentoomuch_portage.dotgentoo.safe_read import Line, Raw, lines, place, plain
+from gentoomuch_portage.dotgentoo.safe_read import Line, Raw, check_plain, display_path, parse_lines
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 """Source: PMS, "Repository names"."""
@@ -13,40 +14,40 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """A repository that a project needs."""
+    """A repository that a project requires."""
 
     name: str
     options: tuple[tuple[str, str], ...]
     """Key and value, sorted; keys in lower case."""
     line: Line
-    """Where its section begins."""
+    """The line of its section."""
 
     def get(self, key: str, otherwise: str = "") -> str:
-        """The value of a key."""
+        """Return the value of a key."""
         return dict(self.options).get(key, otherwise)
 
 
-def overlays(raws: Iterable[Raw], top: Path) -> tuple[Overlay, ...]:
-    """All sections of all files, sorted by code point.
+def parse_overlays(raws: Iterable[Raw], top: Path) -> tuple[Overlay, ...]:
+    """Parse the sections of all files, sorted by code point.
 
     Raises:
-        BadFolder: a line is wrong, or would be read differently by different readers.
+        BadFile[bad-dotgentoo]: a line is invalid or ambiguous.
     """
     places: dict[str, Line] = {}
     options: dict[str, dict[str, tuple[str, Line]]] = {}
     for raw in raws:
         section = ""
-        for line in lines(place(top, raw.name), raw.content, "#;"):
+        for line in parse_lines(display_path(top, raw.name), raw.content, "#;"):
             if line.text.startswith("["):
-                section = _section(line)
+                section = _parse_section(line)
                 if section in places:
-                    told = f"[{section}] stands in {places[section]} too"
-                    raise line.refuse(told, remedy="put all of it into one section")
+                    message = f"[{section}] exists in {places[section]}, too"
+                    raise line.error(message, hint="merge the sections")
                 places[section], options[section] = line, {}
                 continue
-            key, value = _option(line, section)
+            key, value = _parse_option(line, section)
             if key in options[section]:
-                raise line.refuse(f"{key} stands in {options[section][key][1]} too", remedy="keep one of the two")
+                raise line.error(f"{key} is set in {options[section][key][1]}, too", hint="remove one")
             options[section][key] = value, line
     return tuple(
         Overlay(name, tuple((key, value) for key, (value, _) in sorted(options[name].items())), places[name])
@@ -54,41 +55,41 @@ def overlays(raws: Iterable[Raw], top: Path) -> tuple[Overlay, ...]:
     )
 
 
-def _section(line: Line) -> str:
-    """The name in ``[name]``.
+def _parse_section(line: Line) -> str:
+    """Parse ``[name]``.
 
     Raises:
-        BadFolder: it is no name of a repository, or [DEFAULT].
+        BadFile[bad-dotgentoo]: it is not the name of a repository, or it is [DEFAULT].
     """
     text = line.text.rstrip()
     name = text[1:-1]
     if not text.endswith("]"):
-        raise line.refuse("a section is [name], with nothing behind it")
+        raise line.error("invalid section: [name] is required, without text after it")
     if name == "DEFAULT":
-        raise line.refuse("[DEFAULT] would change every repository of the host", remedy="say it in each section")
+        raise line.error("[DEFAULT] would change all repositories of the host", hint="repeat it in each section")
     if not _NAME.fullmatch(name):
-        raise line.refuse(f"{name!r} is no name of a repository", remedy="use letters, digits, _ and -")
+        raise line.error(f"invalid name of a repository: {name!r}", hint="use letters, digits, _ and -")
     return name
 
 
-def _option(line: Line, section: str) -> tuple[str, str]:
-    """Key and value of ``key = value`` or ``key: value``.
+def _parse_option(line: Line, section: str) -> tuple[str, str]:
+    """Parse ``key = value`` or ``key: value``.
 
     Raises:
-        BadFolder: it is something else, or has a comment or an interpolation in it.
+        BadFile[bad-dotgentoo]: it is invalid, or has a comment or an interpolation.
     """
     if not section:
-        raise line.refuse("this stands in no section", remedy="write [name] above it")
+        raise line.error("the line is outside of a section", hint="write [name] above it")
     if line.text[0] in " \t":
-        raise line.refuse("an indented line continues the one above it", remedy="begin it at the margin")
-    if not (found := re.fullmatch(r"([^=:]*)[=:](.*)", line.text)):
-        raise line.refuse("this is neither [name] nor key = value")
-    key, value = found[1].strip().lower(), found[2].strip()
-    plain(line, key + value.replace("\t", " "))
+        raise line.error("an indented line would continue the previous one", hint="remove the indentation")
+    if not (match := re.fullmatch(r"([^=:]*)[=:](.*)", line.text)):
+        raise line.error("neither [name] nor key = value")
+    key, value = match[1].strip().lower(), match[2].strip()
+    check_plain(line, key + value.replace("\t", " "))
     if not re.fullmatch(r"[a-z0-9_-]+", key):
-        raise line.refuse(f"{key!r} is no key")
+        raise line.error(f"invalid key {key!r}")
     if re.search(r"(^|\s)[#;]", value):
-        raise line.refuse("a comment behind a value is taken for a part of it", remedy="put it on a line of its own")
+        raise line.error("a comment after a value would be part of it", hint="move it to a separate line")
     if "%" in value:
-        raise line.refuse("% means interpolation", remedy="write out what it stands for")
+        raise line.error("% would be an interpolation", hint="write the value out")
     return key, value

@@ -1,6 +1,7 @@
-"""The package.* files of a .gentoo folder: one entry an atom, its values in a form that only their meaning decides.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Parse package.* files of a .gentoo directory: one entry per atom, with normalised values.
 
-What depends on the order of lines or files is refused, since neither their names nor their order are to mean anything.
+Content that depends on the order of lines or files is an error: names and order must have no meaning.
 Source: portage(5), and portage's _config/UseManager.py, KeywordsManager.py and util.grabdict.
 """
 
@@ -8,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gentoomuch_portage.dotgentoo.safe_read import Line, Raw, lines, place, words
+from gentoomuch_portage.dotgentoo.safe_read import Line, Raw, display_path, parse_lines, split_words
 
 KINDS = ("keywords", "mask", "unmask", "use", "license", "env")
 """In the order of the stream. ``keywords`` is package.keywords and package.accept_keywords together."""
@@ -26,113 +27,121 @@ FILES = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a folder says of one atom."""
+    """The values of an atom."""
 
     atom: str
     values: tuple[str, ...]
-    """Settled: in an order of their own where order means nothing. USE_EXPAND blocks are spelt out."""
+    """Normalised: sorted if their order has no meaning; USE_EXPAND blocks are expanded."""
     line: Line
-    """Where it is said, the first time."""
+    """The first line with the atom."""
 
     @property
     def text(self) -> str:
-        """The entry as one line."""
+        """Return the entry as one line."""
         return " ".join((self.atom, *self.values))
 
 
-def entries(kind: str, raws: Iterable[Raw], top: Path) -> tuple[Entry, ...]:
-    """The entries of one kind, sorted.
+def parse_entries(kind: str, raws: Iterable[Raw], top: Path) -> tuple[Entry, ...]:
+    """Parse the entries of one kind, sorted.
 
     Args:
-        top: the folder, for errors.
+        top: the .gentoo directory, for messages.
 
     Raises:
-        BadFolder: a line is wrong, or two lines contradict each other.
+        BadFile[bad-dotgentoo]: a line is invalid, or two lines contradict each other.
     """
-    said: dict[str, list[tuple[Line, tuple[str, ...]]]] = {}
+    by_atom: dict[str, list[tuple[Line, tuple[str, ...]]]] = {}
     for raw in raws:
-        for line in lines(place(top, raw.name), raw.content):
-            atom, *values = words(line)
-            said.setdefault(atom, []).append((line, _spelt(kind, line, values)))
+        for line in parse_lines(display_path(top, raw.name), raw.content):
+            atom, *values = split_words(line)
+            by_atom.setdefault(atom, []).append((line, _expand(kind, line, values)))
     if kind in {"mask", "unmask"}:
-        _refuse_both_ways(said)
-    return tuple(sorted((Entry(atom, _joined(kind, atom, told), told[0][0]) for atom, told in said.items()), key=_text))
+        _check_contradictions(by_atom)
+    return tuple(
+        sorted(
+            (Entry(atom, _merge_lines(kind, atom, lines), lines[0][0]) for atom, lines in by_atom.items()), key=_text
+        )
+    )
 
 
 def _text(entry: Entry) -> str:
     return entry.text
 
 
-def _spelt(kind: str, line: Line, values: Sequence[str]) -> tuple[str, ...]:
-    """The values of a line, with USE_EXPAND blocks spelt out.
+def _expand(kind: str, line: Line, values: Sequence[str]) -> tuple[str, ...]:
+    """Return the values of a line, with USE_EXPAND blocks expanded.
 
     Raises:
-        BadFolder: a value stands where none belongs.
+        BadFile[bad-dotgentoo]: a value is missing or not allowed.
     """
     if kind in {"mask", "unmask"} and values:
-        raise line.refuse(f"{values[0]!r} stands behind the atom", remedy="write one atom a line")
+        raise line.error(f"{values[0]!r} is not allowed after the atom", hint="write one atom per line")
     if kind in {"license", "env"} and not values:
-        raise line.refuse("nothing stands behind the atom")
-    return tuple(_flags(line, values)) if kind == "use" else tuple(values)
+        raise line.error("a value is missing after the atom")
+    return tuple(_expand_flags(line, values)) if kind == "use" else tuple(values)
 
 
-def _flags(line: Line, values: Sequence[str]) -> Iterable[str]:
+def _expand_flags(line: Line, values: Sequence[str]) -> Iterable[str]:
     """``VIDEO_CARDS: intel -amdgpu`` as ``video_cards_intel -video_cards_amdgpu``."""
     prefix, empty = "", ""
     for value in values:
         if value.endswith(":"):
             if value == ":" or empty:
-                raise line.refuse(f"nothing stands behind {empty or value!r}")
+                raise line.error(f"values are missing after {empty or value!r}")
             prefix, empty = f"{value[:-1].lower()}_", value
             continue
         empty = ""
         sign = "-" if value.startswith("-") else ""
         if value == "-":
-            raise line.refuse("'-' takes nothing away", remedy="write -flag")
+            raise line.error("'-' has no flag", hint="write -flag")
         yield f"{sign}{prefix}{value.removeprefix('-')}"
     if empty:
-        raise line.refuse(f"nothing stands behind {empty!r}")
+        raise line.error(f"values are missing after {empty!r}")
 
 
-def _joined(kind: str, atom: str, told: Sequence[tuple[Line, tuple[str, ...]]]) -> tuple[str, ...]:
-    """The values of all lines of one atom.
+def _merge_lines(kind: str, atom: str, lines: Sequence[tuple[Line, tuple[str, ...]]]) -> tuple[str, ...]:
+    """Merge the values of all lines of an atom.
 
     Raises:
-        BadFolder: what they come to depends on their order.
+        BadFile[bad-dotgentoo]: the result depends on the order of lines.
     """
-    settled = [(line, _settled(kind, line, values)) for line, values in told]
+    settled = [(line, _normalise(kind, line, values)) for line, values in lines]
     first, values = settled[0]
-    alone = kind in {"license", "env"} or any(_resets(kind, one) for _, found in settled for one in found)
+    alone = kind in {"license", "env"} or any(
+        _resets(kind, value) for _, line_values in settled for value in line_values
+    )
     for line, others in settled[1:]:
         if alone and others != values:
-            raise line.refuse(f"{atom} stands in {first} too, and their order would matter", remedy="write one line")
+            raise line.error(
+                f"{atom} is in {first}, too, and the result would depend on their order", hint="merge the lines"
+            )
     if alone:
         return values
-    return _settled(kind, settled[-1][0], [one for _, found in settled for one in found])
+    return _normalise(kind, settled[-1][0], [value for _, line_values in settled for value in line_values])
 
 
-def _settled(kind: str, line: Line, values: Iterable[str]) -> tuple[str, ...]:
-    """The values without what a later ``-*`` takes away again, in an order of their own where order means nothing.
+def _normalise(kind: str, line: Line, values: Iterable[str]) -> tuple[str, ...]:
+    """Remove values that a later ``-*`` resets, and sort the others if their order has no meaning.
 
     Raises:
-        BadFolder: one is both given and taken away.
+        BadFile[bad-dotgentoo]: a value is both added and removed.
     """
     kept: list[str] = []
     for value in values:
         if _resets(kind, value):
-            kept = [one for one in kept if not one.removeprefix("-").startswith(_prefix(value))]
+            kept = [earlier for earlier in kept if not earlier.removeprefix("-").startswith(_prefix(value))]
         kept.append(value)
-    if kind == "env" or (kind == "license" and any(one.startswith("-") for one in kept[1:])):
+    if kind == "env" or (kind == "license" and any(other.startswith("-") for other in kept[1:])):
         return tuple(kept)
     unique = set(kept)
     for value in sorted(unique):
         if value.startswith("-") and value[1:] in unique:
-            raise line.refuse(f"{value[1:]!r} is both given and taken away", remedy="keep one of the two")
-    return tuple(sorted(unique, key=lambda one: (_order(kind, one), one)))
+            raise line.error(f"{value[1:]!r} is both added and removed", hint="remove one")
+    return tuple(sorted(unique, key=lambda value: (_order(kind, value), value)))
 
 
 def _resets(kind: str, value: str) -> bool:
-    """Whether what stands before a value counts for nothing: ``-*``, and among USE flags ``-video_cards_*`` too."""
+    """Return whether a value resets earlier ones: ``-*``, and for USE flags also ``-video_cards_*``."""
     return value == "-*" or (kind == "use" and value.endswith("*"))
 
 
@@ -141,11 +150,11 @@ def _prefix(value: str) -> str:
 
 
 def _order(kind: str, value: str) -> int:
-    """Wildcards stand first, the widest before narrower ones."""
+    """Return a sort key: wildcards first, wider ones before narrower ones."""
     return len(_prefix(value)) - 1000 if _resets(kind, value) else 0
 
 
-def _refuse_both_ways(said: dict[str, list[tuple[Line, tuple[str, ...]]]]) -> None:
-    for atom in sorted(said):
-        if atom.startswith("-") and atom[1:] in said:
-            raise said[atom][0][0].refuse(f"{atom[1:]} is both masked and not", remedy="keep one of the two")
+def _check_contradictions(by_atom: dict[str, list[tuple[Line, tuple[str, ...]]]]) -> None:
+    for atom in sorted(by_atom):
+        if atom.startswith("-") and atom[1:] in by_atom:
+            raise by_atom[atom][0][0].error(f"{atom[1:]} is both masked and unmasked", hint="remove one")

@@ -1,13 +1,14 @@
-"""A first .gentoo folder for a project, with an ebuild that inherits what ::gentoo has for its kind."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Create a .gentoo directory for a project, with an ebuild for its build system."""
 
 import datetime
 from pathlib import Path
 
 from gentoomuch_portage import fs
-from gentoomuch_portage.dotgentoo.detect import Recognised, recognised
-from gentoomuch_portage.dotgentoo.errors import BadPackage, FolderThere
+from gentoomuch_portage.dotgentoo.detect import DetectedProject, detect_project
+from gentoomuch_portage.dotgentoo.errors import bad_package, folder_exists
 from gentoomuch_portage.dotgentoo.layout import NAME
-from gentoomuch_portage.dotgentoo.load import VERSION, is_name
+from gentoomuch_portage.dotgentoo.load import VERSION, is_package_name
 
 LICENSES = {
     "AGPL-3.0-only": "AGPL-3",
@@ -93,43 +94,46 @@ src_install() {
 }
 
 
-def start(project: Path, name: str) -> Path:
-    """Write the folder; its path.
+def write_folder(project: Path, name: str) -> Path:
+    """Write the .gentoo directory of a project, and return its path.
 
     Args:
         name: CATEGORY/PACKAGE.
 
     Raises:
-        BadPackage: it is no such name.
-        FolderThere: the project has a folder.
-        UnknownBuild, BadProject: the project is not recognised.
+        UsageError[bad-package]: the name is invalid.
+        UsageError[dotgentoo-exists]: it exists.
+        UsageError[unknown-build], BadFile[bad-project]: the build system is unknown.
     """
     category, slash, package = name.partition("/")
-    if not slash or not is_name(category, package):
-        raise BadPackage(name)
+    if not slash or not is_package_name(category, package):
+        raise bad_package(name)
     folder = project.absolute() / NAME
     if folder.exists() or folder.is_symlink():
-        raise FolderThere(folder)
-    fs.write(folder / category / package / f"{package}-{VERSION}.ebuild", ebuild(recognised(project)))
+        raise folder_exists(folder)
+    ebuild = format_ebuild(detect_project(project))
+    with fs.fresh_folder(project) as fresh:  # a full disk leaves no part of it
+        fs.write(fresh / category / package / f"{package}-{VERSION}.ebuild", ebuild)
+        fresh.rename(folder)
     return folder
 
 
-def ebuild(found: Recognised) -> str:
-    """The text of the ebuild of a project."""
-    license_ = LICENSES.get(found.license, "")
-    unknown = "" if license_ else "  # as licenses/ of the main repository names it"
-    inherit = _PYTHON.format(backend=found.backend) if found.kind == "python" else _INHERIT[found.kind]
+def format_ebuild(project: DetectedProject) -> str:
+    """Format the ebuild of a project."""
+    license_ = LICENSES.get(project.license, "")
+    unknown = "" if license_ else "  # use a name from licenses/ of the main repository"
+    inherit = _PYTHON.format(backend=project.backend) if project.kind == "python" else _INHERIT[project.kind]
     return (
         f"# Copyright {datetime.date.today().year} the authors of the project\n\nEAPI=8\n\n{inherit}\n"
-        f"DESCRIPTION={quoted(found.description or 'What it is, in one line')}\n"
-        f"HOMEPAGE={quoted(found.homepage)}\n\n"
+        f"DESCRIPTION={quote(project.description or 'Description in one line')}\n"
+        f"HOMEPAGE={quote(project.homepage)}\n\n"
         f'LICENSE="{license_}"{unknown}\nSLOT="0"\n'
-        f"{_PHASES.get(found.kind, '')}"
+        f"{_PHASES.get(project.kind, '')}"
     )
 
 
-def quoted(text: str) -> str:
-    """A text between the double quotes of bash."""
+def quote(text: str) -> str:
+    """Quote text for bash with double quotes."""
     for sign in ("\\", '"', "$", "`"):
         text = text.replace(sign, f"\\{sign}")
     return f'"{text}"'

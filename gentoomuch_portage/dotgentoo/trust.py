@@ -1,6 +1,7 @@
-"""Which .gentoo folders may run their code here: asked once for each ID, kept in ``state/trusted``.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which .gentoo directories are trusted to run code on this machine, recorded by ID in ``state/trusted``.
 
-A folder whose meaning changes has another ID, and is asked for again.
+A changed .gentoo directory has another ID and must be trusted again.
 """
 
 import datetime
@@ -10,122 +11,136 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from gentoomuch_portage import console, fs
+from gentoomuch_portage import console, fs, stored
 from gentoomuch_portage.dotgentoo.errors import Untrusted
 from gentoomuch_portage.dotgentoo.load import Folder
-from gentoomuch_portage.dotgentoo.safe_read import visible
 from gentoomuch_portage.errors import BadFile
-from gentoomuch_portage.portage_adapter import config
+from gentoomuch_portage.portage_adapter import atoms as portage_atoms
 from gentoomuch_portage.unmask import policy
 
 
 @dataclass(frozen=True, slots=True)
-class Trusted:
-    """A folder that was allowed."""
+class TrustRecord:
+    """A trusted .gentoo directory."""
 
     id: str
     date: str
     path: str
     security: tuple[str, ...] = ()
-    """Atoms whose masks it may lift though they are there for security."""
+    """Atoms whose security masks it may lift."""
     contained: bool = True
-    """Whether it is built in a container where one works."""
+    """Whether it is built in a container if one is available."""
 
 
-def kept(state: Path) -> tuple[Trusted, ...]:
-    """What was allowed.
+def load_records(state: Path) -> tuple[TrustRecord, ...]:
+    """Load the records of trusted .gentoo directories.
 
     Raises:
-        BadFile: somebody wrote something else there.
+        BadFile: the file is damaged.
     """
     file = state / "trusted"
-    found = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines() if file.is_file() else (), 1):
-        try:
-            said = json.loads(line)
-            found.append(Trusted(**{**said, "security": tuple(said["security"])}))
-        except (ValueError, TypeError, KeyError) as error:
-            raise BadFile(file, number, "this allows no folder", remedy=f"remove the line: {file}") from error
-    return tuple(found)
+    return tuple(_parse_record(file, number, line) for number, line in enumerate(_lines(file), 1))
 
 
-def allows(state: Path, identity: str, security: Iterable[str], said: str = "") -> bool:
-    """Whether a folder is allowed, and may lift these security masks.
+def _lines(file: Path) -> list[str]:
+    return stored.load(file, str.splitlines, "the list of allowed .gentoo directories") or []
+
+
+def _parse_record(file: Path, number: int, line: str) -> TrustRecord:
+    try:
+        data = json.loads(line)
+        record = TrustRecord(**{**data, "security": tuple(data["security"])})
+        texts = (record.id, record.date, record.path, *record.security)
+        if not (all(isinstance(text, str) for text in texts) and isinstance(record.contained, bool)):
+            raise TypeError(line)
+    except stored.DAMAGED as error:
+        raise BadFile(file, number, "invalid record", hint=f"remove the line: {file}") from error
+    return record
+
+
+def is_trusted(state: Path, identity: str, security: Iterable[str], option: str = "") -> bool:
+    """Return whether a .gentoo directory is trusted, and may lift these security masks.
 
     Args:
-        said: ``--gm-trust=``: IDs for this run, parted by commas; ``ID:security`` lets it lift security masks as well.
+        option: ``--gm-trust=``: IDs for this run, separated by commas; ``ID:security`` allows security masks, too.
     """
-    asked = set(security)
-    words = set(said.split(","))
-    if f"{identity}:security" in words or (identity in words and not asked):
+    wanted = set(security)
+    words = set(option.split(","))
+    if f"{identity}:security" in words or (identity in words and not wanted):
         return True
-    return any(one.id == identity and asked <= set(one.security) for one in kept(state))
+    return any(record.id == identity and wanted <= set(record.security) for record in load_records(state))
 
 
-def fully(state: Path, identity: str, said: str = "") -> bool:
-    """Whether a folder is trusted so far that it is built wherever the profile says; otherwise it is in a container."""
-    named = {word.partition(":")[0] for word in said.split(",")}
-    return identity in named or any(one.id == identity and not one.contained for one in kept(state))
+def is_fully_trusted(state: Path, identity: str, option: str = "") -> bool:
+    """Return whether it may be built outside of a container, as the profile says."""
+    named = {word.partition(":")[0] for word in option.split(",")}
+    return identity in named or any(record.id == identity and not record.contained for record in load_records(state))
 
 
-def keep(state: Path, entry: Trusted) -> None:
-    """Remember that a folder was allowed.
+def add_record(state: Path, entry: TrustRecord) -> None:
+    """Record a trusted .gentoo directory.
 
     Raises:
-        NoPrivilege: the state cannot be written.
+        BadFile: the records are damaged.
+        NoPrivilege, MachineError[disk-full], ReadOnly: the state cannot be written.
     """
-    fs.append(fs.ensure(state) / "trusted", json.dumps(asdict(entry), sort_keys=True))
+    load_records(state)  # a record after a damaged line could not be read
+    fs.append(fs.ensure(state) / "trusted", json.dumps(asdict(entry), sort_keys=True), follow=False)
 
 
-def ask(folder: Folder, identity: str, security: tuple[str, ...], state: Path) -> None:
-    """Ask for a folder on the terminal, and keep a yes.
+def ask_user(folder: Folder, identity: str, security: tuple[str, ...], state: Path) -> None:
+    """Ask on the terminal whether to trust a .gentoo directory, and record it.
 
     Raises:
         Untrusted: there is no terminal, or the answer is no.
     """
-    for line in summary(folder, identity):
-        console.tell(line)
-    if not console.agreed("May its ebuild and what is in its work tree run here, and install it?"):
+    for line in describe(folder, identity):
+        console.info(line)
+    if not console.confirm("Trust it to run its ebuild and work tree on this machine, and install it?"):
         raise Untrusted(folder.path, identity, security)
     for atom in security:
-        if not console.agreed(f"{atom} is masked for security. May this folder lift that mask?"):
+        if not console.confirm(
+            f"{atom} is masked because of a vulnerability, and this directory unmasks it. Unmask it?"
+        ):
             raise Untrusted(folder.path, identity, security)
-    entry = Trusted(identity, datetime.date.today().isoformat(), str(folder.path), security)
-    keep(state, entry)
+    entry = TrustRecord(identity, datetime.date.today().isoformat(), str(folder.path), security)
+    add_record(state, entry)
 
 
-def summary(folder: Folder, identity: str) -> list[str]:
-    """What a folder wants, a line a thing; the URLs of its overlays among them."""
-    lines = [f"{folder.path} has not been allowed yet.", f"  ID       {identity}", f"  installs {folder.cpv}"]
-    lines += [f"  overlay  {one.name} from {one.get('sync-uri') or 'this host'}" for one in folder.overlays]
-    lines += [f"  {kind:<8} {entry.text}" for kind, found in folder.entries.items() for entry in found]
+def describe(folder: Folder, identity: str) -> list[str]:
+    """Describe what a .gentoo directory does, one line per item, including URLs of overlays."""
+    lines = [f"{folder.path} is not trusted yet.", f"  ID       {identity}", f"  installs {folder.cpv}"]
+    lines += [f"  overlay  {overlay.name} from {overlay.get('sync-uri') or 'this host'}" for overlay in folder.overlays]
+    lines += [f"  {kind:<8} {entry.text}" for kind, entries in folder.entries.items() for entry in entries]
     lines += [f"  env file {name}: {line}" for name, text in folder.env for line in text.splitlines() if line]
-    return [visible(line) for line in lines]
+    return [console.escape_unprintable(line) for line in lines]
 
 
-def lifted(folder: Folder, places: Iterable[Path]) -> tuple[str, ...]:
-    """The atoms by which a folder would lift a mask that is there for security.
+def find_lifted_security_masks(folder: Folder, places: Iterable[Path]) -> tuple[str, ...]:
+    """Return the atoms with which a .gentoo directory would lift security masks.
 
-    They stand in its package.unmask, or with a ``-`` in its package.mask, where Portage lets a user remove masks of
-    repositories and profiles, too. Source: portage's MaskManager.
+    They are in its package.unmask, or with a ``-`` in its package.mask, which also removes masks of repositories and
+    profiles. Source: portage's MaskManager.
 
     Args:
         places: package.mask files of repositories, of the host and of layers.
     """
-    masked = {key for place in places for key in _for_security(place)}
-    said = [entry.atom for entry in folder.entries["unmask"]]
-    said += [entry.atom[1:] for entry in folder.entries["mask"] if entry.atom.startswith("-")]
-    return tuple(atom for atom in dict.fromkeys(said) if any(_meets(key, config.atom_key(atom)) for key in masked))
+    masked = {key for place in places for key in _find_security_masks(place)}
+    atoms = [entry.atom for entry in folder.entries["unmask"]]
+    atoms += [entry.atom[1:] for entry in folder.entries["mask"] if entry.atom.startswith("-")]
+    return tuple(
+        atom for atom in dict.fromkeys(atoms) if any(_overlap(key, portage_atoms.atom_key(atom)) for key in masked)
+    )
 
 
-def _meets(one: str, other: str) -> bool:
-    """Whether two names, or patterns of names, are about the same packages."""
-    return fnmatch.fnmatchcase(one, other) or fnmatch.fnmatchcase(other, one)
+def _overlap(atom: str, other: str) -> bool:
+    """Return whether two names or patterns match the same packages."""
+    return fnmatch.fnmatchcase(atom, other) or fnmatch.fnmatchcase(other, atom)
 
 
-def _for_security(file: Path) -> set[str]:
-    """``category/package`` of what a package.mask masks with a comment that tells of a vulnerability."""
-    found: set[str] = set()
+def _find_security_masks(file: Path) -> set[str]:
+    """Return ``category/package`` of masks whose comment mentions a vulnerability."""
+    masked: set[str] = set()
     comment, listed = "", False
     for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else ():
         text = line.strip()
@@ -133,8 +148,8 @@ def _for_security(file: Path) -> set[str]:
             comment, listed = ("" if listed else comment) + text, False
         elif text:
             listed = True
-            if policy.security(comment) and (key := config.atom_key(text.split()[0])):
-                found.add(key)
+            if policy.is_security_mask(comment) and (key := portage_atoms.atom_key(text.split()[0])):
+                masked.add(key)
         else:
             comment, listed = "", False
-    return found
+    return masked
