@@ -1,6 +1,7 @@
-"""The machine code itself: which instruction sets stand in the files of a package, and who runs them.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Scan the machine code of packages: which instruction sets it uses, and whether they are guarded.
 
-From below: ``elf`` is what ``sections`` (with ``frames``) reads of a file, ``instructions`` decodes its functions,
-``dispatch`` says how each is reached, ``examine`` makes a ``report`` of a file; ``payload`` takes files out of
-packages, ``work`` has many examined at once, ``judgement`` holds a report against flags and CPUs, ``kept`` remembers.
+``elf`` reads a file, ``instructions`` decodes its functions, ``cpu_dispatch`` finds how each is reached, and
+``scan_file`` creates a ``report``. ``package_files`` extracts files from packages, ``pool`` scans many at once, and
+``cache`` stores reports.
 """

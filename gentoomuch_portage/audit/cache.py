@@ -1,72 +1,70 @@
-"""Binary packages audited once: what was found is kept by the digest of the package."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Cache of audit reports, by the digest of the package."""
 
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gentoomuch_portage import fs
 from gentoomuch_portage.audit import package_files, pool
 from gentoomuch_portage.audit.report import Report
+from gentoomuch_portage.fs import Cache
 
-Told = Callable[[int], None]
+Progress = Callable[[int], None]
+"""Called with the number of bytes that were scanned."""
 
 
-def audited(path: Path, cache: Path) -> Report:
-    """What was found in a package, now or before.
+def load_or_scan(path: Path, cache: Path) -> Report:
+    """Return the report of a package from the cache, or scan it.
 
     Raises:
-        BadBinpkg: it is none, or a damaged one.
+        BadBinpkg: it is not a package, or damaged.
         MissingProgram: a library is not installed.
     """
-    kept = _kept(path, cache)
-    if (found := _read(kept)) is not None:
-        return found
-    with pool.examining(pool.jobs()) as examine:
-        return afresh(path, cache, examine, lambda _: None)
+    if (report := _load(_file_key(path), cache)) is not None:
+        return report
+    with pool.start_scanners(pool.default_jobs()) as scan_files:
+        return scan(path, cache, scan_files, lambda _: None)
 
 
-def remembered(digests: Sequence[tuple[str, str]], cache: Path) -> Report | None:
-    """What was found in a package when it had been fetched; None where it never was.
+def load_fetched(digests: Sequence[tuple[str, str]], cache: Path) -> Report | None:
+    """Return the report of a package that was fetched before; None if it was not.
 
     Args:
-        digests: as the index of a binhost tells them, the strongest first.
+        digests: of the index of a binhost, the strongest first.
     """
-    return _read(_fetched(digests, cache)) if digests else None
+    return _load(_fetched_key(digests), cache) if digests else None
 
 
-def remember(report: Report, digests: Sequence[tuple[str, str]], cache: Path) -> None:
-    """Keep what was found in a package that was fetched, and whose digests were compared."""
+def store_fetched(report: Report, digests: Sequence[tuple[str, str]], cache: Path) -> None:
+    """Store the report of a fetched package whose digests were verified."""
     if digests:
-        fs.write(_fetched(digests, cache), report.essence().to_json())
+        _store(_fetched_key(digests), report, cache)
 
 
-def _fetched(digests: Sequence[tuple[str, str]], cache: Path) -> Path:
-    told = " ".join(f"{kind} {digest}" for kind, digest in digests)
-    return cache / "audit" / f"fetched-{hashlib.sha256(told.encode()).hexdigest()}.json"
+def _fetched_key(digests: Sequence[tuple[str, str]]) -> str:
+    return f"fetched {' '.join(f'{kind} {digest}' for kind, digest in digests)}"
 
 
-def afresh(path: Path, cache: Path, examine: pool.Examine, told: Told) -> Report:
-    """What is found in a package now; kept for later.
-
-    Args:
-        told: of the bytes that are done.
+def scan(path: Path, cache: Path, scan_files: pool.Scan, progress: Progress) -> Report:
+    """Scan a package, and store its report.
 
     Raises:
-        BadBinpkg: it is none, or a damaged one.
+        BadBinpkg: it is not a package, or damaged.
     """
     with pool.folder() as folder:
-        report = examine(package_files.of_binpkg(path, folder), told)
-    fs.write(_kept(path, cache), report.essence().to_json())
+        report = scan_files(package_files.extract(path, folder), progress)
+    _store(_file_key(path), report, cache)
     return report
 
 
-def _kept(path: Path, cache: Path) -> Path:
+def _file_key(path: Path) -> str:
     with path.open("rb") as file:
-        return cache / "audit" / f"{hashlib.file_digest(file, 'sha256').hexdigest()}.json"
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read(path: Path) -> Report | None:
-    try:
-        return Report.of_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+def _load(key: str, cache: Path) -> Report | None:
+    return Cache(cache / "audit").load(key, Report.from_json)
+
+
+def _store(key: str, report: Report, cache: Path) -> None:
+    Cache(cache / "audit").store(key, report.summarise().to_json())

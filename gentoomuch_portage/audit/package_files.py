@@ -1,7 +1,8 @@
-"""The files of a package that may hold machine code, one after the other, as files that a reader can map.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Extract the files of a package that may contain machine code.
 
-A binary package may be hostile: its archive is read as a stream, nothing is laid under a name that it chooses, links
-and devices are passed over, and there are limits on what comes out of it.
+A binary package may be hostile. Its archive is read as a stream, extracted files have numbers as names, links and
+devices are skipped, and there are limits of size.
 
 Source: GLEP 78; xpak(5); ``vdb``'s CONTENTS in PMS-related portage(5).
 """
@@ -18,15 +19,15 @@ from typing import Any, BinaryIO
 
 from gentoomuch_portage.audit.report import Skipped
 from gentoomuch_portage.audit.scan_file import MAGICS
-from gentoomuch_portage.binpkg.decompress import KINDS, Decoder
+from gentoomuch_portage.binpkg.decompress import DECODERS, Decoder
 from gentoomuch_portage.binpkg.source import BadBinpkg
 
 MOST_FILE = 512 << 20
-"""Bytes of one file with code. The largest libraries of browsers have 250 MiB."""
+"""Bytes of one file. The largest libraries of browsers have 250 MiB."""
 MOST_UNPACKED = 32 << 30
 """Bytes of a whole package."""
 _MOST_EXTENDED = 1 << 20
-"""Bytes of an extended header of tar; a name is all that it should hold."""
+"""Bytes of an extended header of tar, which should only contain a name."""
 _CHUNK = 1 << 20
 _MAGIC_SIZE = max(map(len, MAGICS))
 _BEGINS = {b"BZh": ".bz2", b"\x28\xb5\x2f\xfd": ".zst", b"\x1f\x8b": ".gz", b"\xfd7zXZ": ".xz"}
@@ -34,51 +35,65 @@ _TAIL = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Loose:
-    """A file to examine."""
+class CodeFile:
+    """A file to scan."""
 
     name: str
     """Below the root."""
     path: Path
-    """Where its content lies."""
-    ours: bool
-    """Whoever has examined it removes it."""
+    """Its content."""
+    temporary: bool
+    """Whether it is removed after the scan."""
 
 
-Found = Loose | Skipped
+Entry = CodeFile | Skipped
 
 
-def of_binpkg(path: Path, folder: Path) -> Iterator[Found]:
-    """The files of a binary package, gpkg or xpak.
+def extract(path: Path, folder: Path) -> Iterator[Entry]:
+    """Extract the files of a binary package, gpkg or xpak.
 
     Args:
-        folder: where files are laid, under numbers.
+        folder: for the extracted files, with numbers as names.
 
     Raises:
-        BadBinpkg: it is none, is damaged, or breaks a limit.
+        BadBinpkg: it is not a package, is damaged, or exceeds a limit.
+    """
+    with open_archive(path) as archive:
+        yield from _extract_archive(archive, folder)
+
+
+@contextlib.contextmanager
+def open_archive(path: Path, part: str = "image") -> Iterator[tarfile.TarFile]:
+    """Open a part of a binary package as a stream, with limits of size.
+
+    Args:
+        part: ``image``, or ``metadata`` of a gpkg.
+
+    Raises:
+        BadBinpkg: it is not a package, is damaged, or exceeds a limit; also if that is found while it is read.
     """
     try:
         with path.open("rb") as file:
-            where = _gpkg_image(path, file) if path.name.endswith(".gpkg.tar") else _xpak_image(path, file)
+            where = _gpkg_part(path, file, part) if path.name.endswith(".gpkg.tar") else _xpak_image(path, file)
             with tarfile.open(fileobj=_Image(path, file, *where), mode="r|", tarinfo=_Checked) as archive:
-                yield from _of_archive(archive, folder)
+                yield archive
     except (OSError, EOFError, ValueError, tarfile.TarError) as error:
         raise BadBinpkg(path.name, f"its image is damaged ({error})") from error
-    except Exception as error:  # what decompressors raise has no base in common
-        if isinstance(error, BadBinpkg) or not _of_decompressor(error):
+    except Exception as error:  # errors of decompressors have no common base class
+        if isinstance(error, BadBinpkg) or not _is_from_decompressor(error):
             raise
         raise BadBinpkg(path.name, f"its image is damaged ({error})") from error
 
 
-def _of_decompressor(error: Exception) -> bool:
+def _is_from_decompressor(error: Exception) -> bool:
     return type(error).__module__.partition(".")[0] in {"zlib", "_lzma", "lzma", "backports", "compression", "_zstd"}
 
 
-def of_files(paths: Iterable[Path], root: Path) -> Iterator[Found]:
-    """Installed files; those that are gone, links and devices are passed over.
+def find_code(paths: Iterable[Path], root: Path) -> Iterator[Entry]:
+    """Find installed files with machine code; missing files, links and devices are skipped.
 
     Args:
-        root: their names are told relative to it.
+        root: names are relative to it.
     """
     for path in paths:
         name = str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
@@ -89,19 +104,19 @@ def of_files(paths: Iterable[Path], root: Path) -> Iterator[Found]:
                 with path.open("rb") as file:
                     begin = file.read(_MAGIC_SIZE)
             except PermissionError:
-                yield Skipped(name, "this user may not read it")
+                yield Skipped(name, "this user cannot read it")
                 continue
             if begin.startswith(MAGICS):
-                yield Loose(name, path, ours=False)
+                yield CodeFile(name, path, temporary=False)
 
 
-def _of_archive(archive: tarfile.TarFile, folder: Path) -> Iterator[Found]:
+def _extract_archive(archive: tarfile.TarFile, folder: Path) -> Iterator[Entry]:
     for number, member in enumerate(archive):
         content = archive.extractfile(member) if member.isreg() and not member.issparse() else None
         begin = content.read(_MAGIC_SIZE) if content else b""
         if content is None or not begin.startswith(MAGICS):
             continue
-        name = _shown(member.name)
+        name = _printable(member.name)
         if member.size > MOST_FILE:
             yield Skipped(name, f"it has {member.size >> 20} MiB")
             continue
@@ -110,17 +125,17 @@ def _of_archive(archive: tarfile.TarFile, folder: Path) -> Iterator[Found]:
             out.write(begin)
             while chunk := content.read(_CHUNK):
                 out.write(chunk)
-        yield Loose(name, path, ours=True)
+        yield CodeFile(name, path, temporary=True)
 
 
-def _shown(name: str) -> str:
-    """A path of an archive as it is told, never as it is used: without the folder that all of them share."""
+def _printable(name: str) -> str:
+    """Return a path of an archive for messages only, without its common directory."""
     name = "".join(sign if sign.isprintable() else "?" for sign in name[:4096])
     return name.removeprefix("./").removeprefix("image/").lstrip("/")
 
 
 class _Checked(tarfile.TarInfo):
-    """A header whose extended parts are short; tarfile itself would read them whole, whatever their size."""
+    """A header with a limit for its extended parts, which tarfile would read completely, whatever their size."""
 
     def _proc_member(self, archive: Any) -> Any:
         extended = {
@@ -136,11 +151,11 @@ class _Checked(tarfile.TarInfo):
 
 
 class _Image(io.RawIOBase):
-    """A part of a file, unpacked as it is read; one stream behind the other, as pbzip2 and pzstd write them."""
+    """A part of a file, decompressed while it is read; also several streams, as pbzip2 and pzstd write them."""
 
     def __init__(self, path: Path, file: BinaryIO, start: int, size: int, kind: str) -> None:
         file.seek(start)
-        self._path, self._file, self._left, self._make = path, file, size, KINDS[kind]
+        self._path, self._file, self._left, self._make = path, file, size, DECODERS[kind]
         self._decoder: Decoder | None = self._make() if self._make else None
         self._total = 0
 
@@ -148,15 +163,15 @@ class _Image(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        found = self._step(len(buffer))
-        self._total += len(found)
+        chunk = self._step(len(buffer))
+        self._total += len(chunk)
         if self._total > MOST_UNPACKED:
             raise BadBinpkg(self._path.name, f"its image has more than {MOST_UNPACKED >> 30} GiB")
-        buffer[: len(found)] = found
-        return len(found)
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
 
     def _step(self, length: int) -> bytes:
-        """The next bytes; none only at the end."""
+        """Return the next bytes; empty at the end only."""
         if self._decoder is None:
             return self._packed(length)
         while True:
@@ -165,49 +180,49 @@ class _Image(io.RawIOBase):
                 fresh = self._decoder.unused_data or self._packed(_CHUNK)
                 if not fresh:
                     return b""
-                self._decoder = _made(self._make)
+                self._decoder = _create(self._make)
             elif self._decoder.needs_input:
                 fresh = self._packed(_CHUNK)
                 if not fresh:
-                    raise EOFError("it is cut off")
-            if found := self._decoder.decompress(fresh, length):
-                return found
+                    raise EOFError("truncated")
+            if chunk := self._decoder.decompress(fresh, length):
+                return chunk
 
     def _packed(self, length: int) -> bytes:
-        found = self._file.read(min(length, self._left))
-        self._left -= len(found)
-        return found
+        chunk = self._file.read(min(length, self._left))
+        self._left -= len(chunk)
+        return chunk
 
 
-def _made(make: Callable[[], Decoder] | None) -> Decoder:
+def _create(make: Callable[[], Decoder] | None) -> Decoder:
     assert make is not None
     return make()
 
 
-def _gpkg_image(path: Path, file: BinaryIO) -> tuple[int, int, str]:
-    """Where the image lies, and how it is compressed."""
+def _gpkg_part(path: Path, file: BinaryIO, part: str) -> tuple[int, int, str]:
+    """Find offset, size and compression of a part of a gpkg: ``image`` or ``metadata``."""
     with tarfile.open(fileobj=file, mode="r:", tarinfo=_Checked) as outer:
         for member in outer:
             name = member.name.rpartition("/")[2]
-            if member.isreg() and name.startswith("image.tar") and not name.endswith(".sig"):
-                return member.offset_data, member.size, _known(path, name.removeprefix("image.tar"))
-    raise BadBinpkg(path.name, "it holds no image")
+            if member.isreg() and name.startswith(f"{part}.tar") and not name.endswith(".sig"):
+                return member.offset_data, member.size, _check_compression(path, name.removeprefix(f"{part}.tar"))
+    raise BadBinpkg(path.name, f"it contains no {part}")
 
 
 def _xpak_image(path: Path, file: BinaryIO) -> tuple[int, int, str]:
-    """The same of an xpak: all before the segment of metadata. Source: portage.xpak, ``tbz2.scan``."""
+    """Find them for an xpak: everything before the metadata. Source: portage.xpak, ``tbz2.scan``."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(size - _TAIL, 0))
     tail = file.read(_TAIL)
     image = size - int.from_bytes(tail[8:12], "big") - 8
     if len(tail) < _TAIL or tail[:8] != b"XPAKSTOP" or tail[12:] != b"STOP" or image < 0:
-        raise BadBinpkg(path.name, "it has no xpak at its end")
+        raise BadBinpkg(path.name, "it does not end with an xpak")
     file.seek(0)
     begin = file.read(_TAIL)
     return 0, image, next((kind for signs, kind in _BEGINS.items() if begin.startswith(signs)), "")
 
 
-def _known(path: Path, kind: str) -> str:
-    if kind not in KINDS:
-        raise BadBinpkg(path.name, f"its image is compressed in a way that is not read here ({kind[:20]!r})")
+def _check_compression(path: Path, kind: str) -> str:
+    if kind not in DECODERS:
+        raise BadBinpkg(path.name, f"unsupported compression of its image ({kind[:20]!r})")
     return kind

@@ -1,4 +1,5 @@
-"""Examining many files at once, in processes of their own."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Scan many files at once, in separate processes."""
 
 import contextlib
 import os
@@ -13,31 +14,27 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from gentoomuch_portage.audit import elf, instructions
-from gentoomuch_portage.audit.package_files import Found, Loose
-from gentoomuch_portage.audit.report import Report, joined
-from gentoomuch_portage.audit.scan_file import examine
+from gentoomuch_portage.audit.package_files import CodeFile, Entry
+from gentoomuch_portage.audit.report import Report, join
+from gentoomuch_portage.audit.scan_file import scan_file
 from gentoomuch_portage.errors import RunError
 
 MOST_MEMORY = 4 << 30
-"""Bytes of address space for one reader; ten times what the largest browser needs."""
+"""Bytes of address space of one process; ten times as much as the largest browser needs."""
 _WAITING = 3
-"""Files that lie ready for each reader at most."""
+"""Queued files for each process."""
 
-Examine = Callable[[Iterable[Found], Callable[[int], None]], Report]
-"""Examines files; told how many bytes of them are done each time."""
-
-
-class ReaderGone(RunError):
-    """A process that examined files is gone."""
-
-    code = "reader-gone"
-
-    def __init__(self) -> None:
-        super().__init__("a process that read machine code was killed", remedy="give it more memory, or --jobs=1")
+Scan = Callable[[Iterable[Entry], Callable[[int], None]], Report]
+"""Scans files; calls its second argument with the bytes of each one."""
 
 
-def available() -> None:
-    """Make sure that machine code can be read here.
+def reader_gone() -> RunError:
+    """The process that scans files was killed."""
+    return RunError("a scanner process was killed", code="reader-gone", hint="provide more memory, or use --jobs=1")
+
+
+def check_available() -> None:
+    """Check that machine code can be scanned here.
 
     Raises:
         MissingProgram: a library is not installed.
@@ -46,26 +43,26 @@ def available() -> None:
     instructions.check()
 
 
-def jobs() -> int:
-    """As many readers as there are CPUs for us."""
+def default_jobs() -> int:
+    """Return the number of CPUs that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 @contextmanager
-def examining(number: int) -> Iterator[Examine]:
-    """As long as the block runs, files are examined by so many processes; by this one where it is 1.
+def start_scanners(number: int) -> Iterator[Scan]:
+    """Provide a number of scanner processes within a block; with 1, this process scans.
 
     Raises:
         MissingProgram: a library is not installed.
     """
-    available()
+    check_available()
     if number <= 1:
-        yield _here
+        yield _scan_here
         return
     # A fresh process has none of Portage's descriptors, threads and memory.
-    pool = ProcessPoolExecutor(number, get_context("forkserver"), initializer=_begin)
+    pool = ProcessPoolExecutor(number, get_context("forkserver"), initializer=_initialise)
     try:
-        yield lambda found, told: _there(pool, number, found, told)
+        yield lambda entries, progress: _scan_in_pool(pool, number, entries, progress)
     except BaseException:
         pool.shutdown(wait=True, cancel_futures=True)
         raise
@@ -74,64 +71,66 @@ def examining(number: int) -> Iterator[Examine]:
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """A folder for files out of packages, gone behind the block."""
+    """Provide a temporary directory for files of packages."""
     with tempfile.TemporaryDirectory(prefix="gentoomuch-audit-") as name:
         yield Path(name)
 
 
-def _here(found: Iterable[Found], told: Callable[[int], None]) -> Report:
+def _scan_here(entries: Iterable[Entry], progress: Callable[[int], None]) -> Report:
     reports = []
-    for one in found:
-        if isinstance(one, Loose):
-            report, size = _one(one)
-            told(size)
+    for entry in entries:
+        if isinstance(entry, CodeFile):
+            report, size = _scan_one(entry)
+            progress(size)
             reports.append(report)
         else:
-            reports.append(Report(files=1, skipped=(one,)))
-    return joined(reports)
+            reports.append(Report(files=1, skipped=(entry,)))
+    return join(reports)
 
 
-def _there(pool: ProcessPoolExecutor, number: int, found: Iterable[Found], told: Callable[[int], None]) -> Report:
+def _scan_in_pool(
+    pool: ProcessPoolExecutor, number: int, entries: Iterable[Entry], progress: Callable[[int], None]
+) -> Report:
     reports: list[Report] = []
     waiting: set[Future[tuple[Report, int]]] = set()
     try:
-        for one in found:
-            if not isinstance(one, Loose):
-                reports.append(Report(files=1, skipped=(one,)))
+        for entry in entries:
+            if not isinstance(entry, CodeFile):
+                reports.append(Report(files=1, skipped=(entry,)))
                 continue
-            waiting.add(pool.submit(_one, one))
+            waiting.add(pool.submit(_scan_one, entry))
             if len(waiting) >= number * _WAITING:
-                waiting = _collect(waiting, reports, told)
+                waiting = _collect(waiting, reports, progress)
         while waiting:
-            waiting = _collect(waiting, reports, told)
+            waiting = _collect(waiting, reports, progress)
     except BrokenProcessPool as error:
-        raise ReaderGone from error
-    return joined(reports)
+        raise reader_gone() from error
+    return join(reports)
 
 
 def _collect(
-    waiting: set[Future[tuple[Report, int]]], reports: list[Report], told: Callable[[int], None]
+    waiting: set[Future[tuple[Report, int]]], reports: list[Report], progress: Callable[[int], None]
 ) -> set[Future[tuple[Report, int]]]:
-    """Wait for one at least; those that are left."""
-    done, left = wait(waiting, return_when=FIRST_COMPLETED)
-    for one in done:
-        report, size = one.result()
+    """Wait for at least one result; return what is still running."""
+    done, running = wait(waiting, return_when=FIRST_COMPLETED)
+    for future in done:
+        report, size = future.result()
         reports.append(report)
-        told(size)
-    return left
+        progress(size)
+    return running
 
 
-def _one(loose: Loose) -> tuple[Report, int]:
-    """The report of a file, and its size."""
+def _scan_one(file: CodeFile) -> tuple[Report, int]:
+    """Return the report of a file, and its size."""
     try:
-        return examine(loose.name, loose.path), loose.path.stat().st_size
+        return scan_file(file.name, file.path), file.path.stat().st_size
     finally:
-        if loose.ours:
-            loose.path.unlink()
+        if file.temporary:
+            file.path.unlink()
 
 
-def _begin() -> None:
-    """In each reader: Ctrl-C is answered by who started it, and what a hostile file costs has a limit."""
+def _initialise() -> None:
+    """Initialise a process: its parent handles Ctrl-C, and a limit of memory protects from hostile files."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(ValueError, OSError):  # it is lower already
+    with contextlib.suppress(ValueError, OSError):  # the limit is lower already
         resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))

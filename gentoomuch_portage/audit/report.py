@@ -1,37 +1,35 @@
-"""A report of machine code, held against the flags that it was built with and the CPU that it is for.
-
-What the machine code of files uses, as plain data that can be kept and sent.
-"""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Audit reports as plain data, and their comparison with build flags and a CPU."""
 
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from gentoomuch_portage.audit.instructions import OF_X86_64
-from gentoomuch_portage.isa.requirement import SILENT, Requirement
+from gentoomuch_portage.isa.features import BASELINE, NOT_EMITTED
+from gentoomuch_portage.isa.requirement import Requirement
 
-VERSION = 1
-"""Of what is found and how; what an older one kept is found anew."""
+VERSION = 3
+"""Of a stored report. A report of another version is ignored, and the package is scanned again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A function, or what stands between functions, that needs more than the oldest CPU of its ABI."""
+    """A function, or code between functions, that requires more than the oldest CPU of its ABI."""
 
     file: str
     """Below the root; ``usr/lib/libx.a(y.o)`` for a part of an archive."""
     where: str
     """Its name, or ``.text+0x1234``."""
     features: tuple[str, ...]
-    """As the compiler's macros name them, sorted: ``AVX``, ``AVX2``."""
+    """Named by the compiler's macros, sorted: ``AVX``, ``AVX2``."""
     how: str
-    """``plain``, or how it is chosen at run time (``dispatch``)."""
+    """``plain``, or a constant of ``cpu_dispatch``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A file that could not be audited."""
+    """A file that could not be scanned."""
 
     file: str
     why: str
@@ -39,7 +37,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What one file, or several, hold."""
+    """The result of one file, or of several."""
 
     files: int = 0
     """ELF files and archives of them."""
@@ -53,58 +51,66 @@ class Report:
 
     @property
     def features(self) -> frozenset[str]:
-        """Everything that any code needs, chosen at run time or not."""
+        """All features that code uses, guarded or not."""
         return frozenset(name for finding in self.findings for name in finding.features)
 
     @property
     def plain(self) -> tuple[Finding, ...]:
-        """What anyone may run."""
+        """Unguarded code."""
         return tuple(finding for finding in self.findings if finding.how == "plain")
 
-    def essence(self) -> Self:
-        """The same with one finding for each way, file and set of features: enough for every verdict."""
-        telling = {(finding.how, finding.file, finding.features): finding for finding in reversed(self.findings)}
+    def summarise(self) -> Self:
+        """Keep one finding for each file, set of features, and kind of guard: enough for every verdict."""
+        kept = {(finding.how, finding.file, finding.features): finding for finding in reversed(self.findings)}
         return type(self)(
             files=self.files,
             size=self.size,
             machines=self.machines,
-            findings=_ordered(telling.values()),
+            findings=_sort(kept.values()),
             skipped=self.skipped,
         )
 
     def to_json(self) -> str:
-        """One line; equal reports give equal text."""
+        """Format as one line; equal reports give equal text."""
         return json.dumps({"v": VERSION, **asdict(self), "machines": sorted(self.machines)}, sort_keys=True)
 
     @classmethod
-    def of_json(cls, text: str) -> Self | None:
-        """Read what ``to_json`` wrote; None where it was another version, or is damaged."""
+    def from_json(cls, text: str) -> Self | None:
+        """Parse the output of ``to_json``; None if it is of another version, or invalid."""
         try:
-            found: dict[str, Any] = json.loads(text)
-            if found.pop("v") != VERSION:
+            content: dict[str, Any] = json.loads(text)
+            if content.pop("v") != VERSION:
                 return None
-            findings = tuple(Finding(**{**one, "features": tuple(one["features"])}) for one in found.pop("findings"))
-            skipped = tuple(Skipped(**one) for one in found.pop("skipped"))
-            return cls(findings=findings, skipped=skipped, machines=frozenset(found.pop("machines")), **found)
+            findings = tuple(
+                Finding(**{**item, "features": tuple(item["features"])}) for item in content.pop("findings")
+            )
+            skipped = tuple(Skipped(**item) for item in content.pop("skipped"))
+            return cls(findings=findings, skipped=skipped, machines=frozenset(content.pop("machines")), **content)
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
 
 
-def joined(reports: Iterable[Report]) -> Report:
-    """Several reports as one."""
+def join(reports: Iterable[Report]) -> Report:
+    """Join several reports."""
     reports = tuple(reports)
     return Report(
-        files=sum(one.files for one in reports),
-        size=sum(one.size for one in reports),
-        machines=frozenset().union(*(one.machines for one in reports)),
-        findings=_ordered(finding for one in reports for finding in one.findings),
-        skipped=tuple(sorted((skip for one in reports for skip in one.skipped), key=lambda one: (one.file, one.why))),
+        files=sum(report.files for report in reports),
+        size=sum(report.size for report in reports),
+        machines=frozenset().union(*(report.machines for report in reports)),
+        findings=_sort(finding for report in reports for finding in report.findings),
+        skipped=tuple(
+            sorted((skip for report in reports for skip in report.skipped), key=lambda skip: (skip.file, skip.why))
+        ),
     )
 
 
-def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Plain use first, the widest instructions first."""
-    return tuple(sorted(findings, key=lambda one: (one.how != "plain", one.file, -len(one.features), one.where)))
+def _sort(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Sort findings: unguarded ones first, those with most features first."""
+
+    def key(finding: Finding) -> tuple[bool, str, int, str]:
+        return finding.how != "plain", finding.file, -len(finding.features), finding.where
+
+    return tuple(sorted(findings, key=key))
 
 
 CLEAN = "clean"
@@ -116,65 +122,65 @@ NOT_AUDITED = "not audited"
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What became of a package."""
+    """The verdict on a package."""
 
     verdict: str
     beyond: tuple[Finding, ...] = ()
-    """Plain use of what the flags, or the CPU, do not allow."""
+    """Unguarded use of features beyond the flags or the CPU."""
     chosen: tuple[Finding, ...] = ()
-    """The same, but chosen at run time, or suspected to be."""
+    """The same, but guarded, or suspected to be."""
 
     @property
     def exceeds(self) -> bool:
-        """Whether somebody may run into it."""
+        """Whether it can crash on that CPU."""
         return bool(self.beyond)
 
 
 def judge(report: Report, flags: Requirement, cpu: Requirement | None = None) -> Judgement:
-    """Hold a report against flags, and against a CPU where one is given.
+    """Compare a report with build flags, and optionally with a CPU.
 
     Args:
-        flags: what they stand for; where they are not known, the oldest CPU of the ABI.
+        flags: what they allow; unknown flags allow the oldest CPU of the ABI.
     """
     for has, verdict in ((cpu, EXCEEDS_CPU), (flags, EXCEEDS_FLAGS)):
-        if has is not None and (found := tuple(_beyond(report.plain, _allowed(report, has)))):
-            return Judgement(verdict, found, tuple(_chosen(report, has)))
-    chosen = tuple(_chosen(report, flags))
+        if has is not None and (beyond := tuple(_find_beyond(report.plain, _allowed(report, has)))):
+            return Judgement(verdict, beyond, tuple(_find_guarded(report, has)))
+    guarded = tuple(_find_guarded(report, flags))
     if report.skipped and not report.size:
         return Judgement(NOT_AUDITED)
-    return Judgement(DISPATCHES if chosen else CLEAN, chosen=chosen)
+    return Judgement(DISPATCHES if guarded else CLEAN, chosen=guarded)
 
 
-def excess(finding: Finding, report: Report, has: Requirement) -> tuple[str, ...]:
-    """What a finding needs beyond that, in lower case, sorted."""
+def find_excess(finding: Finding, report: Report, has: Requirement) -> tuple[str, ...]:
+    """Return the features of a finding that a CPU lacks, in lower case, sorted."""
     return tuple(sorted(name.lower() for name in set(finding.features) - _allowed(report, has)))
 
 
-def proven(report: Report, has: Requirement, told: str) -> Requirement | None:
-    """What a package needs at most, for one that does not tell: all that stands in its code, dispatched or not.
+def prove_requirement(report: Report, has: Requirement, reason: str) -> Requirement | None:
+    """Return an upper bound of what a package without known flags requires: all features of its code, guarded or not.
 
     Args:
-        has: the CPU that it would run on. Portage has compared CHOST; the kind of machine is seen in the code.
-        told: why its flags are not known.
+        has: the CPU. Portage has compared CHOST; the type of machine is visible in the code.
+        reason: why its flags are unknown.
 
     Returns:
-        None where its code does not prove it: a part of it could not be read, or is for another kind of machine.
+        None if the code proves nothing: a part of it could not be read, or is for another type of machine.
     """
     if report.skipped or not report.machines <= ({"x86_64"} & has.abi):
         return None
-    words = " ".join(sorted(name.lower() for name in report.features)) or "nothing beyond the oldest CPU"
-    return Requirement(features=report.features, abi=has.abi, told=f"{told}; its machine code has {words}")
+    names = " ".join(sorted(name.lower() for name in report.features)) or "nothing beyond the oldest CPU"
+    return Requirement(features=report.features, abi=has.abi, description=f"{reason}; its machine code has {names}")
 
 
-def _beyond(findings: Iterable[Finding], allowed: frozenset[str]) -> Iterable[Finding]:
+def _find_beyond(findings: Iterable[Finding], allowed: frozenset[str]) -> Iterable[Finding]:
     return (finding for finding in findings if set(finding.features) - allowed)
 
 
-def _chosen(report: Report, has: Requirement) -> Iterable[Finding]:
-    return _beyond((finding for finding in report.findings if finding.how != "plain"), _allowed(report, has))
+def _find_guarded(report: Report, has: Requirement) -> Iterable[Finding]:
+    return _find_beyond((finding for finding in report.findings if finding.how != "plain"), _allowed(report, has))
 
 
 def _allowed(report: Report, has: Requirement) -> frozenset[str]:
-    """What does not count; 32-bit parts of a 64-bit package may use what every such CPU has."""
+    """Return the allowed features; 32-bit parts of a 64-bit package may use those of every x86-64."""
     wide = "x86_64" in (has.abi or report.machines)
-    return (has.features if has.known else frozenset()) | SILENT.keys() | (OF_X86_64 if wide else frozenset())
+    return (has.features if has.known else frozenset()) | NOT_EMITTED.keys() | (BASELINE if wide else frozenset())

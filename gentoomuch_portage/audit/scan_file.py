@@ -1,4 +1,5 @@
-"""One file: ELF, or an archive of object files."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Scan one file: ELF, or an archive of object files."""
 
 import mmap
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,24 +9,24 @@ from pathlib import Path
 from gentoomuch_portage.audit import cpu_dispatch, elf, instructions
 from gentoomuch_portage.audit.elf import BadElf
 from gentoomuch_portage.audit.instructions import Used
-from gentoomuch_portage.audit.report import Finding, Report, Skipped, joined
+from gentoomuch_portage.audit.report import Finding, Report, Skipped, join
 from gentoomuch_portage.isa import cpu
 
 ARCHIVE = b"!<arch>\n"
 MAGICS = (elf.MAGIC, ARCHIVE)
-"""How a file begins that may hold machine code."""
+"""The first bytes of files that may contain machine code."""
 _BITCODE = (b"BC\xc0\xde", b"\xde\xc0\x17\x0b")
 _MACHINES: Mapping[str, str] = {"EM_X86_64": "x86_64", "EM_386": "i386"}
-_UNFINISHED = "it holds what a compiler left for link time"
+_UNFINISHED = "contains bytecode for link-time optimisation"
 _HEADER = 60
 _HWCAPS = "/glibc-hwcaps/"
 
 
-def examine(name: str, path: Path) -> Report:
-    """What a file holds; what is damaged is skipped with the reason, and nothing is executed.
+def scan_file(name: str, path: Path) -> Report:
+    """Scan a file without executing it; damaged parts are skipped with the reason.
 
     Args:
-        name: how the report calls it.
+        name: for the report.
 
     Raises:
         MissingProgram: a library is not installed.
@@ -35,31 +36,34 @@ def examine(name: str, path: Path) -> Report:
             return Report()
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
             content = bytes(mapped)
-    return of_bytes(name, content)
+    return scan_bytes(name, content)
 
 
-def of_bytes(name: str, content: bytes) -> Report:
-    """The same for a file in memory."""
+def scan_bytes(name: str, content: bytes) -> Report:
+    """Scan the content of a file."""
     try:
         if content.startswith(ARCHIVE):
-            return _archive(name, content)
-        return replace(_object(name, content)[0], files=1)
+            return _scan_archive(name, content)
+        return replace(_scan_object(name, content)[0], files=1)
     except (BadElf, MemoryError) as error:
-        return Report(files=1, skipped=(Skipped(name, getattr(error, "message", "it takes too much memory")),))
+        return Report(files=1, skipped=(Skipped(name, getattr(error, "message", "requires too much memory")),))
 
 
-def _archive(name: str, content: bytes) -> Report:
-    """The parts of an archive as one file: where one of them asks the CPU, it may ask for the others."""
-    read = [_object(f"{name}({part})", data) for part, data in _members(content)]
-    report = joined([Report(files=1), *(one for one, _ in read)])
-    if not any(asks for _, asks in read):
+def _scan_archive(name: str, content: bytes) -> Report:
+    """Scan the members of an archive as one file: a member may query the CPU for the others."""
+    members = [_scan_object(f"{name}({part})", data) for part, data in _members(content)]
+    report = join([Report(files=1), *(scanned for scanned, _ in members)])
+    if not any(queries for _, queries in members):
         return report
-    suspect = (replace(one, how=cpu_dispatch.FILE_ASKS) if one.how == "plain" else one for one in report.findings)
-    return replace(report, findings=tuple(suspect))
+    findings = [
+        replace(finding, how=cpu_dispatch.FILE_QUERIES) if finding.how == "plain" else finding
+        for finding in report.findings
+    ]
+    return replace(report, findings=tuple(findings))
 
 
-def _object(name: str, content: bytes) -> tuple[Report, bool]:
-    """What an ELF file holds, and whether it asks the CPU."""
+def _scan_object(name: str, content: bytes) -> tuple[Report, bool]:
+    """Return the report of an ELF file, and whether it queries the CPU."""
     if content.startswith(_BITCODE):
         return Report(skipped=(Skipped(name, _UNFINISHED),)), False
     if not content.startswith(elf.MAGIC):
@@ -70,10 +74,8 @@ def _object(name: str, content: bytes) -> tuple[Report, bool]:
         return Report(skipped=(Skipped(name, error.message),)), False
     machine = _MACHINES.get(image.machine, "")
     if not machine:
-        told = image.machine.removeprefix("EM_").lower()
-        return Report(
-            skipped=(Skipped(name, f"its code is for {told}; only x86 is read"),) if image.code else ()
-        ), False
+        reason = f"code for {image.machine.removeprefix('EM_').lower()}; only x86 is supported"
+        return Report(skipped=(Skipped(name, reason),) if image.code else ()), False
     used = instructions.sweep(image)
     report = Report(
         size=sum(len(span.data) for span in image.code),
@@ -81,47 +83,47 @@ def _object(name: str, content: bytes) -> tuple[Report, bool]:
         findings=tuple(_findings(name, image, used)),
         skipped=(Skipped(name, _UNFINISHED),) if image.bytecode else (),
     )
-    return report, cpu_dispatch.asks(image, used)
+    return report, cpu_dispatch.queries_cpu(image, used)
 
 
 def _findings(name: str, image: elf.Image, used: Sequence[Used]) -> Iterator[Finding]:
-    ways = cpu_dispatch.ways(image, used)
-    chosen = _loaders_choice(name)
-    for number, one in enumerate(used):
-        if not one.features:
+    dispatch = cpu_dispatch.find_dispatch(image, used)
+    provided = _features_of_hwcaps(name)
+    for number, use in enumerate(used):
+        if not use.features:
             continue
-        stretch = one.stretch
+        stretch = use.stretch
         where = stretch.name or f"{stretch.span.name}+{stretch.start - stretch.span.start:#x}"
-        how = "ld.so" if one.features <= chosen else ways.get(number, "plain")
-        yield Finding(name, _printable(where), tuple(sorted(one.features)), how)
+        how = "ld.so" if use.features <= provided else dispatch.get(number, "plain")
+        yield Finding(name, _printable(where), tuple(sorted(use.features)), how)
 
 
-def _loaders_choice(name: str) -> frozenset[str]:
-    """What a CPU has for which ld.so takes a library out of this folder. Source: ld.so(8), "glibc-hwcaps"."""
+def _features_of_hwcaps(name: str) -> frozenset[str]:
+    """Return the features of CPUs for which ld.so uses this directory. Source: ld.so(8), "glibc-hwcaps"."""
     level = f"/{name}".rpartition(_HWCAPS)[2].partition("/")[0] if _HWCAPS in f"/{name}" else ""
-    return cpu.level(level)
+    return cpu.features_of_level(level)
 
 
 def _members(content: bytes) -> Iterator[tuple[str, bytes]]:
-    """Name and content of the parts of an archive. Source: ar(5).
+    """Generate name and content of the members of an archive. Source: ar(5).
 
     Raises:
-        BadElf: it is damaged.
+        BadElf: the archive is damaged.
     """
     names = b""
-    at = len(ARCHIVE)
-    while at + _HEADER <= len(content):
-        header = content[at : at + _HEADER]
-        told = header[48:58].strip()
-        if header[58:] != b"`\n" or not told.isdigit() or at + _HEADER + int(told) > len(content):
-            raise BadElf("it is a damaged archive")
-        data = content[at + _HEADER : at + _HEADER + int(told)]
+    offset = len(ARCHIVE)
+    while offset + _HEADER <= len(content):
+        header = content[offset : offset + _HEADER]
+        size = header[48:58].strip()
+        if header[58:] != b"`\n" or not size.isdigit() or offset + _HEADER + int(size) > len(content):
+            raise BadElf("damaged archive")
+        data = content[offset + _HEADER : offset + _HEADER + int(size)]
         name = header[:16].rstrip()
         if name == b"//":
             names = data
         elif name not in {b"/", b"/SYM64/"}:
             yield _printable(_long(name, names)), data
-        at += _HEADER + int(told) + int(told) % 2
+        offset += _HEADER + int(size) + int(size) % 2
 
 
 def _long(name: bytes, names: bytes) -> str:
@@ -131,5 +133,5 @@ def _long(name: bytes, names: bytes) -> str:
 
 
 def _printable(text: str) -> str:
-    """A name that no terminal takes for a command."""
+    """Replace control characters in a name."""
     return "".join(sign if sign.isprintable() else "?" for sign in text[:300])

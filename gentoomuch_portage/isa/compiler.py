@@ -1,19 +1,19 @@
-"""The compiler, asked what it makes of flags: cached, since its answer changes only with it."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Query the local C compiler for its predefined macros; cached until it or the machine changes."""
 
-import hashlib
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
-from gentoomuch_portage import fs
 from gentoomuch_portage.errors import MissingProgram
-from gentoomuch_portage.isa.macros import parsed
-from gentoomuch_portage.isa.requirement import Requirement, of_macros, untold
-from gentoomuch_portage.process import run, where
+from gentoomuch_portage.fs import Cache
+from gentoomuch_portage.isa.cached import COMPILERS
+from gentoomuch_portage.isa.macros import parse_macros, to_requirement
+from gentoomuch_portage.isa.requirement import Requirement, unknown_requirement
+from gentoomuch_portage.process import find_program, run
 
 _LAUNCHERS = frozenset({"ccache", "distcc", "icecc", "sccache"})
-_COMPILERS = ("gcc", "cc", "clang")
 _OLDEST = (
     ("x86_64", ("-march=x86-64",)),
     ("i386", ("-march=i386",)),
@@ -23,70 +23,82 @@ _OLDEST = (
     ("powerpc64", ("-mcpu=powerpc64",)),
     ("riscv_xlen=64", ("-march=rv64i", "-mabi=lp64")),
 )
-"""A macro of an architecture -> the flags of its oldest CPU; elsewhere the compiler's own default stands for it."""
+"""A macro of an architecture -> the flags of its oldest CPU; for others the compiler's default is used."""
 _ABI = re.compile(r"-m(32|64|x32|abi=.*)")
 
 
-def find(told: str = "") -> Path:
-    """The C compiler that CC names, or the one that is there.
+def find(cc: str = "") -> Path:
+    """Find the C compiler that CC names, or any other.
 
     Raises:
-        MissingProgram: there is none.
+        MissingProgram: none is installed.
     """
-    names = [word for word in told.split() if word not in _LAUNCHERS][:1]
-    if found := next(filter(None, map(where, (*names, *_COMPILERS))), None):
-        return found
+    names = [word for word in cc.split() if word not in _LAUNCHERS][:1]
+    if compiler := next(filter(None, map(find_program, (*names, *COMPILERS))), None):
+        return compiler
     raise MissingProgram("gcc", "sys-devel/gcc")
 
 
-def macros(compiler: Path, flags: Iterable[str], cache: Path) -> frozenset[str] | None:
-    """What a compiler predefines for machine flags, as ``macros`` reads it; None where it refuses them.
+def predefined_macros(compiler: Path, flags: Iterable[str], cache: Path) -> frozenset[str] | None:
+    """Return the macros that a compiler predefines for machine flags; None if it rejects the flags.
 
-    ``native`` is answered for this machine, so its answer is kept for this machine alone.
+    An answer for ``native`` is cached for this machine only.
     """
     flags = tuple(flags)
     seen = compiler.stat()
-    machine = _machine() if any("native" in flag for flag in flags) else ""
-    key = "\0".join(["2", str(compiler), str(seen.st_mtime_ns), str(seen.st_size), machine, *flags])
-    kept = cache / "isa" / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
-    try:
-        found = json.loads(kept.read_text(encoding="utf-8"))
-        return None if found is None else frozenset(found)
-    except (OSError, ValueError):
-        pass
+    machine = _identify_cpu() if any("native" in flag for flag in flags) else ""
+    key = "\0".join([str(compiler), str(seen.st_mtime_ns), str(seen.st_size), machine, *flags])
+    answers = Cache(cache / "isa")
+    cached = answers.load(key, _parse_cached)
+    if cached is not None:
+        return cached.macros
     ran = run([str(compiler), *flags, "-dM", "-E", "-x", "c", "/dev/null"], keep=True, accept=())
-    answer = parsed(ran.out) if ran.status == 0 else None
-    fs.write(kept, json.dumps(answer if answer is None else sorted(answer)))
+    answer = parse_macros(ran.out) if ran.status == 0 else None
+    answers.store(key, answer if answer is None else sorted(answer))
     return answer
 
 
-def requirement(compiler: Path, flags: tuple[str, ...], cache: Path) -> Requirement:
-    """What code built with these machine flags needs."""
-    told = " ".join(flags) or "no -march"
-    found = macros(compiler, flags, cache)
-    if found is None:
-        return untold(f"{compiler.name} does not take {told}")
+class _Cached(NamedTuple):
+    """A cached answer."""
+
+    macros: frozenset[str] | None
+
+
+def _parse_cached(macros: list[str] | None) -> _Cached:
+    if macros is not None and not (
+        isinstance(macros, list) and macros and all(isinstance(macro, str) for macro in macros)
+    ):
+        raise TypeError("not a list of macros")
+    return _Cached(None if macros is None else frozenset(macros))
+
+
+def measure(compiler: Path, flags: tuple[str, ...], cache: Path) -> Requirement:
+    """Return what code requires that a compiler builds with machine flags."""
+    description = " ".join(flags) or "no -march"
+    macros = predefined_macros(compiler, flags, cache)
+    if macros is None:
+        return unknown_requirement(f"{compiler.name} rejects {description}")
     abi = [flag for flag in flags if _ABI.fullmatch(flag)]
-    base = macros(compiler, [*abi, *oldest(found)], cache)
-    return of_macros(found, base or frozenset(), told)
+    base = predefined_macros(compiler, [*abi, *oldest_cpu_flags(macros)], cache)
+    return to_requirement(macros, base or frozenset(), description)
 
 
-def oldest(found: frozenset[str]) -> tuple[str, ...]:
-    """The flags of the oldest CPU of an architecture, told by its macros; none where there is no name for it."""
-    return next((flags for macro, flags in _OLDEST if macro in found), ())
+def oldest_cpu_flags(macros: frozenset[str]) -> tuple[str, ...]:
+    """Return the flags of the oldest CPU of the architecture that macros belong to; none if it is not listed."""
+    return next((flags for macro, flags in _OLDEST if macro in macros), ())
 
 
-def known_names(compiler: Path, option: str = "-march") -> tuple[str, ...]:
-    """The names that a compiler takes after -march= or -mcpu=, as its error lists them."""
-    told = run([str(compiler), f"{option}=?", "-E", "-x", "c", "/dev/null"], keep=True, accept=()).err
-    found = re.search(r"valid .*?are: (.*?)(?:;|$)", told, re.M)
-    return tuple(found[1].replace(",", " ").split()) if found else ()
+def list_cpu_names(compiler: Path, option: str = "-march") -> tuple[str, ...]:
+    """Return the names that a compiler accepts for -march= or -mcpu=, which its error message lists."""
+    message = run([str(compiler), f"{option}=?", "-E", "-x", "c", "/dev/null"], keep=True, accept=()).err
+    names = re.search(r"valid .*?are: (.*?)(?:;|$)", message, re.M)
+    return tuple(names[1].replace(",", " ").split()) if names else ()
 
 
-def _machine() -> str:
-    """What tells this CPU from another."""
+def _identify_cpu() -> str:
+    """Return text that differs between CPUs."""
     try:
-        told = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return "unknown"
-    return "\n".join(sorted(set(re.findall(r"^(?:flags|Features|model name|isa)\s*:.*$", told, re.M))))
+    return "\n".join(sorted(set(re.findall(r"^(?:flags|Features|model name|isa)\s*:.*$", cpuinfo, re.M))))

@@ -1,10 +1,12 @@
-"""Machine flags cut into the words that the tables of ``isa_table`` know."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Machine flags of GCC and clang: normalised for the tables, their architecture and ABI, and how a CPU is spelled."""
 
 import os
 import re
 from collections.abc import Iterable, Iterator
 
-from gentoomuch_portage.isa.requirement import LIBCS, machine_flags
+from gentoomuch_portage.isa.features import X86
+from gentoomuch_portage.isa.requirement import machine_flags
 
 _ARCHES = (
     (r"x86_64|amd64", "x86_64"),
@@ -22,7 +24,7 @@ _ARM = (
     (r"armv7.*", ("-march=armv7-a", "-mfpu=vfpv3-d16")),
     (r"armv8.*", ("-march=armv8-a", "-mfpu=fp-armv8")),
 )
-"""What gcc is configured for under a CHOST. Source: Gentoo's profiles/arch/arm and gcc's --with-arch."""
+"""A CHOST -> the default of gcc. Source: Gentoo's profiles/arch/arm and gcc's --with-arch."""
 _ABI = re.compile(r"-m(16|32|64|x32|abi=.*|float-abi=.*|tune=.*|(hard|soft)-float|thumb|arm|glibc|musl)")
 _NAMED = re.compile(r"(-m(?:arch|cpu)=)(.*)")
 _MEANT = re.compile(r"-m(arch|cpu|fpu|sve-vector-bits|rvv-vector-bits|apx-features)=")
@@ -30,10 +32,10 @@ _MEANT = re.compile(r"-m(arch|cpu|fpu|sve-vector-bits|rvv-vector-bits|apx-featur
 
 
 def arch_of(chost: str, flags: Iterable[str] = ()) -> str:
-    """The architecture that code is for; an empty string where there is no table for it.
+    """Return the architecture of code; empty if no table covers it.
 
     Args:
-        chost: of the package; this machine where it is empty.
+        chost: of the package; default: this machine.
     """
     cpu = chost.partition("-")[0] or os.uname().machine
     arch = next((name for form, name in _ARCHES if re.fullmatch(form, cpu)), "")
@@ -44,7 +46,7 @@ def arch_of(chost: str, flags: Iterable[str] = ()) -> str:
 
 
 def default_flags(arch: str, chost: str) -> tuple[str, ...]:
-    """What a compiler does without -march, as far as CHOST tells: ``-march=i686`` of i686-pc-linux-gnu."""
+    """Return the flags that CHOST implies if -march is missing: ``-march=i686`` for i686-pc-linux-gnu."""
     cpu = chost.partition("-")[0]
     match arch:
         case "i386":
@@ -56,11 +58,11 @@ def default_flags(arch: str, chost: str) -> tuple[str, ...]:
     return ()
 
 
-def words(arch: str, flags: Iterable[str], chost: str = "", *, least: bool = False) -> tuple[str, ...]:
-    """The words of machine flags, those that name a CPU first: -m[no-]X wins over -march wherever it stands.
+def normalise(arch: str, flags: Iterable[str], chost: str = "", *, least: bool = False) -> tuple[str, ...]:
+    """Split machine flags into options of the tables, CPU names first: -m[no-]X overrides -march in any order.
 
     Args:
-        least: for what a CPU has: of -march and -mcpu, the one that gcc obeys.
+        least: for a CPU, not for code: of -march and -mcpu, keep the one that gcc obeys.
     """
     flags = tuple(flags)
     named = [flag for flag in flags if _NAMED.fullmatch(flag)]
@@ -69,9 +71,9 @@ def words(arch: str, flags: Iterable[str], chost: str = "", *, least: bool = Fal
     if least and any(flag.startswith("-march=") for flag in named):
         named = [flag for flag in named if flag.startswith("-march=")]
     rest = [flag for flag in flags if not _NAMED.fullmatch(flag) and not _ABI.fullmatch(flag)]
-    rest = sorted(rest, key=lambda flag: flag.startswith("-mavx10"))  # clang takes nothing of it away again
+    rest = sorted(rest, key=lambda flag: flag.startswith("-mavx10"))  # clang never disables parts of it
     first = named or [flag for flag in default_flags(arch, chost) if not (_has_fpu(rest) and "fpu" in flag)]
-    return tuple(word for flag in (*first, *rest) for word in _cut(arch, flag))
+    return tuple(option for flag in (*first, *rest) for option in _split(arch, flag))
 
 
 _LP64 = frozenset({"LP64", "SIZEOF_LONG_DOUBLE_16"})
@@ -86,44 +88,30 @@ _ABIS = {
 
 
 def abi(arch: str, flags: Iterable[str], chost: str = "") -> frozenset[str]:
-    """The ABI of an architecture's Linux, as ``isa.macros.abi`` tells it: for where no compiler can be asked."""
+    """Return the ABI of an architecture's Linux in the names of ``macros.abi``, if no compiler is available."""
     flags = tuple(flags)
-    words = _ABIS.get(arch, frozenset())
-    told = {
-        flag.partition("=")[0]: flag.partition("=")[2] for flag in flags if flag.startswith(("-mabi=", "-mfloat-abi="))
-    }
+    names = _ABIS.get(arch, frozenset())
+    options = dict(flag.split("=", 1) for flag in flags if flag.startswith(("-mabi=", "-mfloat-abi=")))
     if arch == "x86_64" and "-mx32" in flags:
-        return words - {"LP64"} | {"ILP32"}
-    if arch == "arm64" and told.get("-mabi") == "ilp32":
-        return words - {"LP64"} | {"ILP32"}
+        return names - {"LP64"} | {"ILP32"}
+    if arch == "arm64" and options.get("-mabi") == "ilp32":
+        return names - {"LP64"} | {"ILP32"}
     if arch == "riscv64":
-        kind = {"lp64": "soft", "lp64f": "single"}.get(told.get("-mabi", ""), "double")
-        return words | {f"riscv_float_abi_{kind}"}
+        kind = {"lp64": "soft", "lp64f": "single"}.get(options.get("-mabi", ""), "double")
+        return names | {f"riscv_float_abi_{kind}"}
     if arch == "arm":
         default = "hard" if not chost or chost.endswith("hf") else "soft"
-        kind = told.get("-mfloat-abi", default)
-        return words | {"hard": {"ARM_PCS_VFP"}, "soft": {"SOFTFP"}}.get(kind, set())
-    return words
+        kind = options.get("-mfloat-abi", default)
+        return names | {"hard": {"ARM_PCS_VFP"}, "soft": {"SOFTFP"}}.get(kind, set())
+    return names
 
 
-def libc(chost: str, use: Iterable[str]) -> frozenset[str]:
-    """The libc that CHOST or USE=elibc_* names; none where neither does.
-
-    Source: the GNU triplet's last part, as ::gentoo's profiles/features set ELIBC beside it.
-    """
-    if found := frozenset(flag.removeprefix("elibc_") for flag in use if flag.startswith("elibc_")) & LIBCS:
-        return found
-    last = chost.rpartition("-")[2]
-    names = (("gnu", "glibc"), ("musl", "musl"), ("uclibc", "uclibc"), ("android", "bionic"))
-    return frozenset(libc for part, libc in names if chost and last.startswith(part))
-
-
-def spelt(arch: str, name: str, more: Iterable[str] = ()) -> tuple[tuple[str, ...], ...]:
-    """The flags that may mean a CPU told in words, best first.
+def spell(arch: str, name: str, more: Iterable[str] = ()) -> tuple[tuple[str, ...], ...]:
+    """Return the flags that can select a CPU, the best first.
 
     Args:
-        name: of a CPU, a psABI level, or flags themselves.
-        more: features that the CPU has beyond that name, as a compiler or as CPU_FLAGS_X86 calls them.
+        name: of a CPU, a psABI level, or flags.
+        more: additional features of the CPU, named as in compiler options or in CPU_FLAGS_X86.
     """
     if name.startswith("-"):
         return (machine_flags(" ".join([name, *more])),)
@@ -132,25 +120,25 @@ def spelt(arch: str, name: str, more: Iterable[str] = ()) -> tuple[tuple[str, ..
         return (f"-mcpu={full}",), (f"-march={full}",)
     if arch == "riscv64":
         return (f"-march={'_'.join([name, *more])}",), (f"-mcpu={name}",)
-    switches = tuple(f"-m{_SPELLING.get(word, word)}" for word in more)
+    switches = tuple(f"-m{_SWITCHES.get(feature, feature)}" for feature in more)
     return ((f"{'-mcpu' if arch.startswith('ppc') else '-march'}={name}", *switches),)
 
 
-_SPELLING = {"sse4_1": "sse4.1", "sse4_2": "sse4.2", "bmi1": "bmi", "fma3": "fma", "rdrand": "rdrnd"}
-"""cpu_flags_x86_* -> the option -m, where they differ."""
+_SWITCHES = {feature.use: feature.switch for feature in X86 if feature.use}
+"""cpu_flags_x86_* -> what follows -m."""
 
 
 def _has_fpu(flags: Iterable[str]) -> bool:
-    """Whether the floating point unit of a 32-bit ARM is chosen."""
+    """Whether a floating point unit of 32-bit ARM is selected."""
     return any(flag.startswith("-mfpu=") for flag in flags)
 
 
-def _cut(arch: str, flag: str) -> Iterator[str]:
+def _split(arch: str, flag: str) -> Iterator[str]:
     named = _NAMED.fullmatch(flag)
     if named and arch in {"arm", "arm64"}:
         base, *extensions = named[2].split("+")
         yield named[1] + base
-        yield from (f"+{one}" for one in extensions)
+        yield from (f"+{extension}" for extension in extensions)
     elif named and arch == "riscv64" and named[1] == "-march=":
         yield from _riscv(named[2])
     elif flag.startswith("-mfpu="):
@@ -159,16 +147,16 @@ def _cut(arch: str, flag: str) -> Iterator[str]:
         yield flag if "=" not in flag or _MEANT.match(flag) else flag.partition("=")[0] + "="
 
 
-def _riscv(told: str) -> Iterator[str]:
-    """``rv64gc_zba`` -> i m a f d zicsr zifencei c zba; the name of a profile stays, with what stands behind it.
+def _riscv(isa: str) -> Iterator[str]:
+    """Split ``rv64gc_zba`` into i m a f d zicsr zifencei c zba, without versions; the name of a profile is kept.
 
-    Source: the RISC-V ISA manual, "ISA Extension Naming Conventions"; versions (``2p1``) are left out.
+    Source: the RISC-V ISA manual, "ISA Extension Naming Conventions"; a version is ``2p1``.
     """
-    base, *extensions = told.lower().split("_")
-    if isa := re.fullmatch(r"rv64([a-z0-9]*?)(z[a-z0-9]+|x[a-z]\w*)?", base):
-        letters = re.sub(r"\d+p\d+|\d", "", isa[1]).replace("g", "imafd")
+    base, *extensions = isa.lower().split("_")
+    if match := re.fullmatch(r"rv64([a-z0-9]*?)(z[a-z0-9]+|x[a-z]\w*)?", base):
+        letters = re.sub(r"\d+p\d+|\d", "", match[1]).replace("g", "imafd")
         yield from (f"_{letter}" for letter in letters if letter != "i")
-        extensions = [*(("zicsr", "zifencei") if "g" in isa[1] else ()), *filter(None, (isa[2],)), *extensions]
+        extensions = [*(("zicsr", "zifencei") if "g" in match[1] else ()), *filter(None, (match[2],)), *extensions]
     else:
         yield f"-march={base}"
-    yield from (f"_{re.sub(r'[0-9]+p[0-9]+$', '', one)}" for one in extensions if one)
+    yield from (f"_{re.sub(r'[0-9]+p[0-9]+$', '', name)}" for name in extensions if name)

@@ -1,13 +1,17 @@
-"""Which of a compiler's predefined macros tell an instruction set, and which an ABI.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Classify the predefined macros of a compiler: instruction sets, ABI, and others.
 
-A macro is kept as its name without the outer underscores, ``AVX2``; of the few whose value matters as
-``NAME=VALUE``, ``ARM_ARCH=8``. gcc and clang name most features alike; where they do not, one name is kept.
+A macro is represented by its name without outer underscores, ``AVX2``; the few whose value matters by
+``NAME=VALUE``, ``ARM_ARCH=8``. Where gcc and clang use different names, one of them is used.
 Source: gcc's config/{i386/i386-c.cc,aarch64/aarch64-c.cc,arm/arm-c.cc,rs6000/rs6000-c.cc,riscv/riscv-c.cc}
 and clang's lib/Basic/Targets; the Arm C Language Extensions; the RISC-V C API.
 """
 
 import re
 from collections.abc import Iterable, Iterator
+
+from gentoomuch_portage.isa.features import X86
+from gentoomuch_portage.isa.requirement import Requirement
 
 _DEFINE = re.compile(r"^#define _*(\w+?)_*(?:\([^)]*\))?(?: (.*))?$", re.M)
 _VALUED = frozenset(
@@ -27,9 +31,9 @@ _NOISE = re.compile(
     r"|(BYTE_ORDER|CALL_ELF|CALL_LINUX|HAVE_BSWAP|GXX|ELF|VFP_FP|INDIRECT_RETURN|CODE_MODEL|CMODEL|SEG_)"
     r"|APX_INLINE_ASM|MMX_WITH_SSE|AVX10_\d_256$"
 )
-"""Macros that differ between two settings of one compiler, and are no instruction set."""
-_ALIASES = {"USERMSR": "USER_MSR", "AVX10_1_512": "AVX10_1", "AVX10_2_512": "AVX10_2"}
-_APX = frozenset({"EGPR", "PUSH2POP2", "PPX", "NDD", "CCMP", "NF", "CF", "ZU", "JMPABS"})
+"""Macros that differ between two settings of one compiler without being an instruction set."""
+_ALIASES = {alias: feature.macro for feature in X86 for alias in feature.aliases}
+_PARTS = {feature.macro: frozenset(feature.parts) for feature in X86 if feature.parts}
 _OLD_X86 = frozenset({"i386", "i486", "i586", "pentium", "pentium_mmx", "k6", "k6_2", "k6_3", "lakemont", "winchip_c6"})
 _ABI = frozenset(
     {
@@ -41,37 +45,48 @@ _ABI = frozenset(
 _NUMBERED = re.compile(r"(SIZEOF_LONG_DOUBLE|CALL_ELF|riscv_xlen)=(\d+)")
 
 
-def parsed(defines: str) -> frozenset[str]:
-    """The macros of ``-dM -E`` output."""
+def parse_macros(defines: str) -> frozenset[str]:
+    """Parse the output of ``-dM -E``."""
     return frozenset(f"{name}={value.strip()}" if name in _VALUED else name for name, value in _DEFINE.findall(defines))
 
 
 def features(macros: Iterable[str]) -> frozenset[str]:
-    """The instruction sets that macros tell, those that every CPU of the ABI has among them."""
+    """Return the instruction sets that macros show, including those of every CPU of the ABI."""
     macros = frozenset(macros)
-    found = {_ALIASES.get(name, name) for name in macros if "=" not in name and not _NOISE.match(name)} - _ABI
-    if "APX_F" in found:
-        found -= _APX
-    if "ARM_NEON" in found:
-        found.add("ARM_D32")
-    return frozenset(found) | frozenset(_untold(macros)) | frozenset(_leveled(macros))
+    names = {_ALIASES.get(name, name) for name in macros if "=" not in name and not _NOISE.match(name)} - _ABI
+    names = names.difference(*(parts for feature, parts in _PARTS.items() if feature in names))
+    if "ARM_NEON" in names:
+        names.add("ARM_D32")
+    return frozenset(names) | frozenset(_derive_x86(macros)) | frozenset(_derive_from_values(macros))
 
 
 def abi(macros: Iterable[str]) -> frozenset[str]:
-    """What code must agree on to be linked and run together at all."""
+    """Return what code has to have in common to be linked and run together."""
     macros = frozenset(macros)
-    words = {f"{name}_{value}" for name, value in map(_pair, filter(_NUMBERED.fullmatch, macros))} | (macros & _ABI)
+    words = {f"{name}_{value}" for name, value in map(_split, filter(_NUMBERED.fullmatch, macros))} | (macros & _ABI)
     if {"arm", "i386", "powerpc"} & words and "powerpc64" not in words:
-        words.discard("ILP32")  # there is nothing else, and not every compiler says so
+        words.discard("ILP32")  # it is the only choice, and not every compiler defines it
     if "BYTE_ORDER=__ORDER_BIG_ENDIAN__" in macros:
         words.add("BIG_ENDIAN")
     return frozenset(words)
 
 
-def _untold(macros: frozenset[str]) -> Iterator[str]:
-    """Features of x86 that have no macro of their own.
+def to_requirement(macros: Iterable[str], base: Iterable[str], description: str) -> Requirement:
+    """Create a requirement from predefined macros.
 
-    Source: X86_ARCH_CMOV, X86_ARCH_CMPXCHG8B and their kin of gcc's config/i386/x86-tune.def.
+    Args:
+        macros: for the flags in question.
+        base: for the oldest CPU of the same ABI.
+        description: the flags, for people.
+    """
+    macros = frozenset(macros)
+    return Requirement(features=features(macros) - features(base), abi=abi(macros), description=description)
+
+
+def _derive_x86(macros: frozenset[str]) -> Iterator[str]:
+    """Derive features of x86 that have no macro of their own.
+
+    Source: X86_ARCH_CMOV, X86_ARCH_CMPXCHG8B and similar ones of gcc's config/i386/x86-tune.def.
     """
     if "x86_64" in macros and "GCC_HAVE_SYNC_COMPARE_AND_SWAP_16" in macros:
         yield "CX16"
@@ -86,9 +101,9 @@ def _untold(macros: frozenset[str]) -> Iterator[str]:
         yield "CMOV"
 
 
-def _leveled(macros: frozenset[str]) -> Iterator[str]:
-    """Features told by the value of a macro, a name for each step up to it."""
-    for name, value in map(_pair, (macro for macro in macros if "=" in macro)):
+def _derive_from_values(macros: frozenset[str]) -> Iterator[str]:
+    """Derive features from the value of a macro, one for each step up to it."""
+    for name, value in map(_split, (macro for macro in macros if "=" in macro)):
         number = int(value, 0) if re.fullmatch(r"0[xX][0-9a-fA-F]+|\d+", value) else 0
         match name:
             case "ARM_ARCH":
@@ -107,6 +122,6 @@ def _leveled(macros: frozenset[str]) -> Iterator[str]:
                 yield from (f"{name}_{1 << step}" for step in range(5, 17) if 1 << step <= number)
 
 
-def _pair(macro: str) -> tuple[str, str]:
+def _split(macro: str) -> tuple[str, str]:
     name, _, value = macro.partition("=")
     return name, value

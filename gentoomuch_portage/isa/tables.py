@@ -1,9 +1,11 @@
-"""What compilers that are not here make of flags: a table for each architecture, made by tools/make-isa-table."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Recorded answers of compilers that are not installed: a table for each architecture, see tools/make-isa-table."""
 
 import functools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 ARCHES = ("x86_64", "i386", "arm64", "arm", "ppc64le", "riscv64")
 
@@ -16,83 +18,79 @@ class Table:
     """``gcc-11`` ... ``clang-22``"""
     features: tuple[str, ...]
     sets: tuple[tuple[int, ...], ...]
-    """Each of numbers of features."""
+    """Sets of indexes into ``features``."""
     options: Mapping[str, int | list[int]]
-    """An option -> its set for each compiler, in their order, or one for all of them; -1 where it is refused."""
+    """An option -> index of its set for each compiler, or one for all; -1 if the compiler rejects it."""
 
-    def knows(self, word: str) -> bool:
-        """Whether some compiler takes a word."""
-        return word in self.options
+    def accepts(self, option: str) -> bool:
+        """Whether some compiler accepts an option."""
+        return option in self.options
 
-    def answers(self, words: Iterable[str], *, least: bool = False) -> dict[str, frozenset[str]]:
-        """The features beyond the oldest CPU, for each compiler that takes all the words.
+    def answers(self, options: Iterable[str], *, least: bool = False) -> dict[str, frozenset[str]]:
+        """Return the features beyond the oldest CPU, for each compiler that accepts all options.
 
         Args:
-            words: as ``isa_words`` makes them; a later one wins over an earlier one.
-            least: what is switched off stays off whatever stands behind: for what a CPU has, not for what code needs.
+            options: as ``flags.normalise`` returns them; a later one overrides an earlier one.
+            least: a disabled feature stays disabled, whatever follows: for a CPU, not for code.
         """
-        words = tuple(words)
-        found = {}
-        for number, name in enumerate(self.compilers):
-            rows = [self._row(word, number) for word in words]
+        options = tuple(options)
+        answers = {}
+        for index, name in enumerate(self.compilers):
+            rows = [self._row(option, index) for option in options]
             if -1 not in rows:
-                found[name] = self._evaluated(words, rows, least=least)
-        return found
+                answers[name] = self._evaluate(options, rows, least=least)
+        return answers
 
     def newest(self, answers: Mapping[str, frozenset[str]]) -> frozenset[str]:
-        """The features of a CPU as they are known best: what the newest gcc and clang tell that can name it."""
-        able = {name: self._vocabulary(number) for number, name in enumerate(self.compilers) if name in answers}
-        found = set()
-        for one in frozenset().union(*answers.values()):
-            last = {name.partition("-")[0]: name for name in able if one in able[name]}
-            if all(one in answers[name] for name in last.values()):
-                found.add(one)
-        return frozenset(found)
+        """Return the features that the newest gcc and the newest clang report, of those that can name a feature."""
+        nameable = {name: self._vocabulary(index) for index, name in enumerate(self.compilers) if name in answers}
+        certain = set()
+        for feature in frozenset().union(*answers.values()):
+            newest = {name.partition("-")[0]: name for name in nameable if feature in nameable[name]}
+            if all(feature in answers[name] for name in newest.values()):
+                certain.add(feature)
+        return frozenset(certain)
 
-    def _vocabulary(self, number: int) -> frozenset[str]:
-        rows = {row if isinstance(row, int) else row[number] for row in self.options.values()} - {-1}
-        return frozenset(self.features[one] for row in rows for one in self.sets[row])
+    def _vocabulary(self, index: int) -> frozenset[str]:
+        rows = {row if isinstance(row, int) else row[index] for row in self.options.values()} - {-1}
+        return frozenset(self.features[feature] for row in rows for feature in self.sets[row])
 
-    def _row(self, word: str, number: int) -> int:
-        row = self.options.get(word, -1)
-        return row if isinstance(row, int) else row[number]
+    def _row(self, option: str, index: int) -> int:
+        row = self.options.get(option, -1)
+        return row if isinstance(row, int) else row[index]
 
-    def _evaluated(self, words: tuple[str, ...], rows: list[int], *, least: bool) -> frozenset[str]:
-        found: set[int] = set()
-        lost: set[int] = set()
-        for word, row in zip(words, rows, strict=True):
-            if word.startswith(("-mno-", "+no")) or word.endswith("*"):
-                found -= set(self.sets[row])
-                lost |= set() if word.endswith("*") else set(self.sets[row])
+    def _evaluate(self, options: tuple[str, ...], rows: list[int], *, least: bool) -> frozenset[str]:
+        enabled: set[int] = set()
+        disabled: set[int] = set()
+        for option, row in zip(options, rows, strict=True):
+            if option.startswith(("-mno-", "+no")) or option.endswith("*"):
+                enabled -= set(self.sets[row])
+                disabled |= set() if option.endswith("*") else set(self.sets[row])
             else:
-                found |= set(self.sets[row])
-        return frozenset(self.features[one] for one in (found - lost if least else found))
+                enabled |= set(self.sets[row])
+        return frozenset(self.features[feature] for feature in (enabled - disabled if least else enabled))
 
 
 @functools.lru_cache(maxsize=len(ARCHES))
 def table(arch: str) -> Table | None:
-    """The table of an architecture; None where there is none."""
-    from importlib import resources  # takes its time, and the names above are asked for at each start
-
+    """Load the table of an architecture; None if it has none."""
     if arch not in ARCHES:
         return None
-    file = resources.files("gentoomuch_portage") / "isa/data" / f"{arch}.json"
+    file = Path(__file__).with_name("data") / f"{arch}.json"
     if not file.is_file():
         return None
-    found = json.loads(file.read_text(encoding="utf-8"))
-    return Table(
-        tuple(found["compilers"]), tuple(found["features"]), tuple(map(tuple, found["sets"])), found["options"]
-    )
+    content = json.loads(file.read_text(encoding="utf-8"))
+    sets = tuple(map(tuple, content["sets"]))
+    return Table(tuple(content["compilers"]), tuple(content["features"]), sets, content["options"])
 
 
 def cpus(arch: str) -> tuple[str, ...]:
-    """The names of CPUs, and of what some of them have in common, that a known compiler takes, sorted."""
-    found = table(arch)
-    chosen = (word.partition("=") for word in found.options if word.startswith(("-march=", "-mcpu="))) if found else ()
-    return tuple(sorted({name for _, _, name in chosen if name}))
+    """Return the names of CPUs and levels that a recorded compiler accepts, sorted."""
+    options = loaded.options if (loaded := table(arch)) else ()
+    names = (option.partition("=")[2] for option in options if option.startswith(("-march=", "-mcpu=")))
+    return tuple(sorted({*filter(None, names)}))
 
 
 def compilers(arch: str) -> tuple[str, ...]:
-    """The compilers whose answers are known for an architecture: ``gcc-12``."""
-    found = table(arch)
-    return found.compilers if found else ()
+    """Return the compilers whose answers are recorded for an architecture: ``gcc-12``."""
+    return loaded.compilers if (loaded := table(arch)) else ()
