@@ -1,5 +1,7 @@
-"""Containers: boxes as data, the kinds that can make one, and what runs in them.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Build containers: their description as data, the isolation kinds that start them, and what leaves them.
 
-``mounts`` says what a box is; ``enter`` makes its namespaces and ``inside`` shuts the door behind it; ``kinds``
-has the command lines of bwrap, nspawn and podman; ``view`` and ``standing`` lay out the two boxes that a plan needs.
+``spec`` describes a container; ``host_overlay`` and ``root_system`` describe the two that a plan may need.
+``lifecycle`` starts one through a program of ``backends``, ``enter`` creates its mounts, and ``init`` is its last step
+before exec.
 """

@@ -1,6 +1,7 @@
-"""The kinds of containers: the command lines of the programs that make them.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The command lines of the programs that start containers: bwrap, systemd-nspawn, podman.
 
-All of them find the mounts of a box laid below ``RUN/root`` and add namespaces, /dev and /proc.
+Each program finds the mounts of the container below ``RUN/root`` and adds namespaces, /dev and /proc.
 """
 
 import os
@@ -8,77 +9,86 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from gentoomuch_portage.config import isolation_kinds
-from gentoomuch_portage.config.isolation_kinds import Asked
-from gentoomuch_portage.containers import linux
-from gentoomuch_portage.containers.spec import HIDDEN, SHUT, Box
+from gentoomuch_portage.config.isolation_kinds import BWRAP, NSPAWN, PODMAN, UNSHARE, VM, ContainerRequest
+from gentoomuch_portage.containers import cgroups, linux
+from gentoomuch_portage.containers.spec import HIDDEN_PROC, READ_ONLY_PROC, ContainerSpec
 
-TOLD = "/run/gentoomuch/told"
-"""Where a box finds out about itself."""
-TOLD_FROM = "told"
-"""That file in ``RUN``: what ``inside`` needs, as few modules can read it; all of the box for a virtual machine."""
+DESCRIPTION = "/run/gentoomuch/description"
+"""The description of the container, inside of it."""
+DESCRIPTION_FILE = "description"
+"""That file in ``RUN``: what ``init`` needs, in a format that few modules can read; for ``vm`` all of the spec."""
 
 
-def bwrap(box: Box) -> tuple[str, ...]:
-    """bubblewrap 0.5 and later, already in a user namespace that may have more than one user."""
+def bwrap(spec: ContainerSpec) -> tuple[str, ...]:
+    """Return the command line of bubblewrap 0.5 and later, run in a user namespace that may have several users."""
+    env = spec.env
     return (
-        "bwrap", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try",
-        *(() if box.network else ("--unshare-net",)), "--die-with-parent", "--hostname", box.hostname,
-        "--cap-drop", "ALL", *(word for name in linux.KEPT for word in ("--cap-add", f"CAP_{name}")),
-        "--bind", f"{box.run}/root", "/", "--dev", "/dev", "--proc", "/proc",
-        *(word for name in SHUT for word in ("--ro-bind-try", f"/proc/{name}", f"/proc/{name}")),
-        *(word for name in HIDDEN for word in _hidden(Path("/proc", name))),
-        "--setenv", "PATH", box.env.get("PATH", ""), "--setenv", "PYTHONPATH", box.env.get("PYTHONPATH", ""),
-        "--chdir", "/", "--", *box.door, TOLD,
+        BWRAP.program, "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try",
+        *(() if spec.network else ("--unshare-net",)), "--die-with-parent", "--hostname", spec.hostname,
+        "--cap-drop", "ALL", *(word for name in linux.KEPT_CAPABILITIES for word in ("--cap-add", f"CAP_{name}")),
+        "--bind", f"{spec.run}/root", "/", "--dev", "/dev", "--proc", "/proc",
+        *(word for name in READ_ONLY_PROC for word in ("--ro-bind-try", f"/proc/{name}", f"/proc/{name}")),
+        *(word for name in HIDDEN_PROC for word in _hide(Path("/proc", name))),
+        "--setenv", "PATH", env.get("PATH", ""), "--setenv", "PYTHONPATH", env.get("PYTHONPATH", ""),
+        "--chdir", "/", "--", *spec.init, DESCRIPTION,
     )  # fmt: skip
 
 
-def _hidden(path: Path) -> tuple[str, ...]:
+def _hide(path: Path) -> tuple[str, ...]:
     if path.is_dir():
         return "--tmpfs", str(path), "--remount-ro", str(path)
     return ("--ro-bind", "/dev/null", str(path)) if path.exists() else ()
 
 
-def nspawn(box: Box) -> tuple[str, ...]:
-    """systemd-nspawn, for root, on systems without systemd as well."""
+def nspawn(spec: ContainerSpec) -> tuple[str, ...]:
+    """Return the command line of systemd-nspawn, for root; it works on systems without systemd as well.
+
+    It passes SIGINT to the first process; to its own stub init (``--as-pid2``) that would mean a reboot.
+    """
+    env = spec.env
     return (
-        "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--as-pid2", "--console=pipe",
+        NSPAWN.program, "--quiet", "--register=no", "--keep-unit", "--console=pipe", "--kill-signal=SIGINT",
         "--machine", f"gentoomuch-{os.getpid()}",
-        "--directory", f"{box.run}/root", "--hostname", box.hostname, "--link-journal=no", "--resolv-conf=off",
-        "--timezone=off", *(() if box.network else ("--private-network",)), "--settings=no",
-        "--capability", ",".join(f"CAP_{name}" for name in linux.KEPT), "--no-new-privileges=yes",
-        "--setenv", f"PATH={box.env.get('PATH', '')}", "--setenv", f"PYTHONPATH={box.env.get('PYTHONPATH', '')}",
-        *box.door, TOLD,
+        "--directory", f"{spec.run}/root", "--hostname", spec.hostname, "--link-journal=no", "--resolv-conf=off",
+        "--timezone=off", *(() if spec.network else ("--private-network",)), "--settings=no",
+        "--capability", ",".join(f"CAP_{name}" for name in linux.KEPT_CAPABILITIES), "--no-new-privileges=yes",
+        "--setenv", f"PATH={env.get('PATH', '')}", "--setenv", f"PYTHONPATH={env.get('PYTHONPATH', '')}",
+        *spec.init, DESCRIPTION,
     )  # fmt: skip
 
 
-def podman(box: Box) -> tuple[str, ...]:
-    """podman 4 and later; its state lies below a /run of its own, nobody else's containers are seen."""
+def podman(spec: ContainerSpec) -> tuple[str, ...]:
+    """Return the command line of podman 4 and later; its state is in a private /run, apart from other containers."""
+    env = spec.env
     return (
-        "podman", "--root", "/run/podman/store", "--runroot", "/run/podman/run", "--tmpdir", "/run/podman/tmp",
+        PODMAN.program, "--root", "/run/podman/store", "--runroot", "/run/podman/run", "--tmpdir", "/run/podman/tmp",
         "--cgroup-manager", "cgroupfs", "--events-backend", "file", "--runtime", "runc",
-        "run", "--rm", "--interactive", "--network", "host" if box.network else "none",
-        "--hostname", box.hostname, "--security-opt", "no-new-privileges", "--pull", "never",
+        "run", "--rm", "--interactive", "--cgroup-parent", f"/{cgroups.parent(Path(spec.run))}",
+        "--network", "host" if spec.network else "none",
+        "--hostname", spec.hostname, "--security-opt", "no-new-privileges", "--pull", "never",
         "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4000:4000",
-        "--cap-drop", "ALL", *(word for name in linux.KEPT for word in ("--cap-add", name)),
-        "--env", f"PATH={box.env.get('PATH', '')}", "--env", f"PYTHONPATH={box.env.get('PYTHONPATH', '')}",
-        "--rootfs", f"{box.run}/root", *box.door, TOLD,
+        "--cap-drop", "ALL", *(word for name in linux.KEPT_CAPABILITIES for word in ("--cap-add", name)),
+        "--env", f"PATH={env.get('PATH', '')}", "--env", f"PYTHONPATH={env.get('PYTHONPATH', '')}",
+        "--rootfs", f"{spec.run}/root", *spec.init, DESCRIPTION,
     )  # fmt: skip
 
 
-ARGV: Mapping[str, Callable[[Box], tuple[str, ...]]] = {"bwrap": bwrap, "nspawn": nspawn, "podman": podman}
-"""``unshare`` needs no program: it is what ``enter`` does itself; that of ``vm`` is told by ``vm``."""
+ARGV: Mapping[str, Callable[[ContainerSpec], tuple[str, ...]]] = {
+    BWRAP.name: bwrap, NSPAWN.name: nspawn, PODMAN.name: podman,
+}  # fmt: skip
+"""``enter`` creates the namespaces of ``unshare`` itself; ``vm.launch`` has the command line of ``vm``."""
 
 
-def argv(kind: str, box: Box) -> tuple[str, ...]:
-    """The command line of the program that makes a container; empty where it is not made so.
+def argv(kind: str, spec: ContainerSpec) -> tuple[str, ...]:
+    """Return the command line of the program that starts a container; empty for ``unshare`` and ``vm``.
 
     Raises:
-        MakerFailed: the kind is another distribution's, and fails.
+        MakerFailed: the kind belongs to another distribution, which fails.
     """
-    if kind in {"unshare", "vm"}:
-        return ()
     if kind in ARGV:
-        return ARGV[kind](box)
-    env = {name: box.env.get(name, "") for name in ("PATH", "PYTHONPATH")}
-    asked = Asked(f"{box.run}/root", (*box.door, TOLD), env, box.hostname, box.network)
-    return isolation_kinds.argv(kind, asked)
+        return ARGV[kind](spec)
+    if kind in {UNSHARE.name, VM.name}:
+        return ()
+    env = {name: spec.env.get(name, "") for name in ("PATH", "PYTHONPATH")}
+    request = ContainerRequest(f"{spec.run}/root", (*spec.init, DESCRIPTION), env, spec.hostname, spec.network)
+    return isolation_kinds.argv(kind, request)

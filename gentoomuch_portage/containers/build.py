@@ -1,55 +1,77 @@
-"""Which box a plan needs, and the plan as it is carried out in there.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Carry out a plan in containers: fetch with the network, build without it, then merge the finished packages.
 
-Carry a plan out in boxes: fetch with the network and nothing else, build without it, then merge what is finished.
+The container is either a root with its own Portage, or a copy-on-write view of the host.
 """
 
 import os
-import shlex
 import shutil
 import signal
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from gentoomuch_portage import console, fs
+from gentoomuch_portage.config.isolation_kinds import NONE
 from gentoomuch_portage.config.profile import size
-from gentoomuch_portage.config.settings import Settings
+from gentoomuch_portage.config.settings import REJECTED, Settings
 from gentoomuch_portage.configroot import build_dir
-from gentoomuch_portage.configroot.cross import stands
-from gentoomuch_portage.containers import artifacts, id_maps, lifecycle, logs, qemu_user
-from gentoomuch_portage.containers.helpers import words as words_of
-from gentoomuch_portage.containers.host_overlay import view
-from gentoomuch_portage.containers.host_paths import Places
-from gentoomuch_portage.containers.listen import PIPE, heard, pipe
-from gentoomuch_portage.containers.overlay import upper_of
-from gentoomuch_portage.containers.project_root import by_id
-from gentoomuch_portage.containers.root_system import OURS, PYTHON, standing
-from gentoomuch_portage.containers.spec import Bind, Box, Mount, Overlay
+from gentoomuch_portage.configroot.cross import has_own_portage
+from gentoomuch_portage.containers import (
+    artifacts,
+    distfiles,
+    helpers,
+    id_maps,
+    lifecycle,
+    logs,
+    qemu_user,
+    resolution,
+    root_lock,
+)
+from gentoomuch_portage.containers.host_overlay import host_view
+from gentoomuch_portage.containers.host_paths import Places, failure_logs
+from gentoomuch_portage.containers.listen import PIPE, listening, make_pipe
+from gentoomuch_portage.containers.overlay import find_upper
+from gentoomuch_portage.containers.phase_sandbox import CLOSED
+from gentoomuch_portage.containers.project_root import project_root
+from gentoomuch_portage.containers.root_system import LOGDIR, OURS, PYTHON, TMPDIR, own_system, state_overlay
+from gentoomuch_portage.containers.spec import Bind, ContainerSpec, Mount, Overlay
 from gentoomuch_portage.errors import ProgramFailed
-from gentoomuch_portage.events.pipe import LINE, Hearer
-from gentoomuch_portage.events.reporter import Watch
-from gentoomuch_portage.plan.plan import Plan, Tree
-from gentoomuch_portage.portage_adapter import config, emerge
-from gentoomuch_portage.portage_adapter import pkgdir as portage_pkgdir
+from gentoomuch_portage.events.pipe import LINE, PipeReader
+from gentoomuch_portage.plan.plan import Plan, Unmask, WorkTree
+from gentoomuch_portage.plugins.hookspec import RunListener
+from gentoomuch_portage.portage_adapter import atoms, emerge_arguments
+from gentoomuch_portage.portage_adapter.binpkg import SUFFIXES, Binpkg, Reject
+from gentoomuch_portage.startup import LazyModule
+from gentoomuch_portage.unmask import ledger
 
-SHUT = f"{OURS}/sandbox"
-"""What stands in for sys-apps/sandbox."""
+if TYPE_CHECKING:
+    from gentoomuch_portage.portage_adapter import binhosts, pkgdir_add
+else:
+    # They import half of Portage, and neither a fresh root nor a run that finishes no package needs them.
+    binhosts = LazyModule("gentoomuch_portage.portage_adapter.binhosts")
+    pkgdir_add = LazyModule("gentoomuch_portage.portage_adapter.pkgdir_add")
+
 PLAN = f"{OURS}/plan.json"
-"""Where a box finds the plan that it carries out."""
+"""The plan that a container carries out, inside of it."""
+FETCH_FAILURES, BUILD_FAILURES = "failures/fetch", "failures/build"
+"""In the directory of a run: ``Settings.rejected`` of its two containers, if the run uses binhosts."""
 _HOSTS = frozenset({"ROOT", "SYSROOT"})
+_LARGEST_LEDGER = 1 << 20
+"""Bytes."""
 
 
-class Boxed(NamedTuple):
-    """A box, and what is done in it."""
+class PreparedContainer(NamedTuple):
+    """A container, and the plan that it carries out."""
 
-    box: Box
+    spec: ContainerSpec
     plan: Plan
 
 
-def boxed(
+def prepare_container(
     plan: Plan,
     places: Places,
     run: Path,
@@ -57,198 +79,340 @@ def boxed(
     words: Iterable[str] = (),
     fetching: bool = False,
     uppers: Path | None = None,
-) -> Boxed:
-    """The box of a plan: the root itself where it stands on its own, otherwise a view of this host.
+) -> PreparedContainer:
+    """Describe the container of a plan: its root if that has its own Portage, otherwise a view of this host.
 
     Args:
-        run: the box's own folder.
-        words: behind those of the plan.
-        fetching: with the network, and with DISTDIR and PKGDIR written for good.
-        uppers: where what is written is kept instead of in the root; a view never writes to ``/``.
+        run: the directory of the run.
+        words: emerge options after those of the plan.
+        fetching: whether the container has the network, and writes what it fetches to the host.
+        uppers: the directory that stores changes instead of the root; a view never writes to ``/``.
     """
     root = Path(plan.root)
-    # What is built has to become a package, as only packages leave the box; keys for signing never get in.
+    # All results must be packages, as only packages leave the container; signing keys never enter it.
     features = f"{os.environ.get('FEATURES', '')} buildpkg binpkg-multi-instance -binpkg-signing -news".strip()
     env = {**plan.env, "FEATURES": features}
-    inner = replace(plan, words=(*plan.words, *_trees(plan), *words), isolation="none", env=env)
-    if stands(root):
+    inner = replace(plan, arguments=(*plan.arguments, *_tree_options(plan), *words), isolation=NONE, env=env)
+    trees = [Bind(str(part.folder), str(part.folder)) for _, part in plan.parts if isinstance(part, WorkTree)]
+    if has_own_portage(root):
         qemu_user.check(root, PYTHON)
         configroot = Path(plan.configroot)
-        trees = [Bind(str(part.folder), str(part.folder)) for _, part in plan.parts if isinstance(part, Tree)]
-        box = standing(places, run, root, profile=plan.profile, configroot=configroot, fetching=fetching, uppers=uppers)
-        box = box._replace(mounts=(*box.mounts, *trees))
-        env = {name: value for name, value in env.items() if name not in _HOSTS} | {"PORTAGE_TMPDIR": "/var/tmp"}
+        spec = own_system(
+            places, run, root, profile=plan.profile, configroot=configroot, fetching=fetching, uppers=uppers
+        )
+        env = {name: value for name, value in env.items() if name not in _HOSTS} | {"PORTAGE_TMPDIR": TMPDIR}
+        if places.logdir == failure_logs(places, plan.profile):
+            env |= {"PORTAGE_LOGDIR": LOGDIR}
         inner = replace(inner, env=env, root="/", configroot=f"{OURS}/configroot", build_configroot="")
-        argv = (*words_of("containers.inner", PYTHON, alone=False), PLAN)
+        argv = (*helpers.command("containers.inner", PYTHON, standalone=False), PLAN)
     else:
-        box = view(places, run, root=root, fetching=fetching, uppers=uppers)
-        inner = replace(inner, env={**env, "PORTAGE_TMPDIR": str(places.tmpdir)})
-        argv = (*words_of("containers.inner", alone=False), PLAN)
-    ours = _ours(run) if fetching else (*_ours(run), Bind(str(run / PIPE), f"{OURS}/{PIPE}", writable=True))
-    mounts = tuple(_limited(one, plan, run) for one in (*box.mounts, *ours))
-    env = {**box.env, "GM_SHUT": SHUT, **id_maps.builder(several=id_maps.several())}
-    made = box._replace(env=env, mounts=mounts, argv=argv, processes=int(plan.processes), disk=size(plan.disk))
-    made = made._replace(kernel=plan.kernel, scratch=inner.env["PORTAGE_TMPDIR"])
-    return Boxed(made, inner)
+        spec = host_view(places, run, root=root, fetching=fetching, uppers=uppers)
+        logdir = {"PORTAGE_LOGDIR": str(places.logdir)} if places.logdir else {}
+        inner = replace(inner, env={**env, **logdir, "PORTAGE_TMPDIR": str(places.tmpdir)})
+        argv = (*helpers.command("containers.inner", standalone=False), PLAN)
+    inputs = [Bind(str(run / "plan.json"), PLAN), Bind(str(run / PIPE), f"{OURS}/{PIPE}", writable=True)]
+    failures = run / (FETCH_FAILURES if fetching else BUILD_FAILURES)
+    if failures.is_dir():
+        target = Path(spec.env["GM_CACHE"], REJECTED.format(profile=plan.profile))
+        inputs.append(Bind(str(failures), str(target), writable=True))
+    mounts = tuple(_limit(mount, spec, plan, run) for mount in (*spec.mounts, *trees, *inputs))
+    env = {
+        **spec.env,
+        CLOSED: _closed(places, spec.env, inner),
+        **id_maps.build_user(several=id_maps.has_several_users()),
+    }
+    spec = spec._replace(
+        env=env,
+        mounts=mounts,
+        argv=argv,
+        processes=int(plan.processes),
+        disk=size(plan.disk),
+        kernel=plan.kernel,
+    )
+    return PreparedContainer(spec, inner)
 
 
-def furnish(run: Path, found: Boxed) -> None:
-    """Write down what a box finds below ``OURS``."""
-    (run / "plan.json").write_text(found.plan.to_json(), encoding="utf-8")
-    lib, python = found.box.env["PYTHONPATH"], found.box.argv[0]
-    command = shlex.join(words_of("containers.phase_sandbox", python))
-    script = f'#!/bin/sh\nPYTHONPATH={shlex.quote(lib)} exec {command} "$@"\n'
-    (run / "sandbox").write_text(script, encoding="utf-8")
-    (run / "sandbox").chmod(0o755)
-    pipe(run)
+def write_inputs(run: Path, prepared: PreparedContainer) -> None:
+    """Write the files that a container finds below ``OURS``."""
+    (run / "plan.json").write_text(prepared.plan.to_json(), encoding="utf-8")
+    make_pipe(run)
 
 
-def _trees(plan: Plan) -> tuple[str, ...]:
-    """A work tree that was built in a box is taken from its package again; what it needs is as the plan says."""
-    found = sorted({config.package_of(part.cpv) for _, part in plan.parts if isinstance(part, Tree)})
-    if not found or "--usepkg" in plan.words:
+def _tree_options(plan: Plan) -> tuple[str, ...]:
+    """Return the options that reuse the packages of work trees; their dependencies are resolved as usual."""
+    packages = sorted({atoms.package_of(part.cpv) for _, part in plan.parts if isinstance(part, WorkTree)})
+    if not packages or "--usepkg" in plan.arguments:
         return ()
-    return ("--usepkg", f"--usepkg-include={' '.join(found)}")
+    return ("--usepkg", f"--usepkg-include={' '.join(packages)}")
 
 
-def _ours(run: Path) -> tuple[Bind, ...]:
-    return Bind(str(run / "plan.json"), PLAN), Bind(str(run / "sandbox"), SHUT)
+def _closed(places: Places, env: Mapping[str, str], inner: Plan) -> str:
+    """Return the directories that no phase of an ebuild may write, one a line; its own build directory is excepted."""
+    own = [places.logdir, LOGDIR] if places.logdir else []
+    build_directories = Path(inner.env["PORTAGE_TMPDIR"], "portage")
+    closed = (
+        places.pkgdir,
+        places.distdir,
+        places.binhost_cache,
+        *own,
+        build_directories,
+        env["GM_STATE"],
+        env["GM_CACHE"],
+    )
+    return "\n".join(map(str, closed))
 
 
-def _limited(mount: Mount, plan: Plan, run: Path) -> Mount:
-    """With a limit on what is written, nothing of the disk is written but finished packages."""
-    if plan.disk and isinstance(mount, Bind) and mount.target.endswith(".box"):
+def _limit(mount: Mount, spec: ContainerSpec, plan: Plan, run: Path) -> Mount:
+    """With a limit on written bytes, only finished packages are written to the disk."""
+    if plan.disk and isinstance(mount, Bind) and mount.source == spec.scratch_source:
         return Overlay(mount.source, mount.target, str(run / "upper/tmpdir"))
     return mount
 
 
-_BUILDS_NOTHING = frozenset(
-    {"--pretend", "--fetchonly", "--fetch-all-uri", "--usepkgonly", "--getbinpkgonly", "--resume"}
-)
-_SUFFIXES = (".gpkg.tar", ".xpak", ".tbz2")
-_ASKED_ALREADY = ("--ask=n",)
+_NO_BUILD = frozenset({"--pretend", "--fetchonly", "--fetch-all-uri", "--usepkgonly", "--getbinpkgonly", "--resume"})
+CONFIRMED = ("--ask=n",)
 _INTERRUPTED = 128 + signal.SIGINT
 
 
-class Built(NamedTuple):
-    """What came of a build in boxes."""
+class BuildResult(NamedTuple):
+    """The result of a build in containers."""
 
     status: int
     """Emerge's exit status."""
     merge: Plan | None
-    """What is left to do on the host; None where nothing is."""
-    made: Mapping[str, str] = MappingProxyType({})
-    """The packages that were built in the box, ``cat/pkg-1.0-2``, and where each lies now."""
+    """What remains to be done on the host; None if nothing does."""
+    packages: Mapping[str, str] = MappingProxyType({})
+    """The packages that were built in the container, ``cat/pkg-1.0-2``, and their files."""
+    fetched: frozenset[str] = frozenset()
+    """The packages of binhosts to merge, ``cat/pkg-1.0-2``; emerge verifies them as without a container."""
 
 
-def builds(words: Sequence[str]) -> bool:
-    """Whether emerge takes a command line for one that may build something."""
-    action, options, targets = emerge.asked(words)
-    return not action and bool(targets) and not _BUILDS_NOTHING & options
+def may_build(words: Sequence[str]) -> bool:
+    """Return whether an emerge command line may build a package."""
+    action, options, targets = emerge_arguments.parse(words)
+    return not action and bool(targets) and not _NO_BUILD & options.keys()
 
 
-def build(plan: Plan, settings: Settings, kind: str, place: Path, watch: Watch | None = None) -> Built:
-    """Fetch and build in boxes of a kind.
+def build(
+    plan: Plan, settings: Settings, kind: str, run: Path, listener: RunListener | None = None, *, below: str = ""
+) -> BuildResult:
+    """Fetch and build in containers.
 
     Args:
-        place: the boxes' own folder; what is to be merged lies there.
-        watch: is told what happens in the box that builds.
+        run: the directory of the run, which stores the packages to merge.
+        listener: receives the events of the container that builds.
+        below: the upper layers of an earlier container, which this one sees.
 
     Raises:
-        GmError: a container cannot be made.
-        KeyboardInterrupt: Ctrl-C ended what ran in it.
+        GmError: a container cannot be created.
+        KeyboardInterrupt: Ctrl-C ended its program.
     """
-    places = Places.of(plan, settings)
-    build_dir.needed(plan)
-    for folder in (places.pkgdir, places.distdir, places.tmpdir, settings.state / plan.profile, settings.cache):
+    root_lock.check_closed(Path(plan.root))
+    places = with_logdir(Places.load(plan, settings), plan.profile)
+    build_dir.check_exists(places.tmpdir)
+    for folder in (places.pkgdir, places.distdir, settings.state / plan.profile, settings.cache):
         fs.ensure(folder)
-    places.tmpdir.chmod(0o700)
-    if status := _run(plan, places, kind, place, ("--fetchonly", "--quiet"), fetching=True):
-        return Built(status, None)
+    find_highest = _load_indexes(plan, places)
+    with recording(plan, places, run, resolves=True, builds=False, find_highest=find_highest):
+        if status := run_container(plan, places, kind, run, ("--fetchonly", "--quiet"), fetching=True):
+            return BuildResult(status, None)
+    distfiles.take_over(run, places.distdir)
+    fetched = artifacts.list_fetched(run)
     vdb = places.eprefix / "var/db/pkg"
 
-    def changed(uppers: Path | None) -> Path | None:
-        return upper_of(boxed(plan, places, place, uppers=uppers).box.mounts, vdb)
+    def upper_vdb(uppers: Path | None) -> Path | None:
+        return find_upper(prepare_container(plan, places, run, uppers=uppers).spec.mounts, vdb)
 
-    with by_id(plan, settings, vdb, changed) as uppers:
-        taken: list[artifacts.Taken] = []
+    with _ledger(plan, settings, run), project_root(plan, settings, vdb, upper_vdb) as uppers:
+        admitted: list[artifacts.Admitted] = []
         try:
-            with _told(plan, place, watch) as hearer:
-                status = _run(plan, places, kind, place, _ASKED_ALREADY, uppers=uppers)
-        finally:  # whatever ended the box: what is finished is kept
-            taken += take_over(plan, place)
-            if taken:
-                console.tell(f"gentoomuch: {len(taken)} finished {_packages(taken)} in {places.pkgdir}")
-        if status or plan.root != "/" or "--buildpkgonly" in emerge.asked(plan.words)[1]:
-            if hearer is not None:
-                hearer.end(merged=not status or plan.root != "/")
-            return Built(status, None)
-        numbered = {(one.cpv, one.built): one.build_id for one in taken}
-        new = [(cpv, numbered.get((cpv, number), number)) for cpv, number in artifacts.installed(changed(uppers))]
-    made = {
-        f"{one.cpv}-{one.build_id}": str(file) for one in taken for file in _files(places.pkgdir, one.cpv, one.build_id)
+            reader = None if listener is None else PipeReader(listener, plan.root)
+            with recording(plan, places, run, resolves=False, builds=True, reader=reader):
+                status = run_container(plan, places, kind, run, CONFIRMED, uppers=uppers, below=below)
+        finally:  # finished packages are saved however the container ended
+            artifacts.remove_fetched(run, fetched)
+            admitted += take_over(plan, run)
+            if admitted:
+                noun = "package" if len(admitted) == 1 else "packages"
+                console.info(f"gentoomuch: {len(admitted)} finished {noun} in {places.pkgdir}")
+        if status:
+            console.info("gentoomuch: a container has only listed files of the host; see [container] show in profiles")
+        if status or plan.root != "/" or "--buildpkgonly" in emerge_arguments.parse(plan.arguments)[1]:
+            if reader is not None:
+                reader.finish(merged=not status or plan.root != "/")
+            return BuildResult(status, None, _list_built(places.pkgdir, admitted))
+        resolved = resolution.load(run)
+        merges = artifacts.find_merges(upper_vdb(uppers), resolved, admitted, places.pkgdir, console.warning)
+    remote = {merge.name for merge in resolved.merges if merge.is_remote and (merge.cpv, merge.build_id) in merges}
+    merge = _merge_plan(plan, run / "merge", places.pkgdir, merges, fetches=bool(remote)) if merges else None
+    return BuildResult(0, merge, _list_built(places.pkgdir, admitted), frozenset(remote))
+
+
+def _list_built(pkgdir: Path, admitted: Iterable[artifacts.Admitted]) -> dict[str, str]:
+    """Return the packages that were taken over, ``cat/pkg-1.0-2``, and their files."""
+    return {
+        f"{package.cpv}-{package.build_id}": str(file)
+        for package in admitted
+        for file in _files(pkgdir, package.cpv, package.build_id)
     }
-    return Built(0, _merging(plan, place / "merge", places.pkgdir, new) if new else None, made)
 
 
-def _packages(found: Sequence[object]) -> str:
-    return "package" if len(found) == 1 else "packages"
+def uses_binhosts(plan: Plan) -> bool:
+    """Return whether a plan takes packages from binhosts."""
+    return not {"--getbinpkg", "--getbinpkgonly"}.isdisjoint(emerge_arguments.parse(plan.arguments)[1])
 
 
-def take_over(plan: Plan, place: Path) -> list[artifacts.Taken]:
-    """Move finished packages of a box into PKGDIR, and its logs to those of the host."""
-    _take_out_logs(place)
-    env = {"PORTAGE_CONFIGROOT": plan.configroot, **plan.env}
-    return artifacts.take_over(place, lambda: portage_pkgdir.taker(env), console.warn)
+def _load_indexes(plan: Plan, places: Places) -> Callable[[str], int]:
+    """Load the indexes of binhosts on the host, which records what it has accepted; containers use the same ones.
+
+    A root with its own Portage fetches them itself.
+
+    Returns:
+        A function that returns the highest BUILD_ID of a cpv on binhosts: emerge in a container continues after it.
+    """
+    if uses_binhosts(plan) and not has_own_portage(Path(plan.root)):
+        cache = places.settings.cache
+        indexes = fs.ensure(cache / "binhosts" / plan.profile, cache=cache)
+        fs.ensure(places.binhost_cache)
+        return binhosts.load_indexes({"PORTAGE_CONFIGROOT": plan.configroot, **plan.env}, indexes)
+    return lambda _cpv: 0
 
 
-def _take_out_logs(place: Path) -> None:
+def reject_others(fetched: frozenset[str], reject: Reject, binpkg: Binpkg) -> str | None:
+    """Return the reason to reject a package on the host: of binhosts, a run merges only what its container resolved."""
+    return "the run did not resolve it" if binpkg.url and binpkg.name not in fetched else reject(binpkg)
+
+
+def with_logdir(places: Places, profile: str) -> Places:
+    """Add a directory for the logs of failed builds if the host has none."""
+    return places if places.logdir else places._replace(logdir=fs.ensure(failure_logs(places, profile)))
+
+
+@contextmanager
+def _ledger(plan: Plan, settings: Settings, run: Path) -> Iterator[None]:
+    """Add what emerge unmasks in a root with its own Portage to the ledger of the profile.
+
+    Only the ledger is copied from the container's state, and only the kinds of changes that the profile allows.
+    """
+    yield
+    file = Path(state_overlay(settings.state, plan.profile, run).upper, Path(ledger.file_name(plan.profile)).name)
+    allowed = {part.kind for _, part in plan.parts if isinstance(part, Unmask) and part.allowed}
     try:
-        logs.take_out(place)
+        entries = ledger.parse(artifacts.read_text_below(run, file, most=_LARGEST_LEDGER) or "[]")
+        new = [entry for entry in entries if ledger.is_valid(entry) and entry.kind in allowed]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        console.warning("cannot read the ledger of the container; what was unmasked in it is not recorded")
+        return
+    if new:
+        ledger.change(settings.state, plan.profile, lambda before: ledger.merge(before, new))
+
+
+def take_over(plan: Plan, run: Path) -> list[artifacts.Admitted]:
+    """Move finished packages of a container into the PKGDIR of its run, and its logs to those of the host.
+
+    Args:
+        plan: of any profile; a run that was killed may belong to another one, with a PKGDIR of its own.
+    """
+    resolved = resolution.load(run)
+    _take_out_logs(run, resolved.cpvs)
+    env = {"PORTAGE_CONFIGROOT": plan.configroot, **plan.env, "PKGDIR": resolved.pkgdir}
+    return artifacts.take_over(run, lambda: pkgdir_add.taker(env), console.warning)
+
+
+def _take_out_logs(run: Path, cpvs: Collection[str]) -> None:
+    try:
+        logs.take_out(run, cpvs, console.warning)
     except (OSError, ProgramFailed) as error:
-        console.warn(f"the logs of the container cannot be kept: {error}")
+        console.warning(f"cannot save the logs of the container: {console.escape_unprintable(str(error))}")
 
 
-def mounts(plan: Plan, settings: Settings) -> tuple[Mount, ...]:
-    """What stands in the box that a plan would be carried out in."""
+def list_mounts(plan: Plan, settings: Settings) -> tuple[Mount, ...]:
+    """Return the mounts of the container that would carry out a plan."""
     run = settings.cache / "containers" / "RUN"
-    return boxed(plan, Places.of(plan, settings), run).box.mounts
+    return prepare_container(plan, Places.load(plan, settings), run).spec.mounts
 
 
-def _run(
+def run_container(
     plan: Plan,
     places: Places,
     kind: str,
-    place: Path,
+    run: Path,
     words: Iterable[str],
     *,
     fetching: bool = False,
     uppers: Path | None = None,
+    below: str = "",
 ) -> int:
-    found = boxed(plan, places, place, words=words, fetching=fetching, uppers=uppers)
-    furnish(place, found)
+    """Run emerge for a plan in a container, and take out the logs; return its exit status.
+
+    Args:
+        words: emerge options after those of the plan.
+        fetching: whether the container has the network.
+        uppers: the directory of its upper layers.
+        below: the upper layers of an earlier container, which this one sees.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C ended its program.
+    """
+    prepared = prepare_container(plan, places, run, words=words, fetching=fetching, uppers=uppers)
+    write_inputs(run, prepared)
     try:
-        status = lifecycle.start(kind, found.box).status
+        status = lifecycle.start(kind, prepared.spec._replace(below=below)).status
+        if not status and places.logdir == failure_logs(places, plan.profile):
+            lifecycle.remove_trees([run / logs.FOLDER])  # only logs of failed builds are wanted there
     finally:
-        _take_out_logs(place)
+        _take_out_logs(run, resolution.load(run).cpvs)
     if status == _INTERRUPTED:
-        raise KeyboardInterrupt  # who started us has to see that a signal ended this
+        raise KeyboardInterrupt  # the caller has to see that a signal ended this run
     return status
 
 
 @contextmanager
-def _told(plan: Plan, place: Path, watch: Watch | None) -> Iterator[Hearer | None]:
-    if watch is None:
-        yield None
-        return
-    hearer = Hearer(watch, plan.root)
-    with heard(place, hearer.hear, LINE):
-        yield hearer
+def recording(
+    plan: Plan,
+    places: Places,
+    run: Path,
+    *,
+    resolves: bool,
+    builds: bool,
+    reader: PipeReader | None = None,
+    find_highest: Callable[[str], int] = lambda _cpv: 0,
+) -> Iterator[None]:
+    """Record on the host what the container reports while the block runs.
+
+    Args:
+        run: the directory of the run.
+        resolves: whether its list of packages is that of the run.
+        builds: whether it makes packages.
+        reader: receives the reports as well, to show them.
+        find_highest: returns the highest BUILD_ID of a cpv outside of PKGDIR.
+    """
+    recorder = resolution.Recorder(
+        run,
+        profile=plan.profile,
+        pkgdir=places.pkgdir,
+        resolves=resolves,
+        builds=builds,
+        find_highest=find_highest,
+    )
+
+    def read_line(line: bytes) -> None:
+        recorder.read_line(line)
+        if reader is not None:
+            reader.read_line(line)
+
+    with listening(run, read_line, LINE):
+        yield
 
 
-def _merging(plan: Plan, folder: Path, pkgdir: Path, new: Iterable[tuple[str, int]]) -> Plan:
-    """A plan that merges these packages and knows no others: they are linked into a PKGDIR of its own."""
-    for cpv, build_id in new:
+def _merge_plan(plan: Plan, folder: Path, pkgdir: Path, packages: Iterable[tuple[str, int]], *, fetches: bool) -> Plan:
+    """Return a plan that merges only these packages: those in PKGDIR are linked into a PKGDIR of its own.
+
+    Args:
+        fetches: whether some are of binhosts.
+    """
+    fs.ensure(folder)
+    for cpv, build_id in packages:
         for file in _files(pkgdir, cpv, build_id):
             target = folder / file.relative_to(pkgdir)
             fs.ensure(target.parent)
@@ -256,14 +420,14 @@ def _merging(plan: Plan, folder: Path, pkgdir: Path, new: Iterable[tuple[str, in
                 os.link(file, target)
             except OSError:  # another file system
                 shutil.copyfile(file, target)
-    words = (*plan.words, "--usepkgonly", "--getbinpkg=n", "--buildpkg=n", *_ASKED_ALREADY)
+    words = (*plan.arguments, "--usepkgonly", f"--getbinpkg={'y' if fetches else 'n'}", "--buildpkg=n", *CONFIRMED)
     features = f"{os.environ.get('FEATURES', '')} binpkg-multi-instance -buildpkg -pkgdir-index-trusted".strip()
     env = {**plan.env, "PKGDIR": str(folder), "FEATURES": features}
-    return replace(plan, words=words, env=env, isolation="none")
+    return replace(plan, arguments=words, env=env, isolation=NONE)
 
 
 def _files(pkgdir: Path, cpv: str, build_id: int) -> list[Path]:
     category, name = cpv.split("/")
     below = pkgdir / category
-    numbered = [one for suffix in _SUFFIXES for one in below.glob(f"*/{name}-{build_id}{suffix}")] if build_id else []
-    return numbered or [below / f"{name}{suffix}" for suffix in _SUFFIXES if (below / f"{name}{suffix}").is_file()]
+    numbered = [file for suffix in SUFFIXES for file in below.glob(f"*/{name}-{build_id}{suffix}")] if build_id else []
+    return numbered or [below / f"{name}{suffix}" for suffix in SUFFIXES if (below / f"{name}{suffix}").is_file()]

@@ -1,169 +1,188 @@
-"""Which kinds of containers work here, as this user: tried out, not guessed."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Detect which isolation kinds work here for this user, by starting a container of each."""
 
-import json
 import os
 import platform
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from gentoomuch_portage import fs, process
+from gentoomuch_portage import console, fs, process
 from gentoomuch_portage.config import isolation_kinds
-from gentoomuch_portage.config.isolation_kinds import MakerFailed
+from gentoomuch_portage.config.isolation_kinds import (
+    AUTO,
+    AUTOMATIC,
+    BUILT_IN,
+    BWRAP,
+    DOCKER,
+    NONE,
+    PODMAN,
+    UNSHARE,
+    VM,
+    MakerFailed,
+)
 from gentoomuch_portage.containers import id_maps, lifecycle, linux
-from gentoomuch_portage.containers.backends import TOLD, TOLD_FROM
-from gentoomuch_portage.containers.helpers import home, words
-from gentoomuch_portage.containers.host_paths import interpreter
-from gentoomuch_portage.containers.overlay import covers
-from gentoomuch_portage.containers.spec import Bind, Box, Dev, Link, Mount, Proc, Tmpfs
+from gentoomuch_portage.containers.backends import DESCRIPTION, DESCRIPTION_FILE
+from gentoomuch_portage.containers.helpers import command, import_path
+from gentoomuch_portage.containers.host_paths import interpreter_paths
+from gentoomuch_portage.containers.overlay import file_system, is_visible
+from gentoomuch_portage.containers.spec import Bind, ContainerSpec, Dev, Link, Mount, Overlay, Proc, Tmpfs
 from gentoomuch_portage.containers.vm import launch
-from gentoomuch_portage.errors import MachineError, MissingContainer, MissingKernel, MissingProgram, NoPrivilege
-
-KINDS = ("bwrap", "unshare", "nspawn", "podman")
-"""In the order in which ``auto`` takes them."""
-NAMED = (*KINDS, "vm")
-"""All of them: a virtual machine is only taken by those who name it."""
-_ROOT_ONLY = frozenset({"nspawn", "podman"})
+from gentoomuch_portage.errors import MachineError, MissingKernel, MissingProgram, NoPrivilege, missing_container
+from gentoomuch_portage.fs import Cache
 
 
-class NoDocker(MachineError):
-    """Docker is named as a kind of container, and cannot be one."""
-
-    code = "no-docker"
-    kind = "docker"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "docker cannot make a box: its daemon does not see the mounts that we lay for one",
-            remedy="podman, which has no daemon and takes the same images; or auto",
-        )
+def no_docker() -> MachineError:
+    """docker is not supported as a container type."""
+    return MachineError(
+        "docker is not supported: its daemon cannot see our mounts",
+        code="no-docker",
+        hint=f'isolation = "{PODMAN.name}", which needs no daemon; or "{AUTO}"',
+    )
 
 
-class NoContainer(MachineError):
-    """No kind of container works here."""
-
-    code = "no-container"
-
-    def __init__(self) -> None:
-        super().__init__("no kind of container works here", remedy="gentoomuch doctor says why, and what would help")
+def no_container() -> MachineError:
+    """No container type works on this machine."""
+    return MachineError("no container type works here", code="no-container", hint="gentoomuch doctor")
 
 
 class Probe(NamedTuple):
-    """What became of a try."""
+    """The result of a try."""
 
     kind: str
     works: bool
-    why: str
-    """Why not; empty where it works."""
-    remedy: str = ""
+    reason: str
+    """Why the kind does not work; empty if it works."""
+    hint: str = ""
 
 
 def probe(kind: str, cache: Path) -> Probe:
-    """Run ``true`` in a container of a kind."""
-    if kind in _ROOT_ONLY and os.geteuid():
-        return Probe(kind, False, "it needs root here", _as_root(kind))
+    """Run ``true`` in a container of a kind, with a directory whose changes are stored in the cache, as in each run."""
+    if _lacks_root(kind):
+        return Probe(kind, False, "it requires root", _root_hint(kind))
     try:
-        with lifecycle.folder(cache) as place:
-            ran = lifecycle.start(kind, smallest(place), keep=True)
-    except (MissingProgram, MissingKernel, NoPrivilege, MakerFailed) as error:
-        return Probe(kind, False, str(error), error.remedy)
+        with lifecycle.run_directory(cache) as run:
+            source = fs.ensure(run / "probe")
+            written = Overlay(str(source), "/mnt", str(run / "upper/probe"))
+            spec = smallest(run)
+            ran = lifecycle.start(kind, spec._replace(mounts=(*spec.mounts, written)), keep=True)
+    except (MissingProgram, MissingKernel, NoPrivilege, MakerFailed, lifecycle.OnOverlay) as error:
+        return Probe(kind, False, str(error), error.hint)
     if not ran.status:
         return Probe(kind, True, "")
-    said = [line for line in (ran.err + ran.out).strip().splitlines() if not line.startswith(linux.TRY)]
-    told = said[-1] if said else f"it ended with {ran.status}"
-    return Probe(kind, False, told.removeprefix("gentoomuch: "), _remedy())
+    output = (ran.err + ran.out).strip().splitlines()
+    lines = [line for line in output if not line.startswith(linux.HINT_PREFIX)]
+    reason = lines[-1] if lines else f"it ended with {ran.status}"
+    return Probe(kind, False, reason.removeprefix("gentoomuch: "), _kernel_hint())
 
 
-def _as_root(kind: str) -> str:
-    return f"sudo gm-emerge --gm-isolation={kind}, or take bwrap or unshare"
+def _lacks_root(kind: str) -> bool:
+    return kind in BUILT_IN and BUILT_IN[kind].needs_root and bool(os.geteuid())
+
+
+def _root_hint(kind: str) -> str:
+    return f"sudo gm-emerge --gm-isolation={kind}, or use {BWRAP.name} or {UNSHARE.name}"
 
 
 def machine() -> Probe:
-    """Whether all is here that a virtual machine needs; none is started, which may take half a minute."""
-    error = launch.lacks()
-    return Probe("vm", error is None, str(error or ""), error.remedy if error else "")
+    """Check the requirements of a virtual machine; none is started, as that may take half a minute."""
+    error = launch.find_missing()
+    return Probe(VM.name, error is None, str(error or ""), error.hint if error else "")
 
 
-def docker() -> NoDocker | None:
-    """Why docker is not among them, for those who have it."""
-    return NoDocker() if process.where(NoDocker.kind) else None
+def docker() -> MachineError | None:
+    """Return the error for docker if it is installed."""
+    return no_docker() if process.find_program(DOCKER) else None
 
 
-def smallest(place: Path, argv: tuple[str, ...] = ("true",)) -> Box:
-    """The smallest box that a program of the system runs in."""
+def smallest(run: Path, argv: tuple[str, ...] = ("true",)) -> ContainerSpec:
+    """Return the smallest container in which a program of the system runs."""
     mounts: list[Mount] = [Tmpfs("/tmp"), Tmpfs("/run"), Dev(), Proc()]
     for name in ("usr", "bin", "sbin", "lib", "lib64"):
-        folder = Path("/", name)
-        if folder.is_symlink():
-            mounts.append(Link(os.readlink(folder), str(folder)))
-        elif folder.is_dir():
-            mounts.append(Bind(str(folder), str(folder)))
-    for named in sorted(interpreter(os.environ)):
-        for folder in (named, named.resolve()):
-            if not covers(mounts, folder):
-                mounts.append(Bind(str(folder), str(folder)))
-    mounts.append(Bind(str(place / TOLD_FROM), TOLD))
-    door = words("containers.init")
-    env = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(home())}
-    return Box(mounts=tuple(mounts), run=str(place), argv=argv, env=env, door=door)
+        directory = Path("/", name)
+        if directory.is_symlink():
+            mounts.append(Link(os.readlink(directory), str(directory)))
+        elif directory.is_dir():
+            mounts.append(Bind(str(directory), str(directory)))
+    for path in sorted(interpreter_paths(os.environ)):
+        for directory in (path, path.resolve()):
+            if not is_visible(mounts, directory):
+                mounts.append(Bind(str(directory), str(directory)))
+    mounts.append(Bind(str(run / DESCRIPTION_FILE), DESCRIPTION))
+    env = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(import_path())}
+    return ContainerSpec(mounts=tuple(mounts), run=str(run), argv=argv, env=env, init=command("containers.init"))
 
 
-def _remedy() -> str:
-    """What a kernel may have to be told before a user can make namespaces."""
-    for name, wanted in (
+def _kernel_hint() -> str:
+    """Return the command that lets an ordinary user create namespaces."""
+    for name, required in (
         ("kernel/unprivileged_userns_clone", "1"),
         ("kernel/apparmor_restrict_unprivileged_userns", "0"),
     ):
         switch = Path("/proc/sys", name)
-        if os.geteuid() and switch.is_file() and switch.read_text(encoding="utf-8").strip() != wanted:
-            return f"sysctl -w {name.replace('/', '.')}={wanted}"
-    if os.geteuid() and not id_maps.several():
+        if os.geteuid() and switch.is_file() and switch.read_text(encoding="utf-8").strip() != required:
+            return f"sysctl -w {name.replace('/', '.')}={required}"
+    if os.geteuid() and not id_maps.has_several_users():
         return f"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {os.environ.get('USER', 'USER')}"
     return "gentoomuch doctor"
 
 
-def remembered(cache: Path) -> Iterator[Probe]:
-    """All kinds, ours tried once as long as the machine runs and its programs stay the same; then those of others."""
-    kept = cache / f"containers/probes-{os.geteuid()}.json"
-    key = [platform.release(), _boot(), *(str(process.where(name)) for name in ("bwrap", "systemd-nspawn", "podman"))]
-    found: Mapping[str, list[str]] = {}
-    try:
-        told = json.loads(kept.read_text(encoding="utf-8"))
-        found = told["found"] if told["key"] == key else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # not tried yet
-    tried = dict(found)
-    for kind in KINDS:
-        if kind not in tried:
-            one = probe(kind, cache)
-            tried[kind] = ["works" if one.works else "", one.why, one.remedy]
-            fs.write(kept, json.dumps({"key": key, "found": tried}))
-        works, why, remedy = tried[kind]
-        yield Probe(kind, bool(works), why, remedy)
-    yield from (probe(kind, cache) for kind in isolation_kinds.names() if kind not in NAMED)
+def cached_probes(cache: Path) -> Iterator[Probe]:
+    """Yield the results of all kinds that ``auto`` may choose, then of those that other distributions add.
+
+    Results are cached until the machine is booted again, or a program of a kind changes.
+    """
+    cached, key = Cache(cache / "containers"), f"probes-{os.geteuid()}"
+    programs = (process.find_program(name) for name in (BUILT_IN[kind].program for kind in AUTOMATIC) if name)
+    stamp = [platform.release(), _boot_id(), file_system(cache), *map(str, programs)]
+    results = cached.load(key, _parse, stamp) or {}
+    for kind in AUTOMATIC:
+        if kind not in results:
+            result = probe(kind, cache)
+            results[kind] = ["works" if result.works else "", result.reason, result.hint]
+            cached.store(key, results, stamp)
+        works, reason, hint = results[kind]
+        yield Probe(kind, bool(works), reason, hint)
+    yield from (probe(kind, cache) for kind in isolation_kinds.names() if kind not in BUILT_IN)
 
 
-def _boot() -> str:
+def _parse(value: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    return {str(kind): [str(field) for field in fields] for kind, fields in value.items() if len(fields) == 3}
+
+
+def _boot_id() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     except OSError:
         return ""
 
 
-def chosen(asked: str, cache: Path) -> str:
-    """The kind of container for a word: itself, or for ``auto`` the first that works; ``none`` where none does.
+def resolve(name: str, cache: Path) -> str:
+    """Resolve a value of ``isolation`` to a kind; ``auto`` is the first that works, or ``none`` if none works.
 
     Raises:
-        MissingContainer: there is no such kind.
-        NoDocker: it is docker.
-        NoPrivilege: it is for root alone.
+        MachineError[missing-container]: there is no such container type.
+        MachineError[no-docker]: it is docker.
+        NoPrivilege: it requires root.
     """
-    if asked == NoDocker.kind:
-        raise NoDocker
-    if asked == "auto":
-        return next((one.kind for one in remembered(cache) if one.works), "none")
-    if asked not in (*NAMED, "none") and asked not in isolation_kinds.names():
-        raise MissingContainer(asked, (*NAMED, *isolation_kinds.names(), "auto"))
-    if asked in _ROOT_ONLY and os.geteuid():
-        raise NoPrivilege(f"{asked} needs root here", remedy=_as_root(asked))
-    return asked
+    if name == DOCKER:
+        raise no_docker()
+    if name == AUTO:
+        return next((result.kind for result in cached_probes(cache) if result.works), NONE)
+    if not isolation_kinds.is_known(name):
+        raise missing_container(name, (*BUILT_IN, *isolation_kinds.names(), AUTO))
+    if _lacks_root(name):
+        raise NoPrivilege(f"container type {name} requires root", hint=_root_hint(name))
+    return name
+
+
+def resolve_or_host(name: str, cache: Path) -> str:
+    """Resolve a value of ``isolation`` to a kind; warn if ``auto`` becomes ``none``, because no kind works here.
+
+    Raises:
+        MachineError, NoPrivilege: as ``resolve``.
+    """
+    kind = resolve(name, cache)
+    if kind == NONE != name:
+        console.warning("no container type works here; building on the host (see gentoomuch doctor)")
+    return kind

@@ -1,82 +1,85 @@
-"""Enter a box: ``python -m gentoomuch_portage.containers.enter KIND RUN PARENT``, where ``RUN/box.json`` tells of it.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Create a container: ``python -m gentoomuch_portage.containers.enter NAMESPACES RUN PARENT``.
 
-A program of its own, started by ``boxes``: whoever kills it kills all that is in the box, and its mounts with it.
+``RUN/container.json`` describes the container. ``lifecycle`` starts this program. If it is killed, the kernel ends all
+processes of the container, and removes its mounts.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from gentoomuch_portage.containers import id_maps, init, linux, mounts, seccomp
-from gentoomuch_portage.containers.mounts import lay
-from gentoomuch_portage.containers.spec import Box, Dev, Proc, Squashfs
+from gentoomuch_portage.containers.mounts import mount_all
+from gentoomuch_portage.containers.spec import SPEC, ContainerSpec, Dev, Proc, Squashfs
 
-_AS_ROOT = frozenset({"nspawn", "podman"})
-"""They work for the machine's root alone, outside of a user namespace."""
-_ALONE = linux.NEWIPC | linux.NEWUTS | linux.NEWPID | linux.NEWCGROUP
+OWN, OF_USER, OF_ROOT = "own", "of-user", "of-root"
+"""Values of NAMESPACES: this program creates them; the program of ``RUN/argv`` does, in a user namespace or as root of
+the machine outside of one."""
+_NEW = linux.NEWIPC | linux.NEWUTS | linux.NEWPID | linux.NEWCGROUP
 
 
-def main(kind: str, run: Path, parent: int) -> NoReturn:
-    """Make the box's namespaces, lay its mounts, run its program; end as that ends, or with the parent."""
+def main(namespaces: str, run: Path, parent: int) -> NoReturn:
+    """Create the namespaces and mounts of a container, and run its program; end as it ends, or with the parent."""
     linux.die_with_parent(parent)
-    os.umask(0o022)  # folders above mounts are made on the way, and Portage's users have to get through
-    box = Box.from_json((run / "box.json").read_text(encoding="utf-8"))
-    mounts.mount_images(one for one in box.mounts if isinstance(one, Squashfs))
-    if kind == "unshare":
-        flags = linux.NEWUSER | linux.NEWNS | _ALONE | (0 if box.network else linux.NEWNET)
-        number = linux.fork(lambda: _first(box), mapped=id_maps.write, flags=flags, as_root=True)
+    os.umask(0o022)  # directories above mount points are created here, and Portage's users have to enter them
+    spec = ContainerSpec.from_json((run / SPEC).read_text(encoding="utf-8"))
+    mounts.mount_images(mount for mount in spec.mounts if isinstance(mount, Squashfs))
+    if namespaces == OWN:
+        flags = linux.NEWUSER | linux.NEWNS | _NEW | (0 if spec.network else linux.NEWNET)
+        number = linux.fork(lambda: _fork_init(spec), mapped=id_maps.write_maps, flags=flags, as_root=True)
     else:
-        theirs = (run / "argv").read_text(encoding="utf-8").split("\0")
-        mapped = None if kind in _AS_ROOT else id_maps.write
+        argv = (run / "argv").read_text(encoding="utf-8").split("\0")
+        mapped = id_maps.write_maps if namespaces == OF_USER else None
         flags = linux.NEWNS | (linux.NEWUSER if mapped else linux.NEWPID)
-        number = linux.fork(lambda: _hand_over(box, theirs), mapped=mapped, flags=flags, as_root=True)
-    status = init.wait(number)
-    if kind == "vm":
-        from gentoomuch_portage.containers.vm import launch  # every other kind would wait for it
-
-        status = launch.ended(run, status)
-    os._exit(status)
+        number = linux.fork(lambda: _fork_program(spec, argv), mapped=mapped, flags=flags, as_root=True)
+    os._exit(init.wait(number))
 
 
-def _hand_over(box: Box, theirs: Sequence[str]) -> None:
-    """Lay the mounts and let another program make the namespaces: all below it ends with us."""
-    raise SystemExit(init.wait(linux.fork(lambda: _become(box, theirs))))
+def _fork_program(spec: ContainerSpec, argv: Sequence[str]) -> None:
+    """Fork the process that creates the mounts and becomes the program: the program ends when we do."""
+    raise SystemExit(init.wait(linux.fork(lambda: _become(spec, argv))))
 
 
-def _become(box: Box, theirs: Sequence[str]) -> NoReturn:
+def _become(spec: ContainerSpec, argv: Sequence[str]) -> NoReturn:
     linux.mount("", "/", "", linux.REC | linux.PRIVATE)
     first = os.getpid() == 1
     if first:
         linux.mount("proc", "/proc", "proc", linux.NOSUID | linux.NODEV | linux.NOEXEC)
-    lay(box, without=Dev | Proc)
-    if first:  # what they keep of a box below /run goes with it
-        linux.mount("tmpfs", "/run", "tmpfs", linux.NOSUID | linux.NODEV, "mode=0755")
-        # Podman waits for a conmon that was killed until somebody buries it: the first process does.
-        raise SystemExit(init.wait(linux.fork(lambda: os.execvp(theirs[0], list(theirs)))))
-    os.execvp(theirs[0], list(theirs))
+    mount_all(spec, without=Dev | Proc)
+    # Ctrl-C is for the program in the container; the program that makes the container would end it at once.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if first:  # what the program stores in memory is its own, and removed with it: podman has locks in /dev/shm
+        for place, mode in (("/dev/shm", "1777"), ("/run", "0755")):
+            if Path(place).is_dir():
+                linux.mount("tmpfs", place, "tmpfs", linux.NOSUID | linux.NODEV, f"mode={mode}")
+        # Podman waits until a killed conmon is reaped: the first process does that.
+        raise SystemExit(init.wait(linux.fork(lambda: os.execvp(argv[0], list(argv)))))
+    os.execvp(argv[0], list(argv))
 
 
-def _first(box: Box) -> None:
-    """Be above the first process of the box: a process that makes a pid namespace stays outside of it."""
-    raise SystemExit(init.wait(linux.fork(lambda: _init(box))))
+def _fork_init(spec: ContainerSpec) -> None:
+    """Fork the first process of the container: a process that creates a PID namespace stays outside of it."""
+    raise SystemExit(init.wait(linux.fork(lambda: _init(spec))))
 
 
-def _init(box: Box) -> None:
-    shut = seccomp.filtering()
+def _init(spec: ContainerSpec) -> None:
+    load_filter = seccomp.prepare_filter()
     linux.mount("", "/", "", linux.REC | linux.PRIVATE)
-    new = lay(box)
-    if not box.network:
+    new = mount_all(spec)
+    if not spec.network:
         linux.loopback()
-    linux.hostname(box.hostname)
+    linux.hostname(spec.hostname)
     old = new / ".old"
     old.mkdir(exist_ok=True)
     linux.pivot_root(str(new), str(old))
     os.chdir("/")
     linux.unmount("/.old")
     Path("/.old").rmdir()
-    init.start(box, shut=shut)
+    init.start(spec, load_filter=load_filter)
 
 
 if __name__ == "__main__":

@@ -1,44 +1,46 @@
-"""How programs of ours are started around a box and in it.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Start our own programs around a container and in it, and check what /proc allows there.
 
--P: nothing is imported from the folder that one happens to stand in, which may be an ebuild's. -S: most need nothing
-but Python's own modules, and starting takes half as long without looking for others.
-
-Whether what runs in a box can have a /proc of its own, as FEATURES=pid-sandbox wants one for each phase.
+-P: no module is imported from the current directory, which may be an ebuild's; -s: nor from a home directory.
+-S: most of our programs need only Python's own modules, and start twice as fast if no others are searched.
 """
 
 import os
 import sys
 from pathlib import Path
 
+from gentoomuch_portage import startup
 from gentoomuch_portage.containers import linux
 
 
-def words(module: str, python: str = sys.executable, *, alone: bool = True) -> tuple[str, ...]:
-    """The beginning of a command line.
+def command(module: str, python: str = sys.executable, *, standalone: bool = True) -> tuple[str, ...]:
+    """Return the beginning of a command line that runs a module of ours.
 
     Args:
         module: below ``gentoomuch_portage``.
-        python: the interpreter, by its path where it runs.
-        alone: it needs no modules that are installed, as Portage's.
+        python: path of the interpreter where the command runs.
+        standalone: whether the module needs no installed distribution, such as Portage.
     """
-    return (python, "-P", *(["-S"] if alone else []), "-m", f"gentoomuch_portage.{module}")
+    return (python, "-s", "-P", *(["-S"] if standalone else []), "-m", f"gentoomuch_portage.{module}")
 
 
 def environment() -> dict[str, str]:
-    """Our own environment, for a program of ours outside of a box."""
-    return {**os.environ, "PYTHONPATH": str(home())}
+    """Return the environment for a program of ours outside of a container."""
+    env = {name: value for name, value in os.environ.items() if not startup.names_code(name)}
+    return {**env, "PYTHONPATH": str(import_path())}
 
 
-def home() -> Path:
-    """The folder that we are imported from."""
+def import_path() -> Path:
+    """Return the directory that this package is imported from."""
     return Path(__file__).absolute().parents[2]
 
 
-def another() -> bool:
-    """Whether the kernel mounts another /proc here: not where parts of the box's own are shut, which it would open.
+def can_mount_proc() -> bool:
+    """Return whether another /proc can be mounted, as FEATURES=pid-sandbox requires for each phase.
 
-    Portage takes a refusal for the end of the phase. Source: mount_too_revealing of the kernel's fs/namespace.c;
-    _exec2 of portage.process.
+    The kernel refuses it if parts of the container's own /proc are hidden, which a new one would show. Portage takes
+    the refusal for the end of the phase. Source: mount_too_revealing of the kernel's fs/namespace.c; _exec2 of
+    portage.process.
     """
     number = os.fork()
     if not number:
@@ -49,7 +51,7 @@ def another() -> bool:
             linux.mount("proc", "/proc", "proc", linux.NOSUID | linux.NODEV | linux.NOEXEC)
             status = 0
         except OSError:
-            pass  # the status tells
+            pass  # reported by the status
         finally:
             os._exit(status)
     return os.waitpid(number, 0)[1] == 0

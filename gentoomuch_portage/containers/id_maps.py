@@ -1,20 +1,31 @@
-"""Who is who in a container: all numbers as they are for root, a range of one's own for a user."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""User and group maps of containers: identity for root, a subordinate range for other users."""
 
 import os
 import pwd
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gentoomuch_portage.containers import linux
+from gentoomuch_portage.startup import LazyModule
+
+if TYPE_CHECKING:
+    from gentoomuch_portage import process
+else:
+    process = LazyModule("gentoomuch_portage.process")  # slow to import for each start of a container
 
 _NEWMAP = "sys-apps/shadow"
 
 
-def write(number: int) -> None:
+def write_maps(number: int) -> None:
     """Write the maps of the new user namespace of a process.
 
-    Root keeps every number. A user becomes root, with the range of subordinate numbers that the system has for
-    them; where it has none, they are alone.
+    Root maps every ID to itself. Another user becomes root, with the subordinate range that the system assigned to
+    them; without such a range, the container has only root.
+
+    Args:
+        number: the process.
 
     Raises:
         OSError: the kernel refuses.
@@ -23,69 +34,63 @@ def write(number: int) -> None:
     if not os.geteuid():
         linux.write_maps(number, *linux.every_id())
         return
-    from gentoomuch_portage import process  # each start of a box would wait for it
-
-    ranges = subordinate("uid"), subordinate("gid")
-    if not (all(ranges) and process.where("newuidmap") and process.where("newgidmap")):
+    ranges = subordinate_ranges("uid"), subordinate_ranges("gid")
+    if not (all(ranges) and process.find_program("newuidmap") and process.find_program("newgidmap")):
         linux.write_maps(number, [(0, os.geteuid(), 1)], [(0, os.getegid(), 1)])
         return
-    for program, own, told in (("newuidmap", os.geteuid(), ranges[0]), ("newgidmap", os.getegid(), ranges[1])):
-        words = (str(word) for line in _lines(own, told) for word in line)
+    for program, own, extra in (("newuidmap", os.geteuid(), ranges[0]), ("newgidmap", os.getegid(), ranges[1])):
+        words = (str(word) for line in _lines(own, extra) for word in line)
         process.run([program, str(number), *words], keep=True, atom=_NEWMAP)
 
 
-def several() -> bool:
-    """Whether a container of ours can have more than one user, as Portage's userpriv needs."""
-    from gentoomuch_portage import process
-
+def has_several_users() -> bool:
+    """Return whether a container of this user can have several users, as Portage's userpriv requires."""
     if not os.geteuid():
         return True
-    found = subordinate("uid") and subordinate("gid")
-    return bool(found and process.where("newuidmap") and process.where("newgidmap"))
+    ranges = subordinate_ranges("uid") and subordinate_ranges("gid")
+    return bool(ranges and process.find_program("newuidmap") and process.find_program("newgidmap"))
 
 
-def builder(*, several: bool) -> dict[str, str]:
-    """Variables that tell Portage whom it builds as, where a container has nobody but its root."""
+def build_user(*, several: bool) -> dict[str, str]:
+    """Return the variables that make Portage build as root, for a container that has no other user."""
     return {} if several else {"PORTAGE_USERNAME": "root", "PORTAGE_GRPNAME": "root"}
 
 
-def subordinate(kind: str) -> tuple[tuple[int, int], ...]:
-    """Ranges of numbers that the system has given to this user: first, how many.
+def subordinate_ranges(kind: str) -> tuple[tuple[int, int], ...]:
+    """Return the ranges of IDs that the system assigned to this user: first ID and count of each.
 
     Args:
         kind: ``uid`` or ``gid``.
 
-    Source: subuid(5); getsubids asks what nsswitch.conf names besides.
+    Source: subuid(5); getsubids also asks the sources of nsswitch.conf.
     """
-    from gentoomuch_portage import process
-
-    name = _name()
-    if process.where("getsubids"):
-        told = process.run(["getsubids", *(["-g"] if kind == "gid" else []), name], keep=True, accept=()).out
-        return tuple(_ranges((line.split()[2:] for line in told.splitlines()), 2))
+    name = _user_name()
+    if process.find_program("getsubids"):
+        output = process.run(["getsubids", *(["-g"] if kind == "gid" else []), name], keep=True, accept=()).out
+        return tuple(_ranges(line.split()[2:] for line in output.splitlines()))
     try:
         lines = Path(f"/etc/sub{kind}").read_text(encoding="utf-8").splitlines()
     except OSError:
         return ()
-    parted = (line.split(":") for line in lines)
-    return tuple(_ranges((one[1:] for one in parted if one[0] in {name, str(os.geteuid())}), 2))
+    entries = (line.split(":") for line in lines)
+    return tuple(_ranges(fields for user, *fields in entries if user in {name, str(os.geteuid())}))
 
 
-def _ranges(found: Iterable[list[str]], width: int) -> Iterator[tuple[int, int]]:
-    for one in found:
-        if len(one) == width and all(word.isdigit() for word in one) and int(one[1]):
-            yield int(one[0]), int(one[1])
+def _ranges(entries: Iterable[list[str]]) -> Iterator[tuple[int, int]]:
+    for fields in entries:
+        if len(fields) == 2 and all(field.isdigit() for field in fields) and int(fields[1]):
+            yield int(fields[0]), int(fields[1])
 
 
 def _lines(own: int, ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
     yield 0, own, 1
-    at = 1
+    inside = 1
     for first, count in ranges:
-        yield at, first, count
-        at += count
+        yield inside, first, count
+        inside += count
 
 
-def _name() -> str:
+def _user_name() -> str:
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:

@@ -1,71 +1,66 @@
-"""What runs in a box: ``python -m gentoomuch_portage.containers.inner PLAN``: its configroots are there."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""gm-emerge inside a container: ``python -m gentoomuch_portage.containers.inner PLAN``; its configroots exist."""
 
 import os
 import sys
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from gentoomuch_portage import console
+from gentoomuch_portage import console, startup
 from gentoomuch_portage.config.settings import Settings
-from gentoomuch_portage.containers import helpers
+from gentoomuch_portage.containers import helpers, phase_sandbox
 from gentoomuch_portage.containers.listen import PIPE
-from gentoomuch_portage.events.pipe import Teller
+from gentoomuch_portage.containers.phase_sandbox import CLOSED
+from gentoomuch_portage.events.pipe import PipeWriter
 from gentoomuch_portage.plan.plan import Plan
 from gentoomuch_portage.plugins import manager
-from gentoomuch_portage.portage_adapter import emerge, isolation
-from gentoomuch_portage.portage_adapter.binpkg import Binpkg
+from gentoomuch_portage.plugins.manager import Dispatcher
+from gentoomuch_portage.portage_adapter import isolation, paths, private_api
+from gentoomuch_portage.portage_adapter.patching import environment
 
 
-def main(told: Path, words: Iterable[str] = ()) -> int:
-    """Carry a plan out as it is; emerge's exit status.
+def main(file: Path, words: Iterable[str] = ()) -> int:
+    """Carry out a plan as it is, and return emerge's exit status.
 
     Args:
-        words: behind those of the plan.
+        file: the plan.
+        words: emerge options after those of the plan.
     """
-    with console.shown() as end:
-        plan = Plan.from_json(told)
-        plan = replace(plan, words=(*plan.words, *words))
-        settings = Settings.of(os.environ, eprefix=emerge.eprefix())
-        _close_off(Path(plan.env["PORTAGE_TMPDIR"]))
-        plan, around = _shut(_numbered(plan))
-        without = frozenset(filter(None, plan.without.split(",")))
-        taking_part = manager.make_manager(settings.cache, without=without, strict=settings.strict)
+    with console.report_errors() as end, private_api.translate():
+        plan = Plan.from_json(file)
+        plan = replace(plan, arguments=(*plan.arguments, *words))
+        settings = Settings.load(os.environ, eprefix=paths.eprefix(), checked=False)
+        plan = _use_phase_sandbox(_drop_pid_sandbox(plan))
+        without = plan.disabled_plugins
+        plugins = manager.make_manager(
+            settings.cache, without=without, strict=settings.strict, checked=settings.checked
+        )
 
-        def reject(binpkg: Binpkg) -> str | None:
-            asked = {"binpkg": binpkg, "plan": plan, "settings": settings}
-            reason: str | None = manager.first(taking_part, "gm_reject_binpkg", **asked)
-            return reason
-
-        with around, isolation.overlaid():
-            asked = {"plan": plan, "settings": settings, "reject": reject, "watch": Teller.into(told.with_name(PIPE))}
-            end.status = int(manager.first(taking_part, "gm_run_emerge", **asked))
+        pipe = file.with_name(PIPE)
+        confine = partial(phase_sandbox.confine, _limits(os.environ[CLOSED], pipe))
+        # The directories that package.env may name are not mounted here.
+        tmpdir = {"PORTAGE_TMPDIR": plan.env["PORTAGE_TMPDIR"]}
+        with environment(tmpdir), isolation.confined(confine), isolation.overlaid():
+            dispatcher = Dispatcher(plugins, plan, settings)
+            reject, listener = dispatcher.make_reject(), PipeWriter.open(pipe)
+            end.status = int(dispatcher.first("gm_run_emerge", reject=reject, listener=listener))
     return end.status
 
 
-def _close_off(folder: Path) -> None:
-    """Let nobody but Portage's own users into the folder where it builds.
-
-    It lies on the host, and what a build makes there may be a program that runs as its owner.
-    """
-    if folder.suffix == ".box":
-        with suppress(OSError):  # its group has no number in this box: root alone builds here
-            os.chown(folder, -1, isolation.group())
-            folder.chmod(0o710)
+def _drop_pid_sandbox(plan: Plan) -> Plan:
+    """Disable Portage's pid-sandbox if it cannot work: then phases see the processes of the container."""
+    return plan if helpers.can_mount_proc() else _with(plan, "-pid-sandbox")
 
 
-def _numbered(plan: Plan) -> Plan:
-    """Without Portage's pid-sandbox where no phase can have it: there they see the processes of the box."""
-    return plan if helpers.another() else _with(plan, "-pid-sandbox")
+def _use_phase_sandbox(plan: Plan) -> Plan:
+    """Confine phases by ``phase_sandbox`` if sys-apps/sandbox is missing, whatever FEATURES of the host are."""
+    return _with(plan, "sandbox usersandbox") if isolation.missing() else plan
 
 
-def _shut(plan: Plan) -> tuple[Plan, AbstractContextManager[None]]:
-    """Where the box has no sys-apps/sandbox, what stands in for it, whatever the host's FEATURES say of that one."""
-    program = os.environ.get("GM_SHUT", "")
-    if not program or not isolation.missing():
-        return plan, nullcontext()
-    return _with(plan, "sandbox usersandbox"), isolation.shut(program)
+def _limits(closed: str, pipe: Path) -> phase_sandbox.Limits:
+    return phase_sandbox.Limits(closed=tuple(closed.splitlines()), hidden=(str(pipe),))
 
 
 def _with(plan: Plan, features: str) -> Plan:
@@ -73,8 +68,8 @@ def _with(plan: Plan, features: str) -> Plan:
 
 
 if __name__ == "__main__":
-    emerge.speak_utf8()
+    startup.speak_utf8()
     try:
         sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))
     except KeyboardInterrupt as signalled:
-        emerge.ended_by(signalled)
+        startup.ended_by(signalled)

@@ -1,7 +1,8 @@
-"""What Python 3.11 does not offer of Linux: namespaces, mounts, and a process's own chains.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""System calls of Linux that Python 3.11 lacks: namespaces, mounts, and restrictions of a process.
 
-Each function raises OSError with what the kernel says. Source: the manual pages of section 2 that they are named by.
-Files are read and written without pathlib, whose import each start of a box would wait for.
+Each function raises OSError with the kernel's reason. Source: the manual pages of section 2 with their names.
+Files are read and written without pathlib, as each start of a container would wait for its import.
 """
 
 import ctypes
@@ -19,13 +20,13 @@ RDONLY, NOSUID, NODEV, NOEXEC, REMOUNT, BIND, MOVE, REC, PRIVATE, SLAVE = (
     1, 2, 4, 8, 32, 4096, 8192, 16384, 1 << 18, 1 << 19,
 )  # fmt: skip
 DETACH = 2
-TRY = "gentoomuch:     try: "
-"""How a line begins that says what helps."""
-KEPT = (
+HINT_PREFIX = "gentoomuch:     hint: "
+"""The beginning of a line with a hint."""
+KEPT_CAPABILITIES = (
     "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP", "NET_BIND_SERVICE",
     "NET_ADMIN", "SYS_CHROOT", "SYS_ADMIN", "SYS_NICE", "SETFCAP",
 )  # fmt: skip
-"""Capabilities that Portage needs: to own files and drop to its users; to make its own sandboxes (SYS_ADMIN for
+"""Capabilities that Portage needs: to own files and to become its users; to create its own sandboxes (SYS_ADMIN for
 namespaces, NET_ADMIN for their loopback)."""
 _NUMBERS = {
     "CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "FSETID": 4, "KILL": 5, "SETGID": 6, "SETUID": 7, "SETPCAP": 8,
@@ -38,39 +39,39 @@ _MOUNT_SETATTR, _RECURSIVE = 442, 0x8000
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "ppc64le": 203, "riscv64": 41}
 _SIOCSIFFLAGS, _UP = 0x8914, 0x1 | 0x40
 _INET, _DGRAM = 2, 2
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 Map = Sequence[tuple[int, int, int]]
-"""Lines of a uid_map: first inside, first outside, how many."""
+"""Lines of a uid_map: first ID inside, first ID outside, count."""
 
 
-def _call(name: str, *asked: object) -> int:
-    libc = ctypes.CDLL(None, use_errno=True)
-    done = int(getattr(libc, name)(*asked))
-    if done < 0:
+def _call(name: str, *arguments: object) -> int:
+    result = int(getattr(_LIBC, name)(*arguments))
+    if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{name}: {os.strerror(number)}")
-    return done
+    return result
 
 
 def read(file: str) -> bytes:
-    """A file whole."""
+    """Return the content of a file."""
     with open(file, "rb") as opened:  # noqa: PTH123 - see above
         return opened.read()
 
 
 def write(file: str, text: str) -> None:
-    """A file that is there, in one write, as the kernel wants it."""
+    """Write to an existing file in one write, as the kernel requires."""
     with open(file, "w", encoding="utf-8") as opened:  # noqa: PTH123 - see above
         opened.write(text)
 
 
 def unshare(flags: int) -> None:
-    """Leave namespaces for new ones."""
+    """Move this process into new namespaces."""
     _call("unshare", flags)
 
 
 def mount(source: str, target: str, kind: str, flags: int = 0, data: str = "") -> None:
-    """Mount something."""
+    """Mount a file system, or change a mount."""
     try:
         _call("mount", source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), data.encode())
     except OSError as error:
@@ -78,26 +79,26 @@ def mount(source: str, target: str, kind: str, flags: int = 0, data: str = "") -
 
 
 def restrict(target: str, flags: int, *, below: bool = True) -> None:
-    """Add RDONLY, NOSUID, NODEV or NOEXEC to a mount, and to all below it; what is there stays."""
-    given = ctypes.create_string_buffer(struct.pack("QQQQ", flags & 0xF, 0, 0, 0))
-    _call("syscall", _MOUNT_SETATTR, -100, target.encode(), _RECURSIVE if below else 0, given, 32)
+    """Add RDONLY, NOSUID, NODEV or NOEXEC to a mount, and to all mounts below it."""
+    attributes = ctypes.create_string_buffer(struct.pack("QQQQ", flags & 0xF, 0, 0, 0))
+    _call("syscall", _MOUNT_SETATTR, -100, target.encode(), _RECURSIVE if below else 0, attributes, 32)
 
 
 def unmount(target: str) -> None:
-    """Take a mount away from this namespace, and from nowhere else."""
+    """Unmount a file system in this namespace only."""
     _call("umount2", target.encode(), DETACH)
 
 
 def pivot_root(new: str, old: str) -> None:
-    """Make a mount the root of this namespace."""
+    """Make a mount the root of this mount namespace."""
     _call("syscall", _PIVOT_ROOT[os.uname().machine], new.encode(), old.encode())
 
 
 def die_with_parent(number: int = 0) -> None:
-    """Be killed when the parent ends, however it ends.
+    """Let the kernel kill this process when its parent ends.
 
     Args:
-        number: the parent's; if that has ended before, the kernel watches another, and this process ends at once.
+        number: the expected parent; if it has ended already, this process ends at once.
     """
     _call("prctl", _PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if number and os.getppid() != number:
@@ -105,12 +106,12 @@ def die_with_parent(number: int = 0) -> None:
 
 
 def no_new_privileges() -> None:
-    """From here on no program gains rights by being started."""
+    """Prevent this process and its children from gaining privileges by starting a program."""
     _call("prctl", _NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def filter_calls(program: object) -> None:
-    """Let the kernel hold each system call against a filter, for this process and all that it starts.
+    """Filter the system calls of this process and all that it starts.
 
     Args:
         program: a reference to a struct sock_fprog.
@@ -118,8 +119,8 @@ def filter_calls(program: object) -> None:
     _call("prctl", _SECCOMP, _FILTER, program, 0, 0)
 
 
-def drop_capabilities(kept: Sequence[str] = KEPT) -> None:
-    """Give away all capabilities but these, for good."""
+def drop_capabilities(kept: Sequence[str] = KEPT_CAPABILITIES) -> None:
+    """Drop all capabilities except these, permanently."""
     numbers = {_NUMBERS[name] for name in kept}
     last = int(read("/proc/sys/kernel/cap_last_cap"))
     for number in range(last + 1):
@@ -140,26 +141,26 @@ def _capset(wanted: int) -> None:
 
 
 def fresh_keyring() -> None:
-    """Leave the session's keys behind."""
+    """Join a new session keyring."""
     if number := _KEYCTL.get(os.uname().machine):
         try:
             _call("syscall", number, 1, 0)
         except OSError:
-            return  # a kernel without keys has none to give away
+            return  # a kernel without keyrings
 
 
 def hostname(name: str) -> None:
-    """Name a UTS namespace of our own."""
+    """Set the host name of this UTS namespace."""
     _call("sethostname", name.encode(), ctypes.c_size_t(len(name.encode())))
 
 
 def loopback() -> None:
-    """Bring up ``lo`` of a network namespace of our own."""
-    made = _call("socket", _INET, _DGRAM, 0)
+    """Bring up ``lo`` of this network namespace."""
+    number = _call("socket", _INET, _DGRAM, 0)
     try:
-        _call("ioctl", made, ctypes.c_ulong(_SIOCSIFFLAGS), struct.pack("16sh22x", b"lo", _UP))
+        _call("ioctl", number, ctypes.c_ulong(_SIOCSIFFLAGS), struct.pack("16sh22x", b"lo", _UP))
     finally:
-        os.close(made)
+        os.close(number)
 
 
 def fork(
@@ -169,69 +170,69 @@ def fork(
     flags: int = 0,
     as_root: bool = False,
 ) -> int:
-    """Start a process that leaves for new namespaces and then does something; it is killed when we end.
+    """Start a process in new namespaces; it is killed when this process ends.
 
     Args:
-        child: what it does; when that returns, the process ends with 0, and with 70 where it raises.
-        mapped: given the process's number once it is there, writes its user maps; needed for NEWUSER.
+        child: its code; when that returns, the process ends with 0; with 70 if it raises.
+        mapped: writes the user maps of the process with this PID; required for NEWUSER.
         flags: the namespaces.
-        as_root: it becomes root, who it may be by its maps, before.
+        as_root: become root, as the maps allow, before ``child`` is called.
 
     Returns:
-        The process's number.
+        The PID of the process.
     """
-    there, arrived = os.pipe()
-    awaited, go = os.pipe()
+    is_ready, ready = os.pipe()
+    start, go = os.pipe()
     number = os.fork()
     if not number:
-        os.close(there)
+        os.close(is_ready)
         os.close(go)
-        _leave(child, flags, arrived, awaited, as_root=as_root)
-    os.close(arrived)
-    os.close(awaited)
+        _leave(child, flags, ready, start, as_root=as_root)
+    os.close(ready)
+    os.close(start)
     try:
-        if os.read(there, 1) and mapped is not None:
+        if os.read(is_ready, 1) and mapped is not None:
             mapped(number)
         os.write(go, b"x")
     except BrokenPipeError:
-        pass  # it has ended, and its status tells how
+        pass  # it has ended, and its status has the reason
     except BaseException:
         os.kill(number, signal.SIGKILL)
         os.waitpid(number, 0)
         raise
     finally:
-        os.close(there)  # and ``go`` stays: the kernel closes it with us, by which the child sees that we are gone
+        os.close(is_ready)  # ``go`` stays open: the kernel closes it with this process, which the child can see
     return number
 
 
-def _leave(child: Callable[[], object], flags: int, arrived: int, awaited: int, *, as_root: bool) -> None:
+def _leave(child: Callable[[], object], flags: int, ready: int, start: int, *, as_root: bool) -> None:
     status = 70
     try:
         if flags:
             unshare(flags)
-        os.write(arrived, b"x")
-        if os.read(awaited, 1):
-            if as_root and os.geteuid():  # first: the kernel forgets whom it watches where a process changes its user
+        os.write(ready, b"x")
+        if os.read(start, 1):
+            if as_root and os.geteuid():  # first: the kernel clears the death signal when a process changes its user
                 os.setresgid(0, 0, 0)
                 os.setresuid(0, 0, 0)
             die_with_parent()
-            if not select.select([awaited], [], [], 0)[0]:  # or it died before the kernel was told to watch it
-                os.close(arrived)
-                os.close(awaited)
+            if not select.select([start], [], [], 0)[0]:  # or the parent ended before the signal was set
+                os.close(ready)
+                os.close(start)
                 child()
                 status = 0
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else 70
     except OSError as error:
-        os.write(2, f"gentoomuch: the container could not be made: {error}\n{TRY}gentoomuch doctor\n".encode())
+        os.write(2, f"gentoomuch: cannot create the container: {error}\n{HINT_PREFIX}gentoomuch doctor\n".encode())
     except BaseException:
-        sys.__excepthook__(*sys.exc_info())  # the interpreter's own: traceback may not be there to import any more
+        sys.__excepthook__(*sys.exc_info())  # built in: the traceback module may no longer exist
     finally:
         os._exit(status)
 
 
 def write_maps(number: int, users: Map, groups: Map) -> None:
-    """Write the maps of a process's new user namespace, as one who may."""
+    """Write the maps of a process's new user namespace, with the privilege to do so."""
     for name, lines in (("uid_map", users), ("gid_map", groups)):
         if name == "gid_map" and os.geteuid():
             write(f"/proc/{number}/setgroups", "deny")
@@ -240,10 +241,10 @@ def write_maps(number: int, users: Map, groups: Map) -> None:
 
 
 def every_id() -> tuple[Map, Map]:
-    """The maps that change no number, of all that this namespace has."""
-    found = []
+    """Return the maps that map every ID of this namespace to itself."""
+    maps = []
     for name in ("uid_map", "gid_map"):
         lines = read(f"/proc/self/{name}").splitlines()
-        parted = [line.split() for line in lines if line]
-        found.append([(int(one[0]), int(one[0]), int(one[2])) for one in parted])
-    return found[0], found[1]
+        fields = [line.split() for line in lines if line]
+        maps.append([(int(first), int(first), int(count)) for first, _, count in fields])
+    return maps[0], maps[1]

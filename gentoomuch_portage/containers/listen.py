@@ -1,4 +1,5 @@
-"""Listen to a box while it runs."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Read the events of a container while it runs."""
 
 import os
 import select
@@ -8,39 +9,46 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gentoomuch_portage import console
+from gentoomuch_portage.containers.spec import Bind, ContainerSpec
 
 PIPE = "events"
-"""Below a box's own folder."""
-_AT_ONCE = 1 << 16
-_PATIENCE = 0.2
-"""Seconds between two looks whether the box has ended."""
+"""In the directory of a run."""
+_CHUNK = 1 << 16
+_POLL = 0.2
+"""Seconds between two checks whether the container has ended."""
 
 
-def pipe(run: Path) -> Path:
-    """The pipe of a box, which is made where it is missing.
+def make_pipe(run: Path) -> Path:
+    """Create the event pipe of a container if it is missing, and return its path.
 
     Args:
-        run: the box's own folder.
+        run: the directory of the run.
     """
-    made = run / PIPE
+    path = run / PIPE
     with suppress(FileExistsError):
-        os.mkfifo(made, 0o600)
-    return made
+        os.mkfifo(path, 0o600)
+    return path
+
+
+def find_target(spec: ContainerSpec) -> str:
+    """Return the path of the event pipe in a container; empty if it has none."""
+    source = f"{spec.run}/{PIPE}"
+    return next((mount.target for mount in spec.mounts if isinstance(mount, Bind) and mount.source == source), "")
 
 
 @contextmanager
-def heard(run: Path, hear: Callable[[bytes], None], longest: int) -> Iterator[None]:
-    """As long as the block runs, what a box tells is heard, in a thread of its own; all of it when the block ends.
+def listening(run: Path, read_line: Callable[[bytes], None], longest: int) -> Iterator[None]:
+    """Pass on the events of a container in a thread while the block runs; when the block ends, all of them were read.
 
     Args:
-        run: the box's own folder.
-        hear: is given each line, without its end.
-        longest: bytes; a longer line is passed over.
+        run: the directory of the run.
+        read_line: called with each line, without its end.
+        longest: bytes; longer lines are skipped.
     """
-    # Open for writing as well, or the pipe would end with the first who lets go of it.
-    number = os.open(pipe(run), os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    # Opened for writing as well, or the pipe would end with the first writer that closes it.
+    number = os.open(make_pipe(run), os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
     ended = threading.Event()
-    thread = threading.Thread(target=_listen, args=(number, hear, longest, ended), daemon=True)
+    thread = threading.Thread(target=_listen, args=(number, read_line, longest, ended), daemon=True)
     thread.start()
     try:
         yield
@@ -50,28 +58,28 @@ def heard(run: Path, hear: Callable[[bytes], None], longest: int) -> Iterator[No
         os.close(number)
 
 
-def _listen(number: int, hear: Callable[[bytes], None] | None, longest: int, ended: threading.Event) -> None:
-    kept, whole = b"", True
+def _listen(number: int, read_line: Callable[[bytes], None] | None, longest: int, ended: threading.Event) -> None:
+    buffer, whole = b"", True
     while True:
         last = ended.is_set()
-        if not select.select([number], [], [], 0 if last else _PATIENCE)[0]:
+        if not select.select([number], [], [], 0 if last else _POLL)[0]:
             if last:
                 return
             continue
-        *lines, rest = (kept + os.read(number, _AT_ONCE)).split(b"\n")
+        *lines, rest = (buffer + os.read(number, _CHUNK)).split(b"\n")
         for line in lines:
-            if whole and hear is not None:
-                hear = _heard(hear, line)
+            if whole and read_line is not None:
+                read_line = _pass_on(read_line, line)
             whole = True
         whole = whole and len(rest) <= longest
-        kept = rest if whole else b""
+        buffer = rest if whole else b""
 
 
-def _heard(hear: Callable[[bytes], None], line: bytes) -> Callable[[bytes], None] | None:
-    """Who hears the next line: nobody after a failure, but the pipe is emptied, or what runs in the box would wait."""
+def _pass_on(read_line: Callable[[bytes], None], line: bytes) -> Callable[[bytes], None] | None:
+    """Return the listener of the next line: None after a failure, but the pipe is emptied so that no writer waits."""
     try:
-        hear(line)
+        read_line(line)
     except Exception as error:
-        console.warn(f"what the container tells is heard no longer: {type(error).__name__}: {error}")
+        console.warning(f"stopped reading events from the container: {type(error).__name__}: {error}")
         return None
-    return hear
+    return read_line

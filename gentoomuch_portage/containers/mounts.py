@@ -1,25 +1,28 @@
-"""Lay the mounts of a box, in a mount namespace of its own.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Mount the file systems of a container, in a mount namespace of its own.
 
-Squashfs images on loop devices, mounted before a box's namespaces are made: only the machine's root can do that.
+Squashfs images are mounted through loop devices before the container's namespaces exist: only root of the machine can
+do that.
 """
 
-import contextlib
 import errno
 import fcntl
 import os
+import stat
 import struct
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import NoneType, UnionType
 
-from gentoomuch_portage.containers import linux, private_files
+from gentoomuch_portage.containers import linux
 from gentoomuch_portage.containers.spec import (
     DEVICES,
-    HIDDEN,
-    SHUT,
+    HIDDEN_PROC,
+    READ_ONLY_PROC,
     Bind,
-    Box,
+    Composed,
+    ContainerSpec,
     Dev,
     Link,
     Mount,
@@ -36,33 +39,36 @@ _DEV_LINKS = {
 _QUIET = linux.NOSUID | linux.NODEV
 
 
-def lay(box: Box, without: type | UnionType = NoneType) -> Path:
-    """Lay the mounts of a box below a folder; the folder.
+def mount_all(spec: ContainerSpec, without: type | UnionType = NoneType) -> Path:
+    """Mount everything below ``RUN/root``, and return that directory.
 
     Args:
-        without: kinds of mounts for which only a place is made.
+        without: types of mounts for which only the mount point is created.
 
     Raises:
-        OSError: the kernel refuses one; it names the place.
+        OSError: the kernel refuses a mount; the error has its target.
     """
-    if box.disk:  # what is written is kept in memory of that size
-        _mount("tmpfs", _folder(Path(box.run, "upper")), _QUIET, f"size={box.disk},mode=0755")
-    new = _folder(Path(box.run, "root"))
+    if spec.disk:  # changes are stored in memory of that size
+        _mount("tmpfs", _make_directory(Path(spec.run, "upper")), _QUIET, f"size={spec.disk},mode=0755")
+    new = _make_directory(Path(spec.run, "root"))
     _mount("tmpfs", new, _QUIET, "mode=0755")
-    for one in box.mounts:
-        at = within(new, one.target)
-        if isinstance(one, without):
-            _folder(at)
+    for mount in spec.mounts:
+        target = resolve_within(new, mount.target)
+        if isinstance(mount, without):
+            _make_directory(target)
         else:
-            lay_one(one, at, f",size={box.disk}" if box.disk else "")
+            mount_one(mount, target, f",size={spec.disk}" if spec.disk else "")
     return new
 
 
-def within(new: Path, target: str) -> Path:
-    """Where a path of the box lies outside of it; a link in the box leads nowhere but into the box.
+def resolve_within(new: Path, target: str) -> Path:
+    """Return the path outside of a container for one in it; links in the container never lead out of it.
+
+    Args:
+        new: the root directory of the container.
 
     Raises:
-        OSError: links lead in a circle.
+        OSError: the links form a loop.
     """
     at, rest, links = new, [part for part in target.split("/") if part], 0
     while rest:
@@ -75,40 +81,43 @@ def within(new: Path, target: str) -> Path:
             links += 1
             if links > 40:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(at))
-            told = os.readlink(at)
-            at = new if told.startswith("/") else at.parent
-            rest[:0] = [part for part in told.split("/") if part not in {"", "."}]
+            link = os.readlink(at)
+            at = new if link.startswith("/") else at.parent
+            rest[:0] = [part for part in link.split("/") if part not in {"", "."}]
     return at
 
 
-def lay_one(one: Mount, at: Path, limit: str = "") -> None:
-    """Lay one mount.
+def mount_one(mount: Mount, target: Path, limit: str = "") -> None:
+    """Mount one file system.
 
     Args:
-        limit: further options of one in memory, each behind a comma.
+        limit: more options of one in memory, each after a comma.
 
     Raises:
         OSError: the kernel refuses it.
     """
-    match one:
+    match mount:
         case Link():
-            _folder(at.parent)
-            at.symlink_to(one.source)
+            if not os.path.lexists(target):  # a directory of the host may already contain it
+                _make_directory(target.parent)
+                target.symlink_to(mount.source)
         case Bind():
-            _bind(Path(one.source), at, writable=one.writable)
+            _bind(Path(mount.source), target, writable=mount.writable, optional=mount.optional)
+        case Composed():
+            raise ValueError(f"{mount.target} was not composed before the container started")
         case Overlay():
-            _overlay(one, at)
+            _overlay(mount, target)
         case Squashfs():
-            _bind(Path(one.place if os.path.ismount(one.place) else one.source), at, writable=False)
+            _bind(Path(mount.place if os.path.ismount(mount.place) else mount.source), target, writable=False)
         case Tmpfs():
-            _mount("tmpfs", _folder(at), _QUIET, f"mode={one.mode:o}{limit}")
+            _mount("tmpfs", _make_directory(target), _QUIET, f"mode={mount.mode:o}{limit}")
         case Dev():
-            _dev(at)
+            _dev(target)
         case Proc():
-            _proc(at)
+            _proc(target)
 
 
-def _folder(path: Path) -> Path:
+def _make_directory(path: Path) -> Path:
     path.mkdir(parents=True, exist_ok=True)
     return path
 
@@ -117,22 +126,28 @@ def _mount(kind: str, at: Path, flags: int, data: str = "") -> None:
     linux.mount(kind, str(at), kind, flags, data)
 
 
-def _bind(source: Path, at: Path, *, writable: bool, devices: bool = False) -> None:
+def _bind(source: Path, at: Path, *, writable: bool, devices: bool = False, optional: bool = False) -> None:
     if source.is_dir():
-        _folder(at)
+        _make_directory(at)
     elif not os.path.lexists(at):
-        _folder(at.parent)
+        _make_directory(at.parent)
         at.touch()
-    linux.mount(str(source), str(at), "", linux.BIND | linux.REC)
+    try:
+        linux.mount(str(source), str(at), "", linux.BIND | linux.REC)
+    except FileNotFoundError:
+        if not optional:
+            raise
+        at.unlink()  # for example a lock file that was removed meanwhile
+        return
     linux.restrict(str(at), linux.NOSUID | (0 if devices else linux.NODEV) | (0 if writable else linux.RDONLY))
 
 
 def _proc(at: Path) -> None:
-    _mount("proc", _folder(at), _QUIET | linux.NOEXEC)
-    for name in SHUT:
+    _mount("proc", _make_directory(at), _QUIET | linux.NOEXEC)
+    for name in READ_ONLY_PROC:
         if (at / name).exists():
             _bind(at / name, at / name, writable=False)
-    for name in HIDDEN:
+    for name in HIDDEN_PROC:
         _hide(at / name)
 
 
@@ -143,31 +158,66 @@ def _hide(path: Path) -> None:
         _bind(Path("/dev/null"), path, writable=False)
 
 
-def _overlay(one: Overlay, at: Path) -> None:
-    upper = _folder(Path(one.upper))
-    work = _folder(Path(f"{one.upper}.work"))
-    seen = Path(one.source).stat()
-    upper.chmod(seen.st_mode & 0o7777)
-    with suppress(OSError):  # an owner without a number in the box could not write there anyway
-        os.chown(upper, seen.st_uid, seen.st_gid)
-    private_files.hide(one)
-    layers = ((name, _escaped(str(path))) for name, path in (("lower", one.source), ("upper", upper), ("work", work)))
-    _mount("overlay", _folder(at), linux.NODEV, ",".join(f"{name}dir={path}" for name, path in layers) + ",userxattr")
+def _overlay(mount: Overlay, target: Path) -> None:
+    upper = _make_directory(Path(mount.upper))
+    work = _make_directory(Path(f"{mount.upper}.work"))
+    status = Path(mount.source).stat()
+    upper.chmod(status.st_mode & 0o7777)
+    with suppress(OSError):  # an owner without an ID in the container could not write there anyway
+        os.chown(upper, status.st_uid, status.st_gid)
+    hide(mount)
+    lower = ":".join(_escape(path) for path in (mount.below, mount.copies, mount.source) if path)
+    data = f"lowerdir={lower},upperdir={_escape(str(upper))},workdir={_escape(str(work))},userxattr"
+    _mount("overlay", _make_directory(target), linux.NODEV, data)
 
 
-def _escaped(path: str) -> str:
-    """A path as overlayfs wants it among its options."""
-    return "".join(f"\\{sign}" if sign in "\\,:" else sign for sign in path)
+def hide(mount: Overlay) -> None:
+    """Hide private files in the upper layer of an overlay, unless an entry exists there already.
+
+    Raises:
+        OSError: the upper layer cannot be written.
+    """
+    source, upper = Path(mount.source), Path(mount.upper)
+    for name in mount.hidden:
+        over = upper / name
+        if os.path.lexists(over) or _replaced(over, upper):
+            continue
+        with suppress(FileNotFoundError):  # the directory was removed meanwhile, with the entry
+            _mirror((source / name).parent, over.parent)
+            # A whiteout. Source: Documentation/filesystems/overlayfs.rst of the kernel
+            os.mknod(over, stat.S_IFCHR, 0)
+
+
+def _replaced(over: Path, upper: Path) -> bool:
+    """Return whether the container has replaced a directory above: nothing is written through a link of its own."""
+    above = (path for path in over.parents if path.is_relative_to(upper))
+    return any(path.is_symlink() or (path.exists() and not path.is_dir()) for path in above)
+
+
+def _mirror(own: Path, over: Path) -> None:
+    """Create a directory in the upper layer, with those above it, as they are below."""
+    if not over.is_dir():
+        status = own.stat()
+        _mirror(own.parent, over.parent)
+        over.mkdir()
+        with suppress(OSError):  # an owner without an ID in the container
+            os.chown(over, status.st_uid, status.st_gid)
+        over.chmod(stat.S_IMODE(status.st_mode))
+
+
+def _escape(path: str) -> str:
+    """Escape a path for the options of overlayfs."""
+    return "".join(f"\\{character}" if character in "\\,:" else character for character in path)
 
 
 def _dev(at: Path) -> None:
-    _mount("tmpfs", _folder(at), linux.NOSUID, "mode=0755")
+    _mount("tmpfs", _make_directory(at), linux.NOSUID, "mode=0755")
     for name in DEVICES:
         device = Path("/dev", name)
         if device.exists():
             _bind(device, at / name, writable=True, devices=True)
-    _mount("devpts", _folder(at / "pts"), linux.NOSUID | linux.NOEXEC, "newinstance,ptmxmode=0666,mode=0620")
-    _mount("tmpfs", _folder(at / "shm"), _QUIET, "mode=1777")
+    _mount("devpts", _make_directory(at / "pts"), linux.NOSUID | linux.NOEXEC, "newinstance,ptmxmode=0666,mode=0620")
+    _mount("tmpfs", _make_directory(at / "shm"), _QUIET, "mode=1777")
     for name, target in _DEV_LINKS.items():
         (at / name).symlink_to(target)
 
@@ -175,39 +225,39 @@ def _dev(at: Path) -> None:
 _GET_FREE, _CONFIGURE = 0x4C82, 0x4C0A
 _READ_ONLY, _AUTOCLEAR = 1, 4
 _TRIES = 8
-"""Between the question for a free device and its taking, somebody else may have it."""
+"""Another process may take a free device before it is configured."""
 
 
 def mount_images(images: Iterable[Squashfs]) -> None:
-    """Mount images in a mount namespace of our own; where it cannot be done, their sources are taken instead.
+    """Mount images in a mount namespace of our own; an image that cannot be mounted is replaced by its source.
 
-    The devices are given back by the kernel with the last process of the namespace.
+    The kernel releases the devices with the last process of the namespace.
     """
     images = tuple(images)
     if not images or os.geteuid() or not Path("/dev/loop-control").exists():
         return
     linux.unshare(linux.NEWNS)
     linux.mount("", "/", "", linux.REC | linux.PRIVATE)
-    for one in images:
-        with contextlib.suppress(OSError), _device(Path(one.image)) as device:
-            Path(one.place).mkdir(parents=True, exist_ok=True)
+    for image in images:
+        with suppress(OSError), _device(Path(image.image)) as device:
+            Path(image.place).mkdir(parents=True, exist_ok=True)
             flags = linux.RDONLY | linux.NOSUID | linux.NODEV
-            linux.mount(device, one.place, "squashfs", flags)
+            linux.mount(device, image.place, "squashfs", flags)
 
 
-@contextlib.contextmanager
+@contextmanager
 def _device(image: Path) -> Iterator[str]:
-    """A loop device of an image, held open until it is mounted. Source: loop(4), linux/loop.h."""
+    """Attach an image to a loop device, which is open until it is mounted. Source: loop(4), linux/loop.h."""
     control = os.open("/dev/loop-control", os.O_RDWR | os.O_CLOEXEC)
     backing = os.open(image, os.O_RDONLY | os.O_CLOEXEC)
     flags, name = _READ_ONLY | _AUTOCLEAR, os.fsencode(image)[:63]
-    told = struct.pack("II 5Q 4I 64s", backing, 0, 0, 0, 0, 0, 0, 0, 0, 0, flags, name)
+    config = struct.pack("II 5Q 4I 64s", backing, 0, 0, 0, 0, 0, 0, 0, 0, 0, flags, name)
     try:
         for left in reversed(range(_TRIES)):
             device = f"/dev/loop{fcntl.ioctl(control, _GET_FREE)}"
             number = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                fcntl.ioctl(number, _CONFIGURE, told.ljust(304, b"\0"))
+                fcntl.ioctl(number, _CONFIGURE, config.ljust(304, b"\0"))
                 yield device
                 return
             except OSError as error:

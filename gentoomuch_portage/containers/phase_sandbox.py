@@ -1,64 +1,127 @@
-"""Stands in for sys-apps/sandbox in a box: ``python -m gentoomuch_portage.containers.phase_sandbox COMMAND``.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Confine the phases of ebuilds in a container: they reach less than emerge, which hands packages and logs out.
 
-Portage starts the phases that build through it. All that a phase may write is its own build directory and what is
-for everybody; the rest of the box is read-only for it, kept so by the kernel.
+Each phase runs in a mount namespace in which PKGDIR, DISTDIR, PORTAGE_LOGDIR and our own state are read-only and the
+pipe to the host is hidden. A user namespace below emerge's makes this permanent: root in it may not change these
+mounts, or reach emerge's mounts through /proc or ptrace. Without sys-apps/sandbox, phases that build can write only to
+their build directory and to shared directories such as /tmp.
+
+The functions run between fork and exec, in the process that becomes the phase.
 """
 
 import errno
 import os
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple
 
 from gentoomuch_portage.containers import linux
-from gentoomuch_portage.containers.overlay import mounted
+from gentoomuch_portage.containers.overlay import mount_points
 
+CLOSED = "GM_CLOSED"
+"""The variable with the directories that no phase may write, one a line."""
 _FOR_ALL = ("/tmp", "/var/tmp", "/dev", "/dev/shm", "/dev/pts")
+_NO_CODE = frozenset({"clean", "cleanrm"})
+"""Phases that source no ebuild, and remove build directories. Source: ebuild.sh of Portage."""
+_KEPT = tuple(name for name in linux.KEPT_CAPABILITIES if name not in {"SYS_ADMIN", "NET_ADMIN"})
 
 
-def main(command: str, environ: Mapping[str, str]) -> NoReturn:
-    """Run a command of bash so; end as it ends."""
-    _leave()
+class Limits(NamedTuple):
+    """Paths that no phase can write, or read."""
+
+    closed: tuple[str, ...]
+    """Directories that phases can read."""
+    hidden: tuple[str, ...]
+    """Files that appear empty, and discard what is written."""
+
+
+def confine(limits: Limits, environ: Mapping[str, str], *, builds: bool) -> None:
+    """Confine this process and all that it starts.
+
+    Args:
+        environ: the phase's environment.
+        builds: whether it can write only to its build directory and to shared directories.
+
+    Raises:
+        OSError: the kernel refuses it; the phase must not run then.
+    """
+    if environ.get("EBUILD_PHASE") in _NO_CODE:
+        return
+    helper = _Helper()  # before /proc becomes read-only
+    linux.unshare(linux.NEWNS)
     linux.mount("", "/", "", linux.REC | linux.PRIVATE)
-    writable = [path for path in (*_FOR_ALL, *_own(environ)) if Path(path).is_dir()]
-    for path in writable:
+    shared = _existing(_FOR_ALL if builds else ())
+    own = _existing(_own(environ))
+    closed = [path for path in _existing((*limits.closed, *_of_others(environ))) if path not in own]
+    for path in (*shared, *closed, *own):  # in this order: closed paths are below shared ones, and own ones below those
         linux.mount(path, path, "", linux.BIND | linux.REC)
-    for point in mounted():
-        if str(point) not in writable:  # whatever is mounted below one of them was not meant
-            _close(str(point))
-    os.chdir(os.getcwd())  # or it would still be where it was before  # noqa: PTH109
-    linux.drop_capabilities([name for name in linux.KEPT if name not in {"SYS_ADMIN", "NET_ADMIN"}])
-    os.execve("/bin/bash", ["bash", "-c", command], dict(environ))
+    for path in _existing(limits.hidden):
+        linux.mount("/dev/null", path, "", linux.BIND)
+    for point in map(str, mount_points()):
+        if point not in (*shared, *own) and (builds or any(Path(point).is_relative_to(path) for path in closed)):
+            _close(point)
+    os.chdir(os.getcwd())  # enters the new mounts  # noqa: PTH109
+    linux.unshare(linux.NEWUSER | linux.NEWNS)
+    helper.write_maps()
+    linux.drop_capabilities(_KEPT)
+
+
+def _existing(paths: Iterable[str]) -> list[str]:
+    return [os.path.realpath(path) for path in paths if Path(path).exists()]
+
+
+def _own(environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield the paths that this phase has to write, even if they are closed for others."""
+    if folder := environ.get("PORTAGE_BUILDDIR"):
+        yield folder
+    phase = environ.get("EBUILD_PHASE")
+    if phase == "package" and (package := environ.get("PORTAGE_BINPKG_TMPFILE")):
+        yield package
+    if phase == "unpack" and "live" in environ.get("PORTAGE_PROPERTIES", "").split():
+        yield from filter(None, [environ.get("PORTAGE_ACTUAL_DISTDIR")])
+
+
+def _of_others(environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield the directory of all build directories. Source: doebuild_environment of Portage."""
+    if folder := environ.get("PORTAGE_BUILDDIR"):
+        yield str(Path(folder).parents[1])
 
 
 def _close(point: str) -> None:
     try:
         linux.restrict(point, linux.RDONLY, below=False)
     except OSError as error:
-        if error.errno not in {errno.EINVAL, errno.ENOENT}:  # a later mount hides it, as the /proc of a pid-sandbox
+        # A later mount may hide it, such as /proc of a pid-sandbox.
+        if error.errno not in {errno.EINVAL, errno.ENOENT}:
             raise
 
 
-def _own(environ: Mapping[str, str]) -> Iterator[str]:
-    """The phase's build directory; where it is packed, no ebuild's code runs, and the package has its place as well."""
-    if folder := environ.get("PORTAGE_BUILDDIR"):
-        yield folder
-    if environ.get("EBUILD_PHASE") == "package" and (package := environ.get("PORTAGE_BINPKG_TMPFILE")):
-        yield str(Path(package).parent)
+class _Helper:
+    """A process that stays in the user namespace, and writes the maps of the one that this process creates."""
 
+    def __init__(self) -> None:
+        users, groups = linux.every_id()
+        phase = os.getpid()
+        start, self._go = os.pipe()
+        self._number = os.fork()
+        if not self._number:
+            status = 1
+            try:
+                os.close(self._go)
+                if os.read(start, 1):
+                    linux.write_maps(phase, users, groups)
+                    status = 0
+            finally:
+                os._exit(status)
+        os.close(start)
 
-def _leave() -> None:
-    """Leave for a mount namespace of our own; one who has dropped root's rights needs a user namespace for that."""
-    try:
-        linux.unshare(linux.NEWNS)
-    except PermissionError:
-        user, group = os.geteuid(), os.getegid()
-        linux.unshare(linux.NEWUSER | linux.NEWNS)
-        Path("/proc/self/setgroups").write_text("deny", encoding="utf-8")
-        Path("/proc/self/uid_map").write_text(f"{user} {user} 1", encoding="utf-8")
-        Path("/proc/self/gid_map").write_text(f"{group} {group} 1", encoding="utf-8")
+    def write_maps(self) -> None:
+        """Map each user and group to itself.
 
-
-if __name__ == "__main__":
-    main(sys.argv[1], os.environ)
+        Raises:
+            OSError: the kernel refuses it.
+        """
+        os.write(self._go, b"x")
+        os.close(self._go)
+        if os.waitpid(self._number, 0)[1]:
+            raise OSError(errno.EPERM, "cannot write the maps of a user namespace")

@@ -1,163 +1,106 @@
-"""What of the host nobody but its owner may read is not to be read in a box either, whoever its root is.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Find private files in directories of the host that a container sees: files that other users may not read.
 
-A package is a way out: what a build reads it can pack. So the upper layer of an overlay hides such things before the
-overlay is mounted: folders that others cannot enter are empty, files that others cannot read are empty, and the
-files of passwords have none. What Portage has to read stays.
+A build can copy everything that it reads into a package, even as root of the container. So directories that other users
+cannot enter and files that they cannot read do not exist in a container, at any depth. The search in /usr is cached, as
+it has hundreds of thousands of files.
 """
 
-import errno
 import os
 import stat
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from gentoomuch_portage.containers.spec import Mount, Overlay, Tmpfs
+from gentoomuch_portage import fs
+from gentoomuch_portage.containers import owned_files
+from gentoomuch_portage.fs import Cache
 
-if TYPE_CHECKING:
-    from gentoomuch_portage.config.settings import Settings  # each start of a box would wait for it
-
-_EVERYTHING = 99
-"""A depth that no folder has."""
-_SERVICES = 3
-"""Where services keep what is theirs: /var/lib/NAME/FOLDER. Below lie too many files to look at each for each box."""
-_PASSWORDS = frozenset({"shadow", "shadow-", "gshadow", "gshadow-"})
-_OPAQUE = "user.overlay.opaque"
-"""Source: Documentation/filesystems/overlayfs.rst of the kernel, whiteouts and opaque directories; userxattr."""
-
-
-def depths(eprefix: Path, settings: "Settings") -> dict[str, int]:
-    """How many levels below a folder of the host are looked at; 0 for what a box has to read, private or not."""
-    found: dict[str, int] = {}
-    for top in {Path("/"), eprefix}:
-        found |= {str(top / "opt"): _SERVICES - 1, str(top / "var"): _SERVICES}
-        found |= {
-            str(top / "etc"): _EVERYTHING,
-            str(top / "etc/portage"): 0,
-            str(top / "etc/portage/gnupg"): _EVERYTHING,
-        }
-    found |= {str(settings.state): _EVERYTHING, str(settings.cache): 0, str(settings.config): 0}
-    own = (path for path in settings.state.glob("*/*") if path.parent.name != "binhost" and path.name != "roots")
-    return found | {str(path): 0 for path in own}
+_WATCHED = 2
+"""Levels of directories of packages that are checked for changes at each start; only packages write to all others."""
+_SOURCES = "/usr/src"
+_KEYS = (".pem", ".key", ".p12", ".pfx")
+"""Suffixes of signing keys of kernels below ``_SOURCES``, which are private with any mode."""
+_LOCAL = "/usr/local"
+"""It contains no files of packages, and is composed instead."""
+_CACHED_BY_PYTHON = "__pycache__"
+_VERSION = 1
 
 
-def without(mount: Mount, looked: Mapping[str, int]) -> Mount:
-    """A mount that hides what is private.
+def find_private(top: str, owners: str, cache: Path) -> tuple[str, ...]:
+    """Return the private files and directories below a directory, relative to it.
+
+    The results of directories of packages are cached until a package is merged, or a directory of the upper levels
+    changes; all others are searched each time.
 
     Args:
-        looked: as ``depths`` gives it.
+        owners: the database of the packages that own the directory: their files are not private. Empty for none.
+        cache: the directory of cached results.
     """
-    if not isinstance(mount, Overlay):
-        return mount
-    private = {path: depth for path, depth in looked.items() if _within(path, mount.source)}
-    own = _depth(mount.source, looked)
-    if own and not private and not _entered(mount.source):
-        return Tmpfs(mount.target, stat.S_IMODE(os.stat(mount.source).st_mode))
-    if own:
-        private.setdefault(mount.source, own)
-    return mount._replace(private=private if any(private.values()) else None)
+    if not owners:
+        return _relative(top, _search(top, {}, 0))
+    results, key = Cache(cache, mode=0o600), f"{top}\0{owners}"
+    stamp = [_VERSION, os.geteuid(), owned_files.stamp(Path(owners))]
+    if (cached := results.load(key, _parse, stamp)) is not None:
+        return cached
+    watched = {top: _stamp(top)}
+    private = set(_search(top, watched, 1 if top == owners else _WATCHED))
+    if private:
+        private -= {path for path in owned_files.find_owned(Path(owners), private) if not _is_key(path)}
+    relative = _relative(top, private)
+    fs.ensure(cache, mode=0o700, cache=cache.parent)
+    results.store(key, {"watched": watched, "private": relative}, stamp)
+    return relative
 
 
-def _depth(path: str, looked: Mapping[str, int]) -> int:
-    above = max((one for one in looked if _within(path, one)), key=len, default="")
-    return max(0, looked[above] - len(Path(path).relative_to(above).parts)) if above else 0
+def _parse(value: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Return cached results if no watched directory has changed."""
+    unchanged = all(_stamp(path) == known for path, known in value["watched"].items())
+    return tuple(map(str, value["private"])) if unchanged else None
 
 
-def _within(path: str, folder: str) -> bool:
-    return f"{path}/".startswith(f"{folder.rstrip('/')}/")
+def _relative(top: str, paths: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(os.path.relpath(path, top) for path in paths))
 
 
-def _entered(folder: str) -> bool:
-    return bool(os.stat(folder).st_mode & stat.S_IXOTH)
-
-
-def hide(one: Overlay) -> None:
-    """Hide what is private in the upper layer of an overlay; what stands there already is left as it is.
-
-    Raises:
-        OSError: the upper layer cannot be written.
-    """
-    for path, seen in hidden(one.private or {}):
-        own, over = Path(path), Path(one.upper, os.path.relpath(path, one.source))
-        if os.path.lexists(over) or _replaced(over, Path(one.upper)):
-            continue
-        _mirror(own.parent, over.parent)
-        if stat.S_ISDIR(seen.st_mode):
-            _mirror(own, over)
-            _opaque(over)
-        else:
-            over.write_text(_without_passwords(own) if own.name in _PASSWORDS else "", encoding="utf-8")
-            _likened(own, over)
-
-
-def hidden(private: Mapping[str, int]) -> Iterator[tuple[str, os.stat_result]]:
-    """What is private: paths, and what the kernel says about each.
-
-    Args:
-        private: folders, each with the number of levels below it that are looked at.
-    """
-    above = frozenset(str(parent) for path in private for parent in Path(path).parents)
-    for folder, depth in private.items():
-        if depth:
-            yield from _below(folder, depth, private, above)
-
-
-def _below(
-    folder: str, depth: int, private: Mapping[str, int], above: frozenset[str]
-) -> Iterator[tuple[str, os.stat_result]]:
-    """Paths are text here, as each start of a box waits for it."""
-    with suppress(FileNotFoundError, NotADirectoryError, PermissionError), os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_symlink() or entry.path in private:
-                continue
-            seen = entry.stat(follow_symlinks=False)
-            if stat.S_ISDIR(seen.st_mode):
-                if not seen.st_mode & stat.S_IXOTH and entry.path not in above:
-                    yield entry.path, seen
-                elif depth > 1:
-                    yield from _below(entry.path, depth - 1, private, above)
-            elif stat.S_ISREG(seen.st_mode) and not seen.st_mode & stat.S_IROTH:
-                yield entry.path, seen
-
-
-def _replaced(over: Path, upper: Path) -> bool:
-    """Whether the box has removed or replaced a folder on the way; nothing is written through a link that it laid."""
-    above = (one for one in over.parents if one.is_relative_to(upper))
-    return any(one.is_symlink() or (one.exists() and not one.is_dir()) for one in above)
-
-
-def _opaque(folder: Path) -> None:
-    """Empty, whatever the lower layer has there."""
+def _stamp(path: str) -> str:
+    """Return a stamp that changes with the entries of a directory and with its mode."""
     try:
-        os.setxattr(folder, _OPAQUE, b"y")
-    except OSError as error:
-        if error.errno != errno.ENOTSUP:
-            raise
-        folder.rmdir()  # a file system in memory before Linux 6.6 has no such attributes: then nothing is there at all
-        os.mknod(folder, stat.S_IFCHR, 0)
-
-
-def _mirror(own: Path, over: Path) -> None:
-    """The folder in the upper layer, with those above it, as they are below."""
-    if not over.is_dir():
-        _mirror(own.parent, over.parent)
-        over.mkdir()
-        _likened(own, over)
-
-
-def _likened(own: Path, over: Path) -> None:
-    seen = own.stat()
-    with suppress(OSError):  # an owner without a number in the box
-        os.chown(over, seen.st_uid, seen.st_gid)
-    over.chmod(stat.S_IMODE(seen.st_mode))
-
-
-def _without_passwords(file: Path) -> str:
-    """The users and groups of a file of passwords, each locked. Source: shadow(5)."""
-    try:
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-    except PermissionError:
+        status = os.lstat(path)
+    except OSError:
         return ""
-    parted = (line.split(":") for line in lines)
-    return "".join(":".join((one[0], "!", *one[2:])) + "\n" for one in parted if len(one) > 1)
+    return f"{status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
+
+
+def _search(folder: str, watched: dict[str, str], depth: int) -> Iterator[str]:
+    """Yield private entries.
+
+    Args:
+        watched: receives the directories whose changes require another search.
+        depth: remaining levels of them.
+    """
+    try:
+        entries = os.scandir(folder)
+    except OSError:
+        return  # it was removed meanwhile, or this user may not read it: nor may the container
+    with entries:
+        for entry in entries:
+            try:  # for each entry: one that is removed must not end the search for the others
+                if entry.is_symlink() or entry.path.endswith(_LOCAL):
+                    continue
+                status = entry.stat(follow_symlinks=False)
+            except OSError:
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                if not status.st_mode & stat.S_IXOTH:
+                    yield entry.path
+                    continue
+                if depth and entry.name != _CACHED_BY_PYTHON:
+                    watched[entry.path] = _stamp(entry.path)
+                yield from _search(entry.path, watched, max(0, depth - 1))
+            elif stat.S_ISREG(status.st_mode) and (not status.st_mode & stat.S_IROTH or _is_key(entry.path)):
+                yield entry.path
+
+
+def _is_key(path: str) -> bool:
+    return path.endswith(_KEYS) and f"{_SOURCES}/" in path

@@ -1,72 +1,75 @@
-"""Roots by ID: what a project needs for building is installed once, in a copy-on-write view that is named by its ID.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Build roots keyed by .gentoo ID: the dependencies of a project are installed once, in a copy-on-write view.
 
-Such a view is used again as long as the ID is the same and what is installed below it is.
+A view is used again while its ID and the packages installed below it stay the same.
 """
 
 import hashlib
-import shutil
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gentoomuch_portage import fs
+from gentoomuch_portage import fs, stored
 from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.containers import lifecycle
-from gentoomuch_portage.plan.plan import Plan, Tree
+from gentoomuch_portage.plan.plan import Plan, WorkTree
 
+_LAYOUT = "directories of EPREFIX apart\n"
+"""Changes with the division of a container into upper layers: older ones are created anew."""
 _STAMP = "below"
-"""In a root by ID: what was installed below it when it was made."""
+"""In a project root: the packages that were installed below it when it was created."""
 
 
 @contextmanager
-def by_id(plan: Plan, settings: Settings, vdb: Path, upper: Callable[[Path], Path | None]) -> Iterator[Path | None]:
-    """The root of the projects of a plan, ours alone for the length of the block.
+def project_root(
+    plan: Plan, settings: Settings, vdb: Path, upper_vdb: Callable[[Path], Path | None]
+) -> Iterator[Path | None]:
+    """Own the root of a plan's projects while the block runs.
 
     Args:
-        vdb: what is installed below it.
-        upper: where the changes to that are kept, of a root in a folder.
+        vdb: the database of the packages that are installed below it.
+        upper_vdb: returns the directory of its changes to that database, for the uppers of a root.
 
-    None where the plan has no projects, where its root is a machine of its own, and where another run is in there:
-    then a box is made anew.
+    Yields:
+        The directory of its upper layers. None if the plan has no projects, if its root has its own Portage, or if
+        another run uses it: then a new container is created.
     """
-    ids = sorted(part.told.split()[0] for _, part in plan.parts if isinstance(part, Tree))
+    ids = sorted(part.description.split()[0] for _, part in plan.parts if isinstance(part, WorkTree))
     if not ids or plan.root != "/":
         yield None
         return
-    folder = lifecycle.keep(settings, plan.profile, f"id-{_name(ids)}")
-    with fs.owned(folder) as ours:
-        if ours:
-            _renew(folder, vdb, upper(folder / "upper"))
-        yield folder / "upper" if ours else None
+    folder = lifecycle.make_kept_root(settings, plan.profile, f"id-{_name(ids)}")
+    with fs.try_lock(folder) as is_owner:
+        if is_owner:
+            _renew(folder, vdb, upper_vdb(folder / "upper"))
+        yield folder / "upper" if is_owner else None
 
 
 def _name(ids: list[str]) -> str:
     return ids[0][:32] if len(ids) == 1 else hashlib.sha512("\n".join(ids).encode()).hexdigest()[:32]
 
 
-def installed(vdb: Path, without: Collection[str] = ()) -> str:
-    """Changes with every package that is merged or unmerged.
+def installed_stamp(vdb: Path, without: Collection[str] = ()) -> str:
+    """Return a digest that changes with every package that is merged or unmerged.
 
     Args:
         without: cpvs that do not count.
     """
-    found = {f"{path.parent.name}/{path.name}": path.stat().st_mtime_ns for path in vdb.glob("*/*") if path.is_dir()}
-    told = (f"{cpv} {found[cpv]}\n" for cpv in sorted(found) if cpv not in without)
-    return hashlib.sha256("".join(told).encode()).hexdigest()
+    times = {f"{path.parent.name}/{path.name}": path.stat().st_mtime_ns for path in vdb.glob("*/*") if path.is_dir()}
+    lines = (f"{cpv} {times[cpv]}\n" for cpv in sorted(times) if cpv not in without)
+    return hashlib.sha256("".join((_LAYOUT, *lines)).encode()).hexdigest()
 
 
-def _renew(folder: Path, vdb: Path, own: Path | None) -> None:
-    """Empty a root that stands on what is no longer there: overlayfs promises nothing of it.
+def _renew(folder: Path, vdb: Path, own_vdb: Path | None) -> None:
+    """Empty a root if what is below it has changed: overlayfs does not support that.
 
-    What was built in the root and then merged below it is no such change.
+    Packages that were built in the root and then merged below it do not count as a change.
     """
-    stamp = folder / _STAMP
-    known = stamp.read_text(encoding="utf-8") if stamp.is_file() else ""
-    built = {f"{path.parent.name}/{path.name}" for path in own.glob("*/*")} if own is not None else set()
-    below = installed(vdb, built)
-    if known != below:
-        below = installed(vdb)
+    file = folder / _STAMP
+    known = stored.recall(file, str) or ""
+    built = {f"{path.parent.name}/{path.name}" for path in own_vdb.glob("*/*")} if own_vdb is not None else set()
+    if known != installed_stamp(vdb, built):
+        stamp = installed_stamp(vdb)
         lifecycle.clear(folder)
-        shutil.rmtree(folder / "upper", ignore_errors=True)
-        fs.write(stamp, below)
+        fs.write_cache(file, stamp)
     fs.ensure(folder / "upper")

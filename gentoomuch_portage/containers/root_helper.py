@@ -1,6 +1,7 @@
-"""Run a program as the root of a box: ``python -m gentoomuch_portage.containers.root_helper PROGRAM...``.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Run a program as root of a user namespace: ``python -m gentoomuch_portage.containers.root_helper PROGRAM...``.
 
-What the users of a rootless box own, only that root can remove.
+Only that root can remove files that other users of a rootless container own.
 """
 
 import os
@@ -12,13 +13,13 @@ from gentoomuch_portage.containers import id_maps, init, linux
 
 
 def main(argv: Sequence[str]) -> NoReturn:
-    """End as the program ends."""
+    """Run the program, and end as it ends."""
     linux.die_with_parent()
 
     def become() -> None:
         os.execvp(argv[0], list(argv))
 
-    os._exit(init.wait(linux.fork(become, mapped=id_maps.write, flags=linux.NEWUSER, as_root=True)))
+    os._exit(init.wait(linux.fork(become, mapped=id_maps.write_maps, flags=linux.NEWUSER, as_root=True)))
 
 
 if __name__ == "__main__":

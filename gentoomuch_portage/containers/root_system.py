@@ -1,27 +1,33 @@
-"""The box that is a root of its own: a machine that stands in a folder, with its own Portage and Python."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Describe the container of a root that has its own Portage and Python."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from gentoomuch_portage.containers import host_paths
-from gentoomuch_portage.containers.backends import TOLD, TOLD_FROM
-from gentoomuch_portage.containers.helpers import words
+from gentoomuch_portage.configroot import build_dir
+from gentoomuch_portage.containers import distfiles, host_paths, logs
+from gentoomuch_portage.containers.backends import DESCRIPTION, DESCRIPTION_FILE
+from gentoomuch_portage.containers.composed import accounts
+from gentoomuch_portage.containers.helpers import command
 from gentoomuch_portage.containers.host_overlay import PACKAGES
-from gentoomuch_portage.containers.host_paths import Places, environment, modules, proxies, resolving
-from gentoomuch_portage.containers.overlay import copied
-from gentoomuch_portage.containers.spec import Bind, Box, Dev, Mount, Overlay, Proc, Tmpfs
+from gentoomuch_portage.containers.host_paths import Places, environment, module_paths, proxies, resolver_mounts
+from gentoomuch_portage.containers.spec import Bind, ContainerSpec, Dev, Mount, Overlay, Proc, Tmpfs
 
 OURS = "/run/gentoomuch"
-"""What is ours in such a box: nothing of it is seen in the root itself."""
+"""Our files in such a container; they are not visible in the root itself."""
 _HOSTS = frozenset(
     {"VIRTUAL_ENV", "PORTAGE_OVERRIDE_EPREFIX", "PORTAGE_CONFIGROOT", "PORTAGE_RUN_PATH", "ROOT", "SYSROOT"}
 )
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+LOGDIR = f"{OURS}/logs"
+"""PORTAGE_LOGDIR in such a container, if the host has none."""
 PYTHON = "/usr/bin/python3"
+TMPDIR = "/var/tmp"
+"""PORTAGE_TMPDIR in such a container."""
 
 
-def standing(
+def own_system(
     places: Places,
     run: Path,
     root: Path,
@@ -30,56 +36,62 @@ def standing(
     configroot: Path,
     fetching: bool = False,
     uppers: Path | None = None,
-) -> Box:
-    """Lay it out.
+) -> ContainerSpec:
+    """Return the container of a root.
 
     Args:
-        run: the box's own folder.
+        run: the directory of the run.
         root: what becomes ``/``.
-        configroot: the composed one; it stands at ``OURS/configroot``.
-        fetching: with the network, and with DISTDIR and PKGDIR written for good.
-        uppers: where what is written in the root is kept instead of there.
+        configroot: the composed one; its path in the container is ``OURS/configroot``.
+        fetching: whether the container has the network.
+        uppers: the directory that stores the changes of the root instead of the root itself.
     """
     mounts: list[Mount] = [_top(root, uppers)]
     mounts += [Tmpfs("/tmp", 0o1777), Tmpfs("/run"), Dev(), Proc()]
-    mounts += host_paths.mounts(places.repositories, places.settings.cache, run)
-    mounts += _shared(places, run, fetching=fetching)
-    mounts += [Bind(str(place), f"{OURS}/lib/{name}") for name, place in modules().items()]
+    mounts += host_paths.repository_mounts(places.repositories, places.settings.cache, run)
+    mounts += _shared(places, run)
+    mounts += [Bind(str(path), f"{OURS}/lib/{name}") for name, path in module_paths().items()]
     mounts.append(Bind(str(configroot), f"{OURS}/configroot"))
     mounts.append(Bind(str(places.settings.config), f"{OURS}/config"))
-    mounts += _state(places.settings.state / profile, Path(OURS, "state", profile), uppers)
+    mounts += [state_overlay(places.settings.state, profile, run), Tmpfs(f"{OURS}/state/{profile}/roots")]
     if fetching:
-        mounts += resolving()
-    mounts.append(Bind(str(run / TOLD_FROM), TOLD))
-    door = words("containers.init", PYTHON)
-    env = {name: value for name, value in environment(os.environ).items() if name not in _HOSTS}
+        mounts += resolver_mounts()
+    scratch_source = str(build_dir.container_folder(places.tmpdir, run))
+    mounts += [Bind(scratch_source, TMPDIR, writable=True), Bind(str(run / DESCRIPTION_FILE), DESCRIPTION)]
+    env = {name: value for name, value in environment(os.environ, places.variables).items() if name not in _HOSTS}
     env |= proxies(os.environ) if fetching else {}
-    given = {
+    env |= {
         "HOME": "/root", "PATH": _PATH, "PYTHONPATH": f"{OURS}/lib", "GM_CONFIG": f"{OURS}/config",
         "GM_STATE": f"{OURS}/state", "GM_CACHE": f"{OURS}/cache",
     }  # fmt: skip
-    return Box(mounts=tuple(mounts), run=str(run), env={**env, **given}, door=door, network=fetching)
+    logdir = ""
+    if places.logdir == host_paths.failure_logs(places, profile):
+        mounts.append(Bind(str(run / logs.FOLDER), LOGDIR, writable=True))
+        logdir = str(places.logdir)
+    return ContainerSpec(
+        mounts=tuple(mounts),
+        run=str(run),
+        env=env,
+        init=command("containers.init", PYTHON),
+        network=fetching,
+        scratch=TMPDIR,
+        scratch_source=scratch_source,
+        logdir=logdir,
+    )
+
+
+def state_overlay(folder: Path, profile: str, run: Path) -> Overlay:
+    """Return the state of a profile, copy on write: its changes are removed with the container, except the ledger."""
+    return Overlay(str(folder / profile), f"{OURS}/state/{profile}", str(run / "state"))
 
 
 def _top(root: Path, uppers: Path | None) -> Mount:
     if uppers is None:
         return Bind(str(root), "/", writable=True)
-    return Overlay(str(root), "/", str(uppers / "root"))
+    return Overlay(str(root), "/", str(uppers / "root"), picks=accounts("etc/"))
 
 
-def _state(state: Path, target: Path, uppers: Path | None) -> Iterator[Mount]:
-    """What emerge keeps for a profile; kept fresh roots lie there as well, and are nobody's affair in a box."""
-    if uppers is None:
-        yield Bind(str(state), str(target), writable=True)
-        yield Tmpfs(f"{target}/roots")
-    else:
-        yield from copied(state, uppers, {state / "roots"}, target)
-
-
-def _shared(places: Places, run: Path, *, fetching: bool) -> Iterator[Mount]:
-    if fetching:
-        yield Bind(str(places.distdir), str(places.distdir), writable=True)
-        yield Bind(str(places.pkgdir), str(places.pkgdir), writable=True)
-    else:
-        yield Overlay(str(places.distdir), str(places.distdir), str(run / "upper/distfiles"))
-        yield Overlay(str(places.pkgdir), str(places.pkgdir), str(run / PACKAGES))
+def _shared(places: Places, run: Path) -> Iterator[Mount]:
+    """Yield what runs share, copy on write also while fetching: the emerge of that root is not the host's."""
+    yield Overlay(str(places.distdir), str(places.distdir), str(run / distfiles.STAGED))
+    yield Overlay(str(places.pkgdir), str(places.pkgdir), str(run / PACKAGES))

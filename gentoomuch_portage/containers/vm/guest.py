@@ -1,123 +1,96 @@
-"""In a virtual machine: finish the box whose mounts the host has laid, then go inside as in every other kind.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Inside a virtual machine: add the mounts that only its kernel can create, then continue as in every other kind.
 
-Started by ``vminit.c`` as the root of the machine, in the root of the box.
+Started by ``init.c`` as root of the machine, in the root directory of the container.
 """
 
 import fcntl
 import os
-import shutil
 import socket
 import struct
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from gentoomuch_portage.containers import init, linux, mounts, seccomp
-from gentoomuch_portage.containers.spec import Box, Dev, Proc, Tmpfs
+from gentoomuch_portage.containers import init, linux, listen, mounts, seccomp
+from gentoomuch_portage.containers.spec import ContainerSpec, Dev, Proc, Tmpfs
 
-_ADDRESS, _GATEWAY, _NAMES, _MASK = "10.0.2.15", "10.0.2.2", "10.0.2.3", "255.255.255.0"
-"""Source: the network that qemu's ``-nic user`` makes, qemu(1)."""
+_ADDRESS, _GATEWAY, _NAMESERVER, _MASK = "10.0.2.15", "10.0.2.2", "10.0.2.3", "255.255.255.0"
+"""The network of qemu's ``-nic user``. Source: qemu(1)."""
 _SIOCADDRT, _SIOCSIFFLAGS, _SIOCSIFADDR, _SIOCSIFNETMASK = 0x890B, 0x8914, 0x8916, 0x891C
+_EVENTS = "/dev/vport0p4"
+"""The port for events, as ``launch.argv`` numbers it; the pipe itself cannot be opened over 9p."""
 _UP, _THROUGH_GATEWAY = 0x1, 0x2
 
 
-def main(told: str) -> NoReturn:
-    """Lay what only this kernel has, and run the program of the box; end as it ends."""
-    box = Box.from_json(Path(told).read_text(encoding="utf-8"))
-    shut = seccomp.filtering()
-    for one in own(box):
-        # Beside /dev, whose devices it is made of, until it is whole.
-        at = Path("/dev/new") if isinstance(one, Dev) else Path(one.target)
-        mounts.lay_one(one, at, f",size={box.disk}" if box.disk else "")
-        if isinstance(one, Dev):
-            linux.mount(str(at), one.target, "", linux.MOVE)
+def main(description: str) -> NoReturn:
+    """Create the mounts, and run the program of the container; end as it ends."""
+    spec = ContainerSpec.from_json(Path(description).read_text(encoding="utf-8"))
+    load_filter = seccomp.prepare_filter()
+    if pipe := listen.find_target(spec):  # before /dev is replaced
+        linux.mount(_EVENTS, pipe, "", linux.BIND)
+    for mount in guest_mounts(spec):
+        # The new /dev needs the devices of the old one until it is complete.
+        target = Path("/dev/new") if isinstance(mount, Dev) else Path(mount.target)
+        mounts.mount_one(mount, target, f",size={spec.disk}" if spec.disk else "")
+        if isinstance(mount, Dev):
+            linux.mount(str(target), mount.target, "", linux.MOVE)
     linux.loopback()
-    linux.hostname(box.hostname)
-    if box.network:
+    linux.hostname(spec.hostname)
+    if spec.network:
         _connect()
-    kept = _apart(box)
-    number = linux.fork(lambda: init.start(box, shut=shut))
-    status = init.wait(number)
-    if kept is not None:
-        hand_back(Path(box.scratch), kept)
-    os._exit(status)
+    _mount_scratch(spec)
+    os._exit(init.wait(linux.fork(lambda: init.start(spec, load_filter=load_filter))))
 
 
-def _apart(box: Box) -> int | None:
-    """Lay memory over the place where it builds: 9p knows no FIFOs, nor files that nobody can see any more.
-
-    Returns:
-        The folder that lies below, opened; None where nothing is built.
-    """
-    if not box.scratch:
-        return None
-    scratch = mounts.within(Path("/"), box.scratch)
-    seen, kept = scratch.stat(), os.open(scratch, os.O_RDONLY | os.O_DIRECTORY)
-    owned = f"mode={seen.st_mode & 0o7777:o},uid={seen.st_uid},gid={seen.st_gid}"
-    limit = f"nr_inodes=0,size={box.disk or sum(_memory())}"
-    linux.mount("tmpfs", str(scratch), "tmpfs", linux.NOSUID | linux.NODEV, f"{owned},{limit}")
-    return kept
+def _mount_scratch(spec: ContainerSpec) -> None:
+    """Mount memory over PORTAGE_TMPDIR: 9p supports neither FIFOs nor open files without a name."""
+    if not spec.scratch:
+        return
+    scratch = mounts.resolve_within(Path("/"), spec.scratch)
+    status = scratch.stat()
+    owner = f"mode={status.st_mode & 0o7777:o},uid={status.st_uid},gid={status.st_gid}"
+    limit = f"nr_inodes=0,size={spec.disk or sum(_memory())}"
+    linux.mount("tmpfs", str(scratch), "tmpfs", linux.NOSUID | linux.NODEV, f"{owner},{limit}")
 
 
 def _memory() -> tuple[int, int]:
-    """Bytes of memory, and of what it is put out to."""
+    """Return the bytes of memory and of swap space."""
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    told = {name: int(rest.split()[0]) << 10 for name, _, rest in (line.partition(":") for line in lines)}
-    return told["MemTotal"], told["SwapTotal"]
+    sizes = {name: int(rest.split()[0]) << 10 for name, _, rest in (line.partition(":") for line in lines)}
+    return sizes["MemTotal"], sizes["SwapTotal"]
 
 
-def hand_back(scratch: Path, kept: int) -> None:
-    """Leave build directories that are still there, as those of failed builds, where every other kind leaves them.
-
-    Args:
-        kept: the folder of the host, opened.
-    """
-    os.fchdir(kept)
-    for built in sorted(scratch.glob("portage/*/*/")):
-        for path in (Path(above, name) for above, _, names in os.walk(built) for name in names):
-            if path.is_fifo() or path.is_socket():
-                path.unlink()
-        at = built.relative_to(scratch)
-        shutil.rmtree(at, ignore_errors=True)
-        at.parent.mkdir(parents=True, exist_ok=True)
-        init.wait(linux.fork(_copying(built, at)))
+def guest_mounts(spec: ContainerSpec) -> list[Dev | Proc | Tmpfs]:
+    """Return the mounts to create in the machine: devices, processes, and memory that contains no other mounts."""
+    selected: list[Dev | Proc | Tmpfs] = []
+    for mount in spec.mounts:
+        if isinstance(mount, Dev | Proc) or (isinstance(mount, Tmpfs) and not _contains_mount(mount.target, spec)):
+            selected.append(mount)
+    return selected
 
 
-def _copying(source: Path, target: Path) -> Callable[[], None]:
-    return lambda: os.execvp("cp", ["cp", "-a", "--", str(source), str(target)])
-
-
-def own(box: Box) -> list[Dev | Proc | Tmpfs]:
-    """What is laid in the machine: devices, processes, and folders in memory that hold no other mounts."""
-    found: list[Dev | Proc | Tmpfs] = []
-    for one in box.mounts:
-        if isinstance(one, Dev | Proc) or (isinstance(one, Tmpfs) and not _holds(one.target, box)):
-            found.append(one)
-    return found
-
-
-def _holds(target: str, box: Box) -> bool:
-    return any(one.target != target and Path(one.target).is_relative_to(target) for one in box.mounts)
+def _contains_mount(target: str, spec: ContainerSpec) -> bool:
+    return any(mount.target != target and Path(mount.target).is_relative_to(target) for mount in spec.mounts)
 
 
 def _connect() -> None:
-    """Take the address that qemu has for us, and its way out."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
-        for asked, value in ((_SIOCSIFADDR, _ADDRESS), (_SIOCSIFNETMASK, _MASK)):
-            fcntl.ioctl(made, asked, struct.pack("16s16s", b"eth0", _socket_address(value)))
-        fcntl.ioctl(made, _SIOCSIFFLAGS, struct.pack("16sh", b"eth0", _UP))
-        way = (_socket_address("0.0.0.0"), _socket_address(_GATEWAY), _socket_address("0.0.0.0"))
-        fcntl.ioctl(made, _SIOCADDRT, struct.pack("L16s16s16sH54x", 0, *way, _UP | _THROUGH_GATEWAY))
-    names = Path("/dev/shm/resolv.conf")
-    names.write_text(f"nameserver {_NAMES}\n", encoding="utf-8")
-    asked_in = Path("/etc/resolv.conf")
-    if asked_in.exists():
-        linux.mount(str(names), str(asked_in.resolve()), "", linux.BIND)
+    """Set the address and the gateway of qemu's user network."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as interface:
+        for request, value in ((_SIOCSIFADDR, _ADDRESS), (_SIOCSIFNETMASK, _MASK)):
+            fcntl.ioctl(interface, request, struct.pack("16s16s", b"eth0", _socket_address(value)))
+        fcntl.ioctl(interface, _SIOCSIFFLAGS, struct.pack("16sh", b"eth0", _UP))
+        route = (_socket_address("0.0.0.0"), _socket_address(_GATEWAY), _socket_address("0.0.0.0"))
+        fcntl.ioctl(interface, _SIOCADDRT, struct.pack("L16s16s16sH54x", 0, *route, _UP | _THROUGH_GATEWAY))
+    resolver = Path("/dev/shm/resolv.conf")
+    resolver.write_text(f"nameserver {_NAMESERVER}\n", encoding="utf-8")
+    target = Path("/etc/resolv.conf")
+    if target.exists():
+        linux.mount(str(resolver), str(target.resolve()), "", linux.BIND)
 
 
 def _socket_address(text: str) -> bytes:
-    """struct sockaddr_in."""
+    """Return a struct sockaddr_in."""
     return struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton(text))
 
 

@@ -1,8 +1,8 @@
-/* The first process of a virtual machine, alone in its initramfs: it brings the kernel to the box's root, which the
- * host hands in over 9p, runs one program there, tells the host how that ended, and switches off.
+/* The first process of a virtual machine, and the only program of its initramfs: it mounts the root of the container,
+ * which the host shares over 9p, runs one program there, reports its exit status to the host, and switches off.
  *
- * It finds: /modules/0, /modules/1 ... in the order in which they are loaded; /door, the program's words, and /env,
- * its environment, each word ended by a zero byte; /terminal where standard input is a terminal of the host.
+ * Its input: /modules/0, /modules/1 ... in the order in which they are loaded; /argv, the command line of the program,
+ * and /env, its environment, each word ended by a zero byte; /terminal if standard input is a terminal of the host.
  */
 
 #include <errno.h>
@@ -25,7 +25,7 @@
 static void off(void)
 {
 	sync();
-	reboot(RB_AUTOBOOT); /* qemu was told not to start again: quicker than ACPI, and every kernel can */
+	reboot(RB_AUTOBOOT); /* qemu has the option -no-reboot: faster than ACPI, and works with each kernel */
 	for (;;)
 		pause();
 }
@@ -38,7 +38,7 @@ static void check(int done, const char *what)
 	}
 }
 
-/* The whole of a file, with a zero byte behind it. */
+/* Read a file, and add a zero byte. */
 static char *whole(const char *path, size_t *size)
 {
 	struct stat seen;
@@ -66,7 +66,7 @@ static char **words(const char *path)
 	return into;
 }
 
-/* What a kernel has built in it refuses as a module that is there; what is really missing shows at the next step. */
+/* A kernel rejects a module that it has built in with EEXIST. A missing driver lets the next step fail. */
 static void load_modules(void)
 {
 	char path[32];
@@ -79,7 +79,7 @@ static void load_modules(void)
 	}
 }
 
-/* A device of the host shows up a moment after its driver. */
+/* Open a device of the host, which appears a moment after its driver is loaded. */
 static int device(const char *path, int flags)
 {
 	int number = -1;
@@ -91,25 +91,26 @@ static int device(const char *path, int flags)
 
 static void enter_root(void)
 {
-	check(mkdir("/box", 0755), "/box");
-	check(mount("box", "/box", "9p", 0, SHARE), "the root over 9p");
-	check(mount("/dev", "/box/dev", "", MS_MOVE, ""), "/box/dev");
-	check(chdir("/box"), "/box");
-	/* A move and not a chroot alone: one who is in a chroot may not make user namespaces. */
+	if (mkdir("/root", 0755) < 0 && errno != EEXIST) /* most kernels have it in the initramfs that is built in */
+		check(-1, "/root");
+	check(mount("root", "/root", "9p", 0, SHARE), "the root over 9p");
+	check(mount("/dev", "/root/dev", "", MS_MOVE, ""), "/root/dev");
+	check(chdir("/root"), "/root");
+	/* A chroot alone is not enough: a process in a chroot may not create user namespaces. */
 	check(mount(".", "/", "", MS_MOVE, ""), "/");
 	check(chroot("."), "/");
 	check(chdir("/"), "/");
 }
 
-static void run(char **door, char **env, const int streams[3], int terminal)
+static void run(char **argv, char **env, const int streams[3], int terminal)
 {
 	setsid();
 	if (terminal)
 		ioctl(streams[0], TIOCSCTTY, 0);
 	for (int i = 0; i < 3; i++)
 		check(dup2(streams[i], i), "standard streams");
-	execve(door[0], door, env);
-	fprintf(stderr, "gentoomuch: %s: %s\n", door[0], strerror(errno));
+	execve(argv[0], argv, env);
+	fprintf(stderr, "gentoomuch: %s: %s\n", argv[0], strerror(errno));
 	_exit(70);
 }
 
@@ -117,9 +118,9 @@ int main(void)
 {
 	check(mount("dev", "/dev", "devtmpfs", MS_NOSUID | MS_NOEXEC, ""), "/dev");
 	load_modules();
-	char **door = words("/door"), **env = words("/env");
+	char **argv = words("/argv"), **env = words("/env");
 	int terminal = !access("/terminal", F_OK);
-	int told = device("/dev/vport0p3", O_WRONLY | O_CLOEXEC), in, out, err;
+	int report = device("/dev/vport0p3", O_WRONLY | O_CLOEXEC), in, out, err;
 	if (terminal)
 		in = out = err = device("/dev/hvc0", O_RDWR);
 	else
@@ -127,15 +128,15 @@ int main(void)
 		err = device("/dev/vport0p2", O_WRONLY);
 	close(device("/dev/vda", O_RDONLY));
 	if (swapon("/dev/vda", SWAP_FLAG_DISCARD) < 0)
-		perror("gentoomuch: swap"); /* a kernel that has none: then memory is all there is */
+		perror("gentoomuch: swap"); /* a kernel without swap: the machine has only its memory */
 	enter_root();
-	int status, buried, number = fork();
+	int status, reaped, number = fork();
 	check(number, "fork");
 	if (!number)
-		run(door, env, (const int[3]){in, out, err}, terminal);
-	while ((buried = wait(&status)) != number)
-		check(buried < 0 && errno != EINTR ? -1 : 0, "wait");
-	sync(); /* what was written is on the host before the host hears of an end */
-	dprintf(told, "%d\n", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+		run(argv, env, (const int[3]){in, out, err}, terminal);
+	while ((reaped = wait(&status)) != number)
+		check(reaped < 0 && errno != EINTR ? -1 : 0, "wait");
+	sync(); /* all files are on the host before it reads the status */
+	dprintf(report, "%d\n", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 	off();
 }

@@ -1,17 +1,20 @@
-"""What a virtual machine is booted from: a Linux of the host's, and an initramfs with our own first process.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The kernel and the initramfs of a virtual machine.
 
-Drivers that this Linux has as modules are packed in, in the order in which they are loaded; the rest is built in.
+The kernel is one of the host's; the initramfs contains our own first process and the drivers that are modules, in the
+order in which they are loaded.
 """
 
 import gzip
 import hashlib
 import lzma
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from gentoomuch_portage import fs, process
+from gentoomuch_portage import fs, process, zstd
 from gentoomuch_portage.errors import MissingKernel
 
 DRIVERS = ("virtio_pci", "virtio_console", "virtio_blk", "9p", "9pnet_virtio")
@@ -22,109 +25,145 @@ _IMAGES = ("vmlinuz-{0}", "kernel-{0}", "kernel-genkernel-{0}")
 
 
 class Kernel(NamedTuple):
-    """A Linux to boot."""
+    """A Linux kernel to boot."""
 
     image: Path
     release: str
-    """What ``uname -r`` says in it."""
+    """The output of ``uname -r`` when it runs."""
     modules: Path
-    """Its folder, which need not be there."""
+    """The directory of its modules, which may be missing."""
 
 
-def kernel(asked: str = "", root: Path = Path("/")) -> Kernel:
-    """The Linux to boot: the one that is asked for, that which runs here, or the newest of the host.
+def find_kernel(file: str = "", root: Path = Path("/")) -> Kernel:
+    """Find the kernel to boot: a given file, or one of the host that has all drivers.
+
+    Of several, it is the one that is running, or the one with the highest version.
 
     Args:
-        asked: a file; empty for one of the host's.
-        root: where ``boot`` and ``lib/modules`` are.
+        file: empty for one of the host's.
+        root: the directory of ``boot`` and ``lib/modules``.
 
     Raises:
-        MissingKernel: there is none, it cannot be read, or it is no Linux for this CPU.
+        MissingKernel: there is none, it cannot be read, it is not a kernel for this CPU, or it has not all drivers.
     """
-    images = [Path(asked)] if asked else sorted(_found(root), key=_rank, reverse=True)
+    images = [Path(file)] if file else sorted(_find_images(root))
     if not images:
-        raise MissingKernel(f"there is no Linux to boot in {root / 'boot'}")
-    try:
-        release = told(images[0])
-    except (OSError, ValueError) as error:
-        raise MissingKernel(f"{images[0]} cannot be booted: {error}") from error
-    return Kernel(images[0], release, root / "lib/modules" / release)
+        raise MissingKernel(f"no kernel found in {root / 'boot'}")
+    kernels, reasons = [], []
+    for image in images:
+        try:
+            kernels.append(_load_kernel(image, root))
+        except (OSError, ValueError) as error:
+            reasons.append(f"cannot boot {image}: {error}")
+    if not kernels:
+        raise MissingKernel("; ".join(reasons))
+    return max(kernels, key=_rank)
 
 
-def _found(root: Path) -> Iterator[Path]:
+def _find_images(root: Path) -> Iterator[Path]:
     for pattern in _IMAGES:
         yield from (root / "boot").glob(pattern.format("*"))
     yield from (root / "lib/modules").glob("*/vmlinuz")
 
 
-def _rank(image: Path) -> tuple[bool, bool, float]:
-    return os.access(image, os.R_OK), os.uname().release in str(image), image.stat().st_mtime
-
-
-def told(image: Path) -> str:
-    """The release that a Linux for x86 names in its header.
+def _load_kernel(image: Path, root: Path) -> Kernel:
+    """Read the release of a kernel, and check its drivers.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is none.
+        ValueError: it is not a kernel for this CPU, or it has not all drivers.
+    """
+    release = read_release(image)
+    linux = Kernel(image, release, root / "lib/modules" / release)
+    if missing := find_missing_drivers(linux):
+        raise ValueError(f"drivers missing in {linux.modules}: {', '.join(missing)}")
+    return linux
+
+
+def find_missing_drivers(linux: Kernel) -> list[str]:
+    """Return the drivers that a kernel has neither as modules nor built in.
+
+    A kernel without a directory of modules may have all of them built in: nothing lists what it has.
+    """
+    if not linux.modules.is_dir():
+        return []
+    names = {
+        _module_name(file) for file in (*_load_dependencies(linux), *_load_lines(linux.modules / "modules.builtin"))
+    }
+    return [name for name in (*DRIVERS, *NETWORK) if name not in names]
+
+
+def _rank(linux: Kernel) -> tuple[bool, bool, list[str | int]]:
+    parts = re.split(r"(\d+)", linux.release)  # text and numbers in turn
+    version = [int(part) if part.isdigit() else part for part in parts]
+    return linux.modules.is_dir(), linux.release == os.uname().release, version
+
+
+def read_release(image: Path) -> str:
+    """Read the release from the header of a kernel for x86.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not such a kernel.
 
     Source: Documentation/arch/x86/boot.rst, ``header`` and ``kernel_version``.
     """
     with image.open("rb") as opened:
         head = opened.read(0x10000)
-    at = 0x200 + int.from_bytes(head[0x20E:0x210], "little")
-    name = head[at : at + 256].split(b"\0")[0].split(b" ")[0]
+    offset = 0x200 + int.from_bytes(head[0x20E:0x210], "little")
+    name = head[offset : offset + 256].split(b"\0")[0].split(b" ")[0]
     if head[0x202:0x206] != b"HdrS" or not name:
-        raise ValueError("it is no Linux for x86")
+        raise ValueError("it is not a Linux kernel for x86")
     return name.decode("ascii", "replace")
 
 
-def modules(linux: Kernel, wanted: Iterable[str]) -> list[Path]:
-    """The files of modules and of all that they need, each behind what it needs; none where they are built in.
-
-    Source: modules.dep(5).
-    """
-    listed = linux.modules / "modules.dep"
-    if not listed.is_file():
-        return []
-    needs = {}
-    for line in listed.read_text(encoding="utf-8").splitlines():
-        file, _, rest = line.partition(":")
-        needs[file] = rest.split()
-    named = {_name(file): file for file in needs}
+def find_modules(linux: Kernel, wanted: Iterable[str]) -> list[Path]:
+    """Return the files of modules and of their dependencies, in the order to load them; none if they are built in."""
+    dependencies = _load_dependencies(linux)
+    files = {_module_name(file): file for file in dependencies}
     order: dict[str, None] = {}
     for name in wanted:
-        if name in named:
-            _behind(named[name], needs, order)
+        if name in files:
+            _add_module(files[name], dependencies, order)
     return [linux.modules / file for file in order]
 
 
-def _name(file: str) -> str:
+def _load_dependencies(linux: Kernel) -> dict[str, list[str]]:
+    """Return the modules of a kernel: file -> files of its dependencies. Source: modules.dep(5)."""
+    lines = (line.partition(":") for line in _load_lines(linux.modules / "modules.dep"))
+    return {file: rest.split() for file, _, rest in lines}
+
+
+def _load_lines(file: Path) -> list[str]:
+    return file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+
+
+def _module_name(file: str) -> str:
     return file.rpartition("/")[2].split(".ko")[0].replace("-", "_")
 
 
-def _behind(file: str, needs: Mapping[str, list[str]], order: dict[str, None]) -> None:
-    for one in needs.get(file, ()):
-        if one not in order:
-            _behind(one, needs, order)
+def _add_module(file: str, dependencies: Mapping[str, list[str]], order: dict[str, None]) -> None:
+    for dependency in dependencies.get(file, ()):
+        if dependency not in order:
+            _add_module(dependency, dependencies, order)
     order[file] = None
 
 
 def initramfs(linux: Kernel, init: bytes, texts: Mapping[str, bytes], *, network: bool) -> bytes:
-    """The archive that the kernel unpacks before anything runs.
+    """Return the archive that the kernel unpacks before it starts a process.
 
     Args:
         init: the first process.
-        texts: name -> content of further files in it.
+        texts: name -> content of more files in it.
     """
     wanted = (*DRIVERS, *(NETWORK if network else ()))
-    packed = {"init": init, **texts}
-    packed |= {f"modules/{i}": _unpacked(one) for i, one in enumerate(modules(linux, wanted))}
-    return cpio(packed)
+    files = {"init": init, **texts}
+    files |= {f"modules/{i}": _decompress(module) for i, module in enumerate(find_modules(linux, wanted))}
+    return cpio(files)
 
 
 def swap(size: int) -> bytes:
-    """The first page of a disk that memory is put out to.
+    """Return the first page of a swap disk.
 
     Args:
         size: of the disk, in bytes.
@@ -137,35 +176,27 @@ def swap(size: int) -> bytes:
     return bytes(head)
 
 
-def _unpacked(module: Path) -> bytes:
-    packed = module.read_bytes()
+def _decompress(module: Path) -> bytes:
+    content = module.read_bytes()
     match module.suffix:
         case ".xz":
-            return lzma.decompress(packed)
+            return lzma.decompress(content)
         case ".gz":
-            return gzip.decompress(packed)
+            return gzip.decompress(content)
         case ".zst":
-            return _zstd(packed)
-    return packed
+            decompressed: bytes = zstd.module().decompress(content)
+            return decompressed
+    return content
 
 
-def _zstd(packed: bytes) -> bytes:
-    try:
-        from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # Python 3.14
-    except ImportError:
-        from backports import zstd
-    unpacked: bytes = zstd.decompress(packed)
-    return unpacked
-
-
-def cpio(packed: Mapping[str, bytes]) -> bytes:
-    """An archive of programs, with /dev and /modules.
+def cpio(files: Mapping[str, bytes]) -> bytes:
+    """Return an archive of programs, with /dev and /modules.
 
     Source: Documentation/driver-api/early-userspace/buffer-format.rst, ``newc``.
     """
-    made = b"".join(_entry(name, 0o040755, b"") for name in ("dev", "modules"))
-    made += b"".join(_entry(name, 0o100755, content) for name, content in packed.items())
-    return made + _entry("TRAILER!!!", 0, b"")
+    archive = b"".join(_entry(name, 0o040755, b"") for name in ("dev", "modules"))
+    archive += b"".join(_entry(name, 0o100755, content) for name, content in files.items())
+    return archive + _entry("TRAILER!!!", 0, b"")
 
 
 def _entry(name: str, mode: int, content: bytes) -> bytes:
@@ -174,17 +205,17 @@ def _entry(name: str, mode: int, content: bytes) -> bytes:
     return head + b"\0" * (-len(head) % 4) + content + b"\0" * (-len(content) % 4)
 
 
-def init(cache: Path) -> bytes:
-    """Our first process, compiled where that was not done before.
+def compile_init(cache: Path) -> bytes:
+    """Return our first process, compiled unless the cache contains it.
 
     Raises:
-        MissingProgram, ProgramFailed: there is no compiler, or it cannot.
+        MissingProgram, ProgramFailed: there is no compiler, or it fails.
     """
     source = _INIT.read_bytes()
-    kept = cache / f"vminit-{hashlib.sha256(source).hexdigest()[:16]}"
-    if not kept.exists():
+    program = cache / f"vminit-{hashlib.sha256(source).hexdigest()[:16]}"
+    if not program.exists():
         with fs.fresh_folder(cache, prefix="vminit.") as folder:
-            made = folder / "init"
-            process.run(["cc", "-Os", "-static", "-s", "-o", str(made), str(_INIT)], keep=True, atom="sys-devel/gcc")
-            made.replace(kept)
-    return kept.read_bytes()
+            output = folder / "init"
+            process.run(["cc", "-Os", "-static", "-s", "-o", str(output), str(_INIT)], keep=True, atom="sys-devel/gcc")
+            output.replace(program)
+    return program.read_bytes()
