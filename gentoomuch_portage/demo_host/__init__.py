@@ -1,6 +1,7 @@
-"""A Gentoo host in a folder: real Portage under a prefix, for playing, for the demo and for tests.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A Gentoo host in a directory: real Portage in a prefix, for experiments, for the demo and for tests.
 
-No root and no Gentoo is needed; nothing outside of the folder is written.
+It needs neither root nor Gentoo, and writes nothing outside of the directory.
 """
 
 import grp
@@ -13,15 +14,16 @@ from pathlib import Path
 from gentoomuch_portage import __version__, fs
 from gentoomuch_portage.demo_host import host as demo_host_host
 from gentoomuch_portage.demo_host import repository
-from gentoomuch_portage.demo_host.errors import FolderTaken, HostMoved, NamelessUser, UnfitPath
-from gentoomuch_portage.demo_host.host import ARCHES, Host, arch, write
+from gentoomuch_portage.demo_host.errors import folder_taken, host_moved, nameless_user, unfit_path
+from gentoomuch_portage.demo_host.host import ARCHES, Host, find_arch, write
 from gentoomuch_portage.demo_host.repository import manifest, pack
 from gentoomuch_portage.errors import NoPrivilege
+from gentoomuch_portage.portage_adapter import paths, private_api
 
 __all__ = ["ARCHES", "Host", "make", "manifest", "pack"]
 
 _LINKS = {"bin": "usr/bin", "sbin": "usr/bin", "lib": "usr/lib", "lib64": "usr/lib64", "usr/sbin": "bin"}
-"""Merged-usr, as the 23.0 profiles demand."""
+"""Merged /usr, as the 23.0 profiles require."""
 _FOLDERS = (
     "usr/bin", "usr/lib", "usr/lib64", "tmp", "etc/portage/repos.conf", "var/tmp", "var/log", "var/lib/portage",
     "var/db/pkg", "var/cache/edb", "var/cache/distfiles", "var/cache/binpkgs",
@@ -30,43 +32,41 @@ _FEATURES = (
     "-sandbox -usersandbox -userpriv -userfetch -usersync -ipc-sandbox -network-sandbox -pid-sandbox "
     "-mount-sandbox -merge-sync -news -qa-unresolved-soname-deps"
 )
-"""What needs root, or a program that only Gentoo packages."""
+"""Features that need root, or a program that only Gentoo packages."""
 _UNFIT = re.compile(r"""[^\w /.,+=@~-]""")
-"""Signs that PATH, make.conf or a Makefile would take for something else. Spaces are fine."""
+"""Characters that have a meaning in PATH, make.conf or a Makefile. Spaces are accepted."""
 
 
 def make(folder: Path) -> Host:
-    """Make a host, or find it made.
+    """Create a host, or update an existing one.
 
-    A making that was killed is finished, and a host of another version brought up to date: what ships with us is
-    laid anew; profiles, layers, packages and whatever else was added to it stay.
+    A host whose creation was killed is finished. A host of another version gets the files of this one; its profiles,
+    layers, packages and other files are kept.
 
     Raises:
         MissingProgram: a compiler, make, bash, GNU tar, patch, bzip2 or find is missing.
-        NoPrivilege: the folder cannot be written.
-        UnknownArch, NamelessUser: this machine or this user cannot have one.
-        UnfitPath, FolderTaken, HostMoved: that folder cannot be one.
+        NoPrivilege: the directory cannot be written.
+        MachineError[unknown-arch], MachineError[nameless-user]: this machine or this user is not supported.
+        RunError[unfit-path], RunError[folder-taken], RunError[host-moved]: the directory cannot be used.
     """
     host = Host(folder.resolve())
     stamp = _stamp(host)
     if _read(host.made) == stamp:
         return host
-    _refuse(host)
+    _check(host)
     demo_host_host.check()
-    host.folder.mkdir(parents=True, exist_ok=True)
-    with fs.locked(host.made):
+    fs.ensure(host.folder)
+    with fs.locked(host.made), fs.disk_errors(host.folder):
         if _read(host.made) != stamp:
             host.made.write_text("", encoding="utf-8")
-            _lay(host)
+            _write(host)
             host.made.write_text(stamp, encoding="utf-8")
     return host
 
 
 def _stamp(host: Host) -> str:
-    """What stands in ``made``: the folder first, then what the host is made from."""
-    from gentoomuch_portage.portage_adapter import private_api
-
-    links = "".join(sorted(os.fspath(program) for _, program in demo_host_host.behind()))
+    """Return the content of ``made``: the directory, then the versions that the host was created from."""
+    links = "".join(sorted(os.fspath(program) for _, program in demo_host_host.find_programs()))
     return f"{host.folder}\ngentoomuch {__version__} {repository.digest()}, Portage {private_api.version()}, {links}\n"
 
 
@@ -77,33 +77,33 @@ def _read(made: Path) -> str:
         return ""
 
 
-def _refuse(host: Host) -> None:
-    """Raise where no host can or should be made."""
-    arch()
+def _check(host: Host) -> None:
+    """Raise an error if the host cannot or should not be created."""
+    find_arch()
     _names()
     folder = host.folder
-    if unfit := _UNFIT.search(str(folder)):
-        raise UnfitPath(folder, unfit[0])
-    there = next(one for one in (folder, *folder.parents) if one.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise NoPrivilege(f"{there} is no folder that this user may write", remedy="name a folder of your own")
+    if match := _UNFIT.search(str(folder)):
+        raise unfit_path(folder, match[0])
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise NoPrivilege(f"cannot write to {existing}", hint="use a directory of your own")
     if not folder.is_dir():
         return
     if any(folder.iterdir()) and not host.made.is_file():
-        raise FolderTaken(folder)
+        raise folder_taken(folder)
     before = _read(host.made).partition("\n")[0]
     if before and before != str(folder):
-        raise HostMoved(folder, before)
+        raise host_moved(folder, before)
 
 
-def _lay(host: Host) -> None:
+def _write(host: Host) -> None:
     for name in _FOLDERS:
         (host.eprefix / name).mkdir(parents=True, exist_ok=True)
     for link, target in _LINKS.items():
         _link(host.eprefix / link, target)
-    demo_host_host.lay(host)
+    demo_host_host.write_programs(host)
     _global_config(host)
-    repository.lay(host)
+    repository.write_repository(host)
     _configuration(host)
     write(host.folder / "env.sh", host.enter())
 
@@ -114,20 +114,18 @@ def _link(link: Path, target: str) -> None:
 
 
 def _global_config(host: Host) -> None:
-    """Portage's make.globals and sets, without the repositories that they presume.
+    """Copy Portage's make.globals and sets, without their repositories.
 
-    A wheel looks for them in EPREFIX/share/portage/config.
+    Portage installed from a wheel reads them from EPREFIX/share/portage/config.
     """
-    from gentoomuch_portage.portage_adapter import config
-
     target = host.eprefix / "share/portage/config"
-    shutil.copytree(config.global_config(), target, dirs_exist_ok=True)
+    shutil.copytree(paths.global_config(), target, dirs_exist_ok=True)
     for name in ("repos.conf", "binrepos.conf"):
         write(target / name, "")
 
 
 def _configuration(host: Host) -> None:
-    """The host's etc/portage; a file that somebody has changed is kept beside the new one, as NAME~."""
+    """Write the host's etc/portage; a file that was changed is renamed to NAME~."""
     prefix, (user, group) = host.eprefix, _names()
     _renew(
         host.etc / "make.conf",
@@ -150,12 +148,12 @@ def _renew(path: Path, text: str) -> None:
 
 
 def _names() -> tuple[str, str]:
-    """The user and the group that we run as.
+    """Return the names of the current user and group.
 
     Raises:
-        NamelessUser: one of them has no name.
+        MachineError[nameless-user]: one of them has no name.
     """
     try:
         return pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
     except KeyError as error:
-        raise NamelessUser(os.geteuid(), os.getegid()) from error
+        raise nameless_user(os.geteuid(), os.getegid()) from error

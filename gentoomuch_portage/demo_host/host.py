@@ -1,7 +1,5 @@
-"""A Gentoo host in a folder: where its things lie, and the environment of programs that run on it.
-
-The programs that Portage needs on a host in a folder, under the names by which it calls them.
-"""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A Gentoo host in a directory: its paths, the environment of its programs, and the programs that Portage needs."""
 
 import os
 import platform
@@ -12,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from gentoomuch_portage.demo_host.errors import UnknownArch
+from gentoomuch_portage.demo_host.errors import unknown_arch
 from gentoomuch_portage.errors import MissingProgram
-from gentoomuch_portage.process import run, where
+from gentoomuch_portage.process import find_program, run
 
 ARCHES: Mapping[str, tuple[str, str, str]] = {
     "x86_64": ("amd64", "x86_64-pc-linux-gnu", "lib64"),
@@ -23,13 +21,13 @@ ARCHES: Mapping[str, tuple[str, str, str]] = {
     "riscv64": ("riscv", "riscv64-unknown-linux-gnu", "lib64"),
 }
 """uname's machine -> Gentoo's ARCH, CHOST and library directory."""
-_HANDED_ON = ("HOME", "TERM", "LANG", "USER", "LOGNAME", "NO_COLOR")
+_PASSED = ("HOME", "TERM", "LANG", "USER", "LOGNAME", "NO_COLOR")
 _SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin")
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A Gentoo host in a folder."""
+    """A Gentoo host in a directory."""
 
     folder: Path
 
@@ -45,7 +43,7 @@ class Host:
 
     @property
     def config(self) -> Path:
-        """Where gentoomuch is configured on it."""
+        """The configuration of gentoomuch on it."""
         return self.eprefix / "etc/gentoomuch"
 
     @property
@@ -55,8 +53,8 @@ class Host:
 
     @property
     def bin(self) -> Path:
-        """Programs under the names by which Portage calls them; first in PATH."""
-        return self.folder / "bin"
+        """Programs with the names that Portage uses; first in PATH."""
+        return self.eprefix / "libexec"
 
     @property
     def distdir(self) -> Path:
@@ -70,27 +68,27 @@ class Host:
 
     @property
     def vdb(self) -> Path:
-        """What is installed."""
+        """The database of installed packages."""
         return self.eprefix / "var/db/pkg"
 
     @property
     def made(self) -> Path:
-        """Says what the host was made from; empty as long as it is being made."""
+        """The file with the versions that the host was created from; empty until it is complete."""
         return self.folder / "made"
 
     def env(self, **more: str) -> dict[str, str]:
-        """All of the environment for a program that is to run on this host.
+        """Return the environment of programs on this host.
 
-        HOME, TERM and LANG are handed on, GM_* and Portage's own variables are not.
+        HOME, TERM and LANG are passed on, GM_* and Portage's own variables are not.
         """
-        kept = {name: os.environ[name] for name in _HANDED_ON if name in os.environ}
-        lang = kept.get("LANG", "")
-        return {**kept, "LANG": lang if "UTF-8" in lang else "C.UTF-8", **self._own(), **more}
+        passed = {name: os.environ[name] for name in _PASSED if name in os.environ}
+        lang = passed.get("LANG", "")
+        return {**passed, "LANG": lang if "UTF-8" in lang else "C.UTF-8", **self._own(), **more}
 
     def enter(self) -> str:
-        """A file for a POSIX shell to read: from then on it is a shell on this host."""
+        """Return a file for a POSIX shell: a shell that reads it becomes a shell on this host."""
         lines = [
-            "# A POSIX shell that reads this file is a shell on the Gentoo host in this folder.",
+            "# A POSIX shell that reads this file becomes a shell on the Gentoo host in this directory.",
             "unset ROOT SYSROOT EPREFIX PKGDIR DISTDIR PORTAGE_TMPDIR PORTDIR FEATURES USE CFLAGS CXXFLAGS LDFLAGS",
             "unset GM_PROFILE GM_CONFIG GM_STATE GM_CACHE GM_HOST GM_DEFAULT_OPTS EMERGE_DEFAULT_OPTS",
             *(f"export {name}={shlex.quote(value)}" for name, value in self._own().items()),
@@ -109,12 +107,12 @@ class Host:
             write(self.config / "layers" / path, content)
 
     def eroot(self, root: Path) -> Path:
-        """Where packages of a ROOT lie: Portage puts the prefix below it."""
+        """Return the directory of a ROOT's packages: Portage adds the prefix to it."""
         return Path(f"{str(root).rstrip('/')}{self.eprefix}")
 
     def _own(self) -> dict[str, str]:
         path = [str(self.bin), str(Path(sys.executable).parent), *_SYSTEM_PATH]
-        # Without it Portage starts its helpers with the interpreter that the virtual environment was made from.
+        # Without it Portage starts its helpers with the interpreter outside of the virtual environment.
         virtual = {"VIRTUAL_ENV": sys.prefix} if sys.prefix != sys.base_prefix else {}
         return {
             **virtual,
@@ -125,30 +123,30 @@ class Host:
         }
 
 
-def arch() -> tuple[str, str, str]:
-    """Gentoo's ARCH, CHOST and library directory of this machine.
+def find_arch() -> tuple[str, str, str]:
+    """Return Gentoo's ARCH, CHOST and library directory of this machine.
 
     Raises:
-        UnknownArch: the machine is not in ``ARCHES``.
+        MachineError[unknown-arch]: the machine is not in ``ARCHES``.
     """
     machine = platform.machine()
     if machine not in ARCHES:
-        raise UnknownArch(machine, ARCHES)
+        raise unknown_arch(machine, ARCHES)
     return ARCHES[machine]
 
 
 def write(path: Path, text: str) -> Path:
-    """Write a file, with the folders above it."""
+    """Write a file, and create the directories above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return path
 
 
 class Need(NamedTuple):
-    """A program without which no package can be built, and the packages that have it."""
+    """A required program, and the packages that have it."""
 
     names: tuple[str, ...]
-    """Any of these will do."""
+    """Alternative names."""
     gentoo: str
     debian: str
     fedora: str
@@ -163,7 +161,7 @@ NEEDS = (
     Need(("bzip2",), "app-arch/bzip2", "bzip2", "bzip2"),
     Need(("find",), "sys-apps/findutils", "findutils", "findutils"),
 )
-"""Found by running Portage's build and merge with each of them away."""
+"""Determined by builds and merges of Portage without each of them."""
 _TOOLCHAIN: Mapping[str, tuple[str, ...]] = {
     "gcc": ("gcc", "cc", "clang"),
     "g++": ("g++", "c++", "clang++"),
@@ -172,55 +170,56 @@ _TOOLCHAIN: Mapping[str, tuple[str, ...]] = {
     "strip": ("strip", "llvm-strip"),
     "objcopy": ("objcopy", "llvm-objcopy"),
 }
-"""The last part of ``CHOST-NAME`` -> who may stand in for it."""
+"""The last part of ``CHOST-NAME`` -> alternatives."""
 
 
 def check() -> None:
-    """Look for all of ``NEEDS``.
+    """Check that all of ``NEEDS`` are installed.
 
     Raises:
         MissingProgram: one of them is missing, or tar is not GNU's.
     """
     for need in NEEDS:
-        found = _first(need.names)
-        if found is None or (need.debian == "tar" and "GNU tar" not in run([str(found), "--version"], keep=True).out):
+        program = _find_first(need.names)
+        if program is None or (
+            need.debian == "tar" and "GNU tar" not in run([str(program), "--version"], keep=True).out
+        ):
             name = "GNU tar" if need.debian == "tar" else need.names[0]
             raise MissingProgram(
                 name,
-                remedy=f"emerge {need.gentoo} (Gentoo), apt-get install {need.debian} (Debian), "
+                hint=f"emerge {need.gentoo} (Gentoo), apt-get install {need.debian} (Debian), "
                 f"dnf install {need.fedora} (Fedora)",
             )
 
 
-def lay(host: Host) -> None:
-    """Put a script for each name into the host's ``bin``.
+def write_programs(host: Host) -> None:
+    """Write a script for each program into the host's ``bin``.
 
-    Scripts and no links: a compiler behind ccache, and Python in a virtual environment, act by the name and the
-    place that they are called by.
+    Links would not work: ccache, and Python in a virtual environment, depend on the path that they are called by.
     """
-    host.bin.mkdir(exist_ok=True)
-    for name, program in behind():
+    host.bin.mkdir(parents=True, exist_ok=True)
+    for name, program in find_programs():
         script = host.bin / name
         script.write_text(f'#!/bin/sh\nexec {shlex.quote(str(program))} "$@"\n', encoding="utf-8")
         script.chmod(0o755)
 
 
 def compression() -> str:
-    """What binary packages can be compressed with here; Portage's own choice is zstd."""
-    return "zstd" if where("zstd") else "bzip2"
+    """Return a compression for binary packages that is available here; Portage's default is zstd."""
+    return "zstd" if find_program("zstd") else "bzip2"
 
 
-def behind() -> Iterator[tuple[str, Path]]:
-    """Each name, and the program that answers to it."""
-    chost = arch()[1]
+def find_programs() -> Iterator[tuple[str, Path]]:
+    """Yield each name, and its program."""
+    chost = find_arch()[1]
     yield "python", Path(sys.executable)
-    # Portage asks for GNU tar by this name; most distributions have it as tar.
-    if tar := _first(("gtar", "tar")):
+    # Portage calls GNU tar by this name; most distributions name it tar.
+    if tar := _find_first(("gtar", "tar")):
         yield "gtar", tar
-    for name, stand_ins in _TOOLCHAIN.items():
-        if found := _first(stand_ins):
-            yield f"{chost}-{name}", found
+    for name, alternatives in _TOOLCHAIN.items():
+        if program := _find_first(alternatives):
+            yield f"{chost}-{name}", program
 
 
-def _first(names: tuple[str, ...]) -> Path | None:
-    return next(filter(None, map(where, names)), None)
+def _find_first(names: tuple[str, ...]) -> Path | None:
+    return next(filter(None, map(find_program, names)), None)

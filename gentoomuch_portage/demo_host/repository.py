@@ -1,4 +1,5 @@
-"""What ships with the project for its embedded host: an ebuild repository, and the sources of its packages."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The ebuild repository of the demo host, and the sources of its packages."""
 
 import gzip
 import hashlib
@@ -9,11 +10,11 @@ from collections.abc import Iterable
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from gentoomuch_portage.demo_host.host import ARCHES, Host, arch, write
+from gentoomuch_portage.demo_host.host import ARCHES, Host, find_arch, write
 
 
 def digest() -> str:
-    """The digest of all that a host is made from, this package's code included."""
+    """Return the digest of all files that a host is created from, including the code of this package."""
     total = hashlib.sha256()
     with as_file(files("gentoomuch_portage.demo_host")) as shipped:
         for path in sorted(shipped.rglob("*")):
@@ -22,14 +23,14 @@ def digest() -> str:
     return total.hexdigest()[:24]
 
 
-def lay(host: Host) -> None:
-    """Put the repository into a host, pack its sources, and write what depends on the machine.
+def write_repository(host: Host) -> None:
+    """Copy the repository to a host, archive its sources, and write files that depend on the machine.
 
-    Packages that somebody has added to the repository stay.
+    Packages that were added to the repository are kept.
     """
     with as_file(files("gentoomuch_portage.demo_host")) as shipped:
         shutil.copytree(shipped / "repository", host.repository, dirs_exist_ok=True)
-        # emerge --search finds nothing in a repository without one, and neither git nor a wheel keeps an empty folder.
+        # emerge --search needs it, and neither git nor a wheel contains an empty directory.
         (host.repository / "eclass").mkdir(exist_ok=True)
         for sources in sorted((shipped / "sources").iterdir()):
             archive = host.distdir / f"{sources.name}.tar.gz"
@@ -40,14 +41,14 @@ def lay(host: Host) -> None:
 
 
 def pack(sources: Path, archive: Path) -> None:
-    """Pack a folder into a .tar.gz, the same bytes for the same content."""
+    """Archive a directory as .tar.gz; equal content gives equal bytes."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for path in sorted(sources.rglob("*")):
             entry = tar.gettarinfo(path, f"{sources.name}/{path.relative_to(sources)}")
             entry.uid = entry.gid = entry.mtime = 0
             entry.uname = entry.gname = ""
-            # What the umask of whoever cloned or installed us made of it has no say.
+            # independent of the umask of the clone or installation
             entry.mode = 0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644
             if path.is_file():
                 with path.open("rb") as content:
@@ -69,8 +70,8 @@ def manifest(package: Path, archives: Iterable[Path]) -> None:
 
 
 def _make_profile(profiles: Path) -> None:
-    """The one make_profile of the repository, for this machine's architecture."""
-    name, chost, libdir = arch()
+    """Write the only Gentoo profile of the repository, for this machine's architecture."""
+    name, chost, libdir = find_arch()
     write(profiles / "arch.list", "".join(f"{known}\n" for known, _, _ in sorted(ARCHES.values())))
     write(profiles / "profiles.desc", f"{name} machine stable\n")
     write(

@@ -1,5 +1,6 @@
-"""Roots of profiles: filled, listed, removed, taken elsewhere; and the repositories that they are built from.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Roots of profiles: create, list, remove and export them; snapshots of ebuild repositories.
 
-``hosting`` fills one by emerge, ``releases`` and ``images`` say what an archive must prove before ``unpacking`` puts
-it in place; ``tree`` reads a root for ``packing``; ``snapshots`` keeps repositories as they were after a sync.
+``bootstrap`` fills a root with emerge. ``stage3`` and ``oci`` verify archives, which ``install`` unpacks. ``export``
+writes a root with ``pack``. ``repo_snapshots`` stores repositories as they were after a sync.
 """

@@ -1,26 +1,24 @@
-"""Fill an empty root by emerge: bootstrap from the host, step by step, each of which is done once.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Fill an empty root with emerge, in steps; finished steps are recorded in the root until all are.
 
-Whether a folder is a root, and which steps of its bootstrap are done.
-
-Those stand in a file in the root itself, as long as it is not finished.
-
-The folders, links and files without which nothing can be merged into an empty root.
-
-Source: Gentoo's sys-apps/baselayout, ``layout`` and ``layout-usrmerge`` of its Makefile, share.Linux/passwd and group.
+The first step creates the directories, links and files that packages require. Source: Gentoo's sys-apps/baselayout,
+``layout`` and ``layout-usrmerge`` of its Makefile, share.Linux/passwd and group.
 """
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from gentoomuch_portage import fs
+from gentoomuch_portage import fs, stored
 from gentoomuch_portage.configroot.cross import UNFINISHED
 from gentoomuch_portage.containers import root_lock
-from gentoomuch_portage.containers.mounts import within
-from gentoomuch_portage.portage_adapter import emerge as portage_emerge
-from gentoomuch_portage.portage_adapter.config import Arrangement
-from gentoomuch_portage.roots.errors import BootstrapFailed, RootTaken
+from gentoomuch_portage.containers.mounts import resolve_within
+from gentoomuch_portage.portage_adapter import paths
+from gentoomuch_portage.roots.errors import bootstrap_failed, root_taken
+
+if TYPE_CHECKING:
+    from gentoomuch_portage.portage_adapter.config import Arrangement
 
 _FOLDERS = (
     ("boot", 0o755), ("dev", 0o755), ("etc", 0o755), ("home", 0o755), ("mnt", 0o755), ("opt", 0o755),
@@ -59,90 +57,90 @@ nobody:x:65534:
 FILES = (("etc/passwd", _PASSWD), ("etc/group", _GROUP))
 
 
-def lay(top: Path, arrangement: Arrangement) -> None:
-    """Make what is missing in a root; what is there stays, and a link in it leads nowhere but into the root.
+def make_skeleton(top: Path, arrangement: "Arrangement") -> None:
+    """Create missing directories, links and files; existing links are resolved within the root.
 
     Args:
-        top: the root, with the prefix where there is one.
+        top: the root, including the prefix if there is one.
 
     Raises:
-        OSError: something else stands in its way.
+        OSError: a path exists with another type.
     """
-    with fs.for_all():
+    with fs.public_umask(), fs.disk_errors(top):
         top.mkdir(parents=True, exist_ok=True)
-        _lay(top, arrangement)
+        _make_skeleton(top, arrangement)
 
 
-def _lay(top: Path, arrangement: Arrangement) -> None:
+def _make_skeleton(top: Path, arrangement: "Arrangement") -> None:
     for name, mode in _FOLDERS:
-        folder = within(top, name)
+        folder = resolve_within(top, name)
         if not folder.exists():
             folder.mkdir(parents=True)
-            folder.chmod(mode)  # whatever the umask is
-    for name, target in (*links(arrangement), *_LINKS):
-        link = within(top, str(Path(name).parent)) / Path(name).name
+            folder.chmod(mode)  # with any umask
+    for name, target in (*merged_links(arrangement), *_LINKS):
+        link = resolve_within(top, str(Path(name).parent)) / Path(name).name
         if target.startswith("usr/"):
-            within(top, target).mkdir(parents=True, exist_ok=True)
+            resolve_within(top, target).mkdir(parents=True, exist_ok=True)
         if not link.exists() and not link.is_symlink():
             link.symlink_to(target)
     for name in () if arrangement.merged else ("bin", "sbin", "usr/sbin", *arrangement.libraries):
-        within(top, name).mkdir(parents=True, exist_ok=True)
+        resolve_within(top, name).mkdir(parents=True, exist_ok=True)
     for name, text in FILES:
-        file = within(top, name)
+        file = resolve_within(top, name)
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
 
 
-def names(arrangement: Arrangement) -> Iterator[str]:
-    """The folders and links of a root that belong to no package."""
+def skeleton_names(arrangement: "Arrangement") -> Iterator[str]:
+    """Yield the directories and links of a root that belong to no package."""
     yield from (name for name, _ in (*_FOLDERS, *_LINKS))
-    yield from (name for name, _ in links(arrangement))
+    yield from (name for name, _ in merged_links(arrangement))
     yield from () if arrangement.merged else ("bin", "sbin", "usr/sbin", *arrangement.libraries)
 
 
-def links(arrangement: Arrangement) -> Iterator[tuple[str, str]]:
-    """The links of a merged /usr, as the 23.0 make_profiles want it; none where it is split."""
+def merged_links(arrangement: "Arrangement") -> Iterator[tuple[str, str]]:
+    """Yield the links of a merged /usr, as the 23.0 profiles require; none for a split one."""
     if arrangement.merged:
         yield from _MERGED
         for name in arrangement.libraries:
             yield name, f"usr/{name}"
 
 
-def done(root: Path) -> tuple[str, ...]:
-    """The steps that are done, in their order; none where nothing was begun."""
-    try:
-        told = json.loads((root / UNFINISHED).read_text(encoding="utf-8"))
-        return tuple(str(one) for one in told["done"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ()
+def finished_steps(root: Path) -> tuple[str, ...]:
+    """Return the finished steps of a bootstrap, in order."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        return tuple(str(step) for step in json.loads(text)["done"])
+
+    return stored.recall(root / UNFINISHED, parse) or ()
 
 
-def begun(root: Path) -> bool:
-    """Whether a bootstrap was begun and not finished."""
+def is_begun(root: Path) -> bool:
+    """Return whether a bootstrap was begun and not finished."""
     return (root / UNFINISHED).exists()
 
 
 def is_root(root: Path) -> bool:
-    """Whether a folder is a root, begun or done: whatever else is in it, it is not somebody's data alone."""
-    tops = {root, Path(f"{root}{portage_emerge.eprefix()}")}
-    return begun(root) or any((top / "var/db/pkg").is_dir() for top in tops)
+    """Return whether a directory is a root, finished or not, and not other data."""
+    tops = {root, Path(f"{root}{paths.eprefix()}")}
+    return is_begun(root) or any((top / "var/db/pkg").is_dir() for top in tops)
 
 
-def note(root: Path, steps: tuple[str, ...]) -> None:
-    """Write down what is done so far."""
+def write_steps(root: Path, steps: tuple[str, ...]) -> None:
+    """Record the finished steps."""
     fs.write(root / UNFINISHED, json.dumps({"done": list(steps)}) + "\n")
 
 
 def finish(root: Path) -> None:
-    """The root is what was asked for: it may stand on its own."""
+    """Mark the bootstrap as finished."""
     (root / UNFINISHED).unlink(missing_ok=True)
 
 
 Emerge = Callable[[Sequence[str]], int]
 """Runs emerge for the profile, and returns its exit status."""
 _FIRST = "sys-apps/baselayout"
-_QUIETLY = ("--noreplace", "--ask=n")
+_OPTIONS = ("--noreplace", "--ask=n")
 
 
 class Step(NamedTuple):
@@ -152,32 +150,32 @@ class Step(NamedTuple):
     words: tuple[str, ...]
 
 
-def refuse(root: Path) -> None:
-    """Refuse to fill what is no root of Portage's.
+def check_empty(root: Path) -> None:
+    """Check that a directory is missing, empty, or a root.
 
     Raises:
-        RootTaken: it holds something else, or is no folder.
+        RunError[root-taken]: it contains other files, or is not a directory.
     """
     if root.exists() and not root.is_dir():
-        raise RootTaken(root, "is no folder", remedy=f"look at it, then remove it: ls -ld {root}")
+        raise root_taken(root, "it is not a directory", hint=f"look at it, then remove it: ls -ld {root}")
     if not root.is_dir() or is_root(root):
         return
-    if any(one.name != "lost+found" for one in root.iterdir()):
-        raise RootTaken(root, "holds something that is no root of Portage's", remedy="name another root")
+    if any(path.name != "lost+found" for path in root.iterdir()):
+        raise root_taken(root, "it contains files, but no database of Portage", hint="use another root")
 
 
-def planned(asked: Sequence[str], repositories: Iterable[Path]) -> tuple[Step, ...]:
-    """The runs of emerge that fill a root.
+def plan_steps(targets: Sequence[str], repositories: Iterable[Path]) -> tuple[Step, ...]:
+    """Return the runs of emerge that fill a root.
 
     Args:
-        asked: sets and atoms.
-        repositories: of the profile; where one has baselayout, that comes first and alone, for all else presumes it.
+        targets: sets and atoms.
+        repositories: of the profile; if one has baselayout, it is installed first, as other packages require it.
     """
-    found = []
+    steps = []
     if any((folder / _FIRST).is_dir() for folder in repositories):
-        found.append(Step(_FIRST, ("--oneshot", "--nodeps", *_QUIETLY, _FIRST)))
-    found.append(Step(" ".join(asked), (*_QUIETLY, *asked)))
-    return tuple(found)
+        steps.append(Step(_FIRST, ("--oneshot", "--nodeps", *_OPTIONS, _FIRST)))
+    steps.append(Step(" ".join(targets), (*_OPTIONS, *targets)))
+    return tuple(steps)
 
 
 def fill(
@@ -186,45 +184,34 @@ def fill(
     plan: Sequence[Step],
     emerge: Emerge,
     *,
-    arrangement: Arrangement,
+    arrangement: "Arrangement",
     again: str,
     begin: Callable[[str], object],
 ) -> None:
-    """Do what is not done yet.
+    """Run the steps that are not finished.
 
     Args:
-        top: the root, with the prefix where there is one.
-        again: the command that goes on after a failure.
-        begin: hears of each step that begins.
+        top: the root, including the prefix if there is one.
+        again: the command that continues after a failure.
+        begin: called with the name of each step.
 
     Raises:
-        BootstrapFailed: emerge failed; what it merged stays.
-        Busy: somebody else works in the root.
-        NoPrivilege: it cannot be made or entered.
+        RunError[bootstrap-failed]: emerge failed; merged packages are kept.
+        Busy: another run works in the root.
+        NoPrivilege: it cannot be created or entered.
     """
+    root_lock.make_closed(root)
     fs.ensure(root)
-    with root_lock.first(root):
-        _fill(root, top, plan, emerge, arrangement, again, begin)
-
-
-def _fill(
-    root: Path,
-    top: Path,
-    plan: Sequence[Step],
-    emerge: Emerge,
-    arrangement: Arrangement,
-    again: str,
-    begin: Callable[[str], object],
-) -> None:
-    so_far = done(root)
-    note(root, so_far)
-    lay(top, arrangement)
-    for step in plan:
-        if step.name in so_far:
-            continue
-        begin(step.name)
-        if status := emerge(step.words):
-            raise BootstrapFailed(f"emerge {step.name}", status, again)
-        so_far = (*so_far, step.name)
-        note(root, so_far)
-    finish(root)
+    with root_lock.begin(root):
+        finished = finished_steps(root)
+        write_steps(root, finished)
+        make_skeleton(top, arrangement)
+        for step in plan:
+            if step.name in finished:
+                continue
+            begin(step.name)
+            if status := emerge(step.words):
+                raise bootstrap_failed(f"emerge {step.name}", status, again)
+            finished = (*finished, step.name)
+            write_steps(root, finished)
+        finish(root)

@@ -1,206 +1,180 @@
-"""Why a root cannot be made, removed or taken elsewhere."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Errors of creating, removing and exporting roots."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
-from gentoomuch_portage.errors import ConfigError, MachineError, RunError, UsageError, listed
+from gentoomuch_portage.errors import ConfigError, GmError, MachineError, RunError, UsageError, listed, nearest
 
 
-class RootIsHost(ConfigError):
-    """A root is to be made or removed, and the profile's is the host itself."""
-
-    code = "root-is-host"
-
-    def __init__(self, profile: str, where: str) -> None:
-        super().__init__(
-            f"the root of profile {profile!r} is / itself", remedy=f'root = "/srv/roots/{profile}" in {where}'
-        )
+def root_is_host(profile: str, where: str) -> ConfigError:
+    """The root of the profile is the host itself; the command needs a profile with another root."""
+    return ConfigError(
+        f"cannot use the root of profile {profile!r}: it is /",
+        code="root-is-host",
+        hint=f'root = "/srv/roots/{profile}" in {where}',
+    )
 
 
-class RootTaken(RunError):
-    """A root that is to be unpacked is there and not empty, or cannot be replaced."""
-
-    code = "root-taken"
-
-    def __init__(self, root: Path, why: str, *, remedy: str) -> None:
-        super().__init__(f"{root} {why}", remedy=remedy)
-        self.root = root
+def root_taken(root: Path, reason: str, *, hint: str) -> RunError:
+    """The path for a new root is in use already."""
+    return RunError(f"cannot create root {root}: {reason}", code="root-taken", hint=hint)
 
 
-class NoRoot(RunError):
-    """A root that is named is not there."""
-
-    code = "no-root"
-
-    def __init__(self, root: Path, profile: str) -> None:
-        super().__init__(
-            f"profile {profile!r} has no root yet: {root}", remedy=f"gentoomuch bootstrap {profile} --from-host"
-        )
-        self.root = root
+def no_root(root: Path, profile: str) -> RunError:
+    """The root does not exist."""
+    return RunError(
+        f"root {root} of profile {profile!r} does not exist",
+        code="no-root",
+        hint=f"gentoomuch bootstrap {profile}",
+    )
 
 
-def refuse_empty(root: Path, profile: str) -> None:
-    """Refuse the root of a profile that is not there, or holds nothing.
+def no_repository(profile: str) -> ConfigError:
+    """The profile has no ebuild repository, or its directory does not exist."""
+    return ConfigError(
+        f"profile {profile!r} has no ebuild repository",
+        code="no-repository",
+        hint="add one to repos.conf, see portage(5)",
+    )
+
+
+def no_source(root: Path, missing: str, obstacle: GmError, profile: str) -> RunError:
+    """``bootstrap`` without a source: DISTDIR has no stage3 for the profile, and this host cannot install it."""
+    return RunError(
+        f"cannot create root {root}: there is {missing}, and this host cannot install into it: {obstacle.message}",
+        code="no-source",
+        hint=f"download a stage3 and its signature, then gentoomuch bootstrap {profile} --stage3 FILE",
+    )
+
+
+def check_filled(root: Path, profile: str) -> None:
+    """Check that the root of a profile exists and is not empty.
 
     Raises:
-        NoRoot: so it is.
+        RunError[no-root]: it does not, or is empty.
     """
     if not root.is_dir() or next(root.iterdir(), None) is None:
-        raise NoRoot(root, profile)
+        raise no_root(root, profile)
 
 
-class UnfinishedRoot(RunError):
-    """A root that is to be taken elsewhere has not got all that its bootstrap was asked for."""
-
-    code = "unfinished-root"
-
-    def __init__(self, root: Path, profile: str) -> None:
-        super().__init__(
-            f"{root} is not finished: its bootstrap was broken off",
-            remedy=f"gentoomuch bootstrap {profile} --from-host goes on, with the --set that was asked for",
-        )
-        self.root = root
+def unfinished_root(root: Path, profile: str) -> RunError:
+    """The root cannot be exported, because its bootstrap is not complete."""
+    return RunError(
+        f"cannot export {root}: its bootstrap is not finished",
+        code="unfinished-root",
+        hint=f"gentoomuch bootstrap {profile} --from-host, with the same --set",
+    )
 
 
-class NoFreshRoot(RunError):
-    """No fresh root of that name was kept."""
-
-    code = "no-fresh-root"
-
-    def __init__(self, name: str, profile: str, known: Iterable[str]) -> None:
-        super().__init__(
-            f"no fresh root {name!r} of profile {profile!r} was kept {listed(known)}", remedy="gentoomuch root ls"
-        )
-        self.name = name
+def partial_root(root: Path, profile: str) -> RunError:
+    """The root has no Portage and Python of its own, so that a container cannot run in it."""
+    return RunError(
+        f"cannot enter {root} as another user: it has no Portage and Python of its own",
+        code="partial-root",
+        hint=f"gentoomuch root enter {profile}, which is a view of this host",
+    )
 
 
-class NotARoot(RunError):
-    """A folder that a profile names as its root holds something, and nothing of Portage's."""
-
-    code = "not-a-root"
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(
-            f"{root} is no root: no package is recorded in it, and no bootstrap has begun there",
-            remedy=f"look at it, then remove what is in it yourself: ls -l {root}",
-        )
-        self.root = root
+def no_fresh_root(name: str, profile: str, known: Iterable[str]) -> RunError:
+    """There is no saved fresh root of this name."""
+    known = list(known)
+    error = RunError(
+        f"fresh root {name!r} of profile {profile!r} not found {listed(known)}",
+        code="no-fresh-root",
+        hint="gentoomuch root ls",
+    )
+    return error.with_correction(name, near) if (near := nearest(name, known)) else error
 
 
-class MountedRoot(RunError):
-    """A root that is to be removed holds a mount: what is mounted there belongs to somebody else."""
-
-    code = "mounted-root"
-
-    def __init__(self, root: Path, point: Path) -> None:
-        super().__init__(f"{point} is mounted, below {root}", remedy=f"umount {point}")
-        self.root, self.point = root, point
-
-
-class NotAgreed(UsageError):
-    """Something is to be removed for good, and nobody said yes."""
-
-    code = "not-agreed"
-
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what} is not removed: nobody agreed", remedy="--yes")
+def not_a_root(root: Path) -> RunError:
+    """The directory contains files, but no database of installed packages (var/db/pkg)."""
+    return RunError(
+        f"{root} is not a root: it has no installed packages, and no bootstrap has begun",
+        code="not-a-root",
+        hint=f"look at its files, then remove them yourself: ls -l {root}",
+    )
 
 
-class Unsigned(RunError):
-    """A stage3 without a signature beside it."""
-
-    code = "unsigned-stage3"
-
-    def __init__(self, file: Path, names: tuple[str, ...]) -> None:
-        super().__init__(
-            f"nothing signs {file}: none of {', '.join(names)} is there",
-            remedy="fetch the signature from where the stage3 came from, and put it beside it",
-        )
-        self.file = file
+def mounted_root(root: Path, point: Path) -> RunError:
+    """A directory cannot be removed, because a file system is mounted in it."""
+    return RunError(f"cannot remove {root}: {point} is mounted", code="mounted-root", hint=f"umount {point}")
 
 
-class BadSignature(RunError):
-    """A signature that does not hold, or is of no key that is trusted for stage3s."""
-
-    code = "bad-signature"
-
-    def __init__(self, file: Path, why: str, *, remedy: str = "") -> None:
-        super().__init__(f"{file}: {why}", remedy=remedy or "fetch the stage3 and its signature again")
-        self.file = file
+def not_confirmed(what: str) -> UsageError:
+    """Nothing was removed, because the user did not confirm it."""
+    error = UsageError(f"{what} not removed: not confirmed", code="not-confirmed", hint="the same command with --yes")
+    return error.with_correction("", "--yes")
 
 
-class NoKeys(MachineError):
-    """There is no file of public keys to hold signatures against."""
+def unsigned_tarball(file: Path, names: tuple[str, ...]) -> RunError:
+    """A stage3 has no signature."""
+    return RunError(
+        f"signature of {file} not found (accepted: {', '.join(names)})",
+        code="unsigned-stage3",
+        hint="download the signature into the directory of the stage3",
+    )
 
-    code = "no-keys"
 
-    def __init__(self, file: Path) -> None:
-        super().__init__(
-            f"{file} holds no public keys",
-            remedy="emerge sec-keys/openpgp-keys-gentoo-release, or name one: --key FILE",
-        )
-        self.file = file
+def bad_signature(file: Path, reason: str, *, hint: str = "") -> RunError:
+    """A signature is not valid, or its key is not trusted for stage3s."""
+    hint = hint or "download the stage3 and its signature again"
+    return RunError(f"cannot verify {file}: {reason}", code="bad-signature", hint=hint)
+
+
+def no_keys(file: Path) -> MachineError:
+    """A file of public keys is missing or empty."""
+    return MachineError(
+        f"no public keys found in {file}",
+        code="no-keys",
+        hint="emerge sec-keys/openpgp-keys-gentoo-release, or use another file: --key FILE",
+    )
 
 
 class BadArchive(RunError):
-    """An archive that is damaged, or holds what must not be unpacked."""
+    """A stage3 or image is damaged, or has an entry that must not be unpacked, such as ``../x``."""
 
     code = "bad-root-archive"
 
-    def __init__(self, where: object, why: str) -> None:
-        super().__init__(f"{where}: {why}", remedy="nothing was unpacked; fetch it again, from where you trust")
-        self.where, self.why = str(where), why
-
-
-class BootstrapFailed(RunError):
-    """Emerge failed in a step; what was merged stays, and the next run goes on there."""
-
-    code = "bootstrap-failed"
-
-    def __init__(self, step: str, status: int, command: str) -> None:
-        super().__init__(f"{step} ended with {status}", remedy=f"mend it, then go on: {command}")
-        self.step, self.emerge_status = step, status
-
-
-class LinkedRecord(RunError):
-    """The record of the packages of a root holds a link: what it leads to may be this machine's."""
-
-    code = "linked-record"
-
-    def __init__(self, link: Path) -> None:
+    def __init__(self, archive: object, reason: str) -> None:
         super().__init__(
-            f"{link} is a link, where the root records its packages",
-            remedy=f"look at it, then remove it: ls -ld {link}",
+            f"cannot unpack {archive}: {reason}",
+            hint="the root is unchanged; download the archive again from a trusted source",
         )
-        self.link = link
+        self.archive, self.reason = str(archive), reason
 
 
-class BadEpoch(UsageError):
-    """SOURCE_DATE_EPOCH is no number of seconds since 1970."""
-
-    code = "bad-epoch"
-
-    def __init__(self, told: str) -> None:
-        super().__init__(
-            f"SOURCE_DATE_EPOCH={told!r} is no number of seconds since 1970", remedy="SOURCE_DATE_EPOCH=$(date +%s)"
-        )
+def bootstrap_failed(step: str, status: int, command: str) -> RunError:
+    """A step of ``bootstrap`` failed. The next run continues with this step."""
+    hint = f"fix the cause, then continue: {command}"
+    return RunError(f"{step} failed with status {status}", code="bootstrap-failed", hint=hint)
 
 
-class MissingLibrary(MachineError):
-    """A library that only exporting needs is not installed."""
+def linked_record(link: Path) -> RunError:
+    """The package database of a root contains a symbolic link, which may point to a file of this machine."""
+    return RunError(
+        f"cannot read the package database of the root: {link} is a link",
+        code="linked-record",
+        hint=f"look at it, then remove it: ls -ld {link}",
+    )
 
-    code = "missing-library"
 
-    def __init__(self, name: str, extra: str) -> None:
-        super().__init__(f"{name} is not installed", remedy=f"pip install 'gentoomuch-portage[{extra}]'")
-        self.name = name
+def bad_epoch(value: str) -> UsageError:
+    """SOURCE_DATE_EPOCH is not a number of seconds."""
+    return UsageError(
+        f"invalid SOURCE_DATE_EPOCH={value!r}: not a number of seconds since 1970",
+        code="bad-epoch",
+        hint="SOURCE_DATE_EPOCH=$(date +%s)",
+    )
 
 
-class UnknownRepository(UsageError):
-    """A repository was named that is not configured, or cannot be synced."""
+def unknown_repository(name: str, reason: str, *, hint: str) -> UsageError:
+    """The repository is not configured, or has no sync-uri."""
+    return UsageError(f"cannot use repository {name!r}: {reason}", code="unknown-repository", hint=hint)
 
-    code = "unknown-repository"
 
-    def __init__(self, name: str, why: str, *, remedy: str) -> None:
-        super().__init__(f"{name}: {why}", remedy=remedy)
-        self.name = name
+def repository_exists(name: str, where: str) -> UsageError:
+    """``sync --init``: the host already has a repository of this name, or its ``repos.conf`` is a file."""
+    return UsageError(
+        f"cannot add repository {name!r}: {where}", code="repository-exists", hint=f"gentoomuch sync {name}"
+    )

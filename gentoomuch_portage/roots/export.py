@@ -1,93 +1,95 @@
-"""A root, or what some packages of it need to run, as one file; beside it what is in it."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Export a root, or the runtime files of some of its packages, as one file, with a manifest and an SBOM."""
 
 import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from gentoomuch_portage import fs
-from gentoomuch_portage.containers.mounts import within
-from gentoomuch_portage.portage_adapter.config import Arrangement
-from gentoomuch_portage.portage_adapter.runtime_deps import Package
+from gentoomuch_portage.containers.mounts import resolve_within
 from gentoomuch_portage.process import run
 from gentoomuch_portage.roots import bootstrap, oci, pack, sbom
-from gentoomuch_portage.roots.errors import BadEpoch, LinkedRecord
+from gentoomuch_portage.roots.errors import bad_epoch, linked_record
 from gentoomuch_portage.roots.pack import Job
 
-FORMATS = ("tar", "oci", "squashfs")
+if TYPE_CHECKING:
+    from gentoomuch_portage.portage_adapter.config import Arrangement
+    from gentoomuch_portage.portage_adapter.runtime_deps import Package
+
 _ATOM = "sys-fs/squashfs-tools"
 _YEAR_10000 = 253402300800
-"""No calendar of ours goes on from there."""
-_OF_ALL = ("etc/ld.so.cache", "etc/ld.so.conf", "etc/nsswitch.conf", *dict(bootstrap.FILES))
-"""What belongs to no package and is needed all the same."""
+"""Seconds since 1970; datetime supports no later year."""
+_UNOWNED = ("etc/ld.so.cache", "etc/ld.so.conf", "etc/nsswitch.conf", *dict(bootstrap.FILES))
+"""Required files that belong to no package."""
 
 
 class Export(NamedTuple):
-    """What is exported."""
+    """A root to export."""
 
     root: Path
     top: Path
-    """The root, with the prefix where there is one."""
+    """The root, including the prefix if there is one."""
     name: str
-    """Of the image, where it becomes one."""
-    packages: Sequence[Package]
-    arrangement: Arrangement
+    """The name of an image."""
+    packages: "Sequence[Package]"
+    arrangement: "Arrangement"
     thin: bool
-    """Only what belongs to the packages."""
+    """Export only files of the packages."""
     chost: str = ""
-    """Of the machine that it is for; this one where empty."""
+    """CHOST of its programs; empty: of this machine."""
 
 
-def recorded(root: Path, top: Path) -> None:
-    """Make sure that what a root says of its packages is its own: what runs in it may have laid links there.
+def check_records(root: Path, top: Path) -> None:
+    """Check that the package database of a root contains no links, which a program in the root could have created.
 
     Args:
-        top: the root, with the prefix where there is one.
+        top: the root, including the prefix if there is one.
 
     Raises:
-        LinkedRecord: something of it is a link.
+        RunError[linked-record]: it does.
     """
     vdb = top / "var/db/pkg"
     for place in (vdb, *vdb.parents):
         if place == root:
             break
-        _no_link(place)
+        _check_no_link(place)
     for above, folders, names in os.walk(vdb):
         for name in (*folders, *names):
-            _no_link(Path(above, name))
+            _check_no_link(Path(above, name))
 
 
-def _no_link(path: Path) -> None:
+def _check_no_link(path: Path) -> None:
     if path.is_symlink():
-        raise LinkedRecord(path)
+        raise linked_record(path)
 
 
-def epoch() -> int | None:
-    """SOURCE_DATE_EPOCH, in seconds since 1970, or None.
+def read_epoch() -> int | None:
+    """Return SOURCE_DATE_EPOCH in seconds since 1970, or None.
 
     Raises:
-        BadEpoch: it is something else; what was left out then would not be equal for equal content.
+        UsageError[bad-epoch]: it is invalid; without it, equal content would not give equal files.
     """
-    told = os.environ.get("SOURCE_DATE_EPOCH", "")
-    if told and not (told.isascii() and told.isdigit() and len(told) < 13 and int(told) < _YEAR_10000):
-        raise BadEpoch(told)
-    return int(told) if told else None
+    value = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if value and not (value.isascii() and value.isdigit() and len(value) < 13 and int(value) < _YEAR_10000):
+        raise bad_epoch(value)
+    return int(value) if value else None
 
 
 def export(what: Export, form: str, out: Path) -> tuple[Path, ...]:
-    """Write the file, its manifest and its SBOM; each whole or not at all.
+    """Write the file, its manifest and its SBOM, each atomically.
 
     Returns:
         The files.
 
     Raises:
-        BadEpoch: SOURCE_DATE_EPOCH is no time.
+        UsageError[bad-epoch]: SOURCE_DATE_EPOCH is invalid.
         OSError, ProgramFailed: the root cannot be read.
-        MissingProgram: there is no mksquashfs.
+        MissingProgram: mksquashfs is not installed.
     """
-    moment = epoch()
-    told = Job(
+    moment = read_epoch()
+    template = Job(
         root=str(what.root),
         out="",
         epoch=moment,
@@ -95,34 +97,35 @@ def export(what: Export, form: str, out: Path) -> tuple[Path, ...]:
         only=_only(what) if what.thin else None,
     )
     prefix = f".gentoomuch-{out.name}-"
-    for left in [one for one in out.parent.iterdir() if one.name.startswith(prefix)]:
-        fs.remove_unheld(left)  # of a run that was killed
+    for left in [path for path in out.parent.iterdir() if path.name.startswith(prefix)]:
+        fs.remove_unlocked(left)  # of a run that was killed
     with fs.fresh_folder(out.parent, prefix=prefix) as fresh:
-        made, job = fresh / "made", replace(told, out=str(fresh / "tar"))
+        output, job = fresh / "made", replace(template, out=str(fresh / "tar"))
         if form == "squashfs":
             written = pack.pack(job)
-            squash(Path(job.out), made, written.newest)
+            squash(Path(job.out), output, written.newest)
         elif form == "oci":
             written = pack.pack(replace(job, kind="gz"))
             machine = oci.architecture(what.chost)
-            oci.write(made, Path(job.out), written, name=what.name, architecture=machine, epoch=moment)
+            layer = oci.Layer(Path(job.out), written.digest, written.inner, written.size)
+            oci.write(output, [layer], oci.default_config(what.name, machine), epoch=moment)
         else:
             written = pack.pack(replace(job, kind=pack.SUFFIXES.get(out.suffix, "")))
-            Path(job.out).rename(made)
+            Path(job.out).rename(output)
         beside = sbom.write(fresh, what.packages, name=what.name, content=written.inner, epoch=moment)
         targets = [out]
         for suffix, file in beside.items():
             targets.append(out.with_name(f"{out.name}{suffix}"))
             file.replace(targets[-1])
-        made.replace(out)
+        output.replace(out)
     return tuple(targets)
 
 
 def squash(archive: Path, out: Path, newest: int) -> None:
-    """Make a squashfs of a tar archive; the one time that it does not get from there is that of its newest entry.
+    """Convert a tar archive to squashfs; the time of the file system is that of the newest entry.
 
     Raises:
-        MissingProgram: there is no mksquashfs.
+        MissingProgram: mksquashfs is not installed.
         ProgramFailed: it failed.
 
     Source: mksquashfs(1), "-tar", "SOURCE_DATE_EPOCH".
@@ -135,19 +138,19 @@ def squash(archive: Path, out: Path, newest: int) -> None:
 
 
 def _only(what: Export) -> tuple[str, ...]:
-    """Paths of a thin root: what the packages own, where links of folders lead, and the folders that all presume."""
+    """Return the paths of a thin root: files of the packages, targets of directory links, and the skeleton."""
     below = what.top.relative_to(what.root)
-    named = {path for package in what.packages for path in package.owns}
-    named |= {str(below / name) for name in (*bootstrap.names(what.arrangement), *_OF_ALL)}
-    found = set()
-    for name in named:
+    names = {path for package in what.packages for path in package.owns}
+    names |= {str(below / name) for name in (*bootstrap.skeleton_names(what.arrangement), *_UNOWNED)}
+    paths = set()
+    for name in names:
         path = Path(name)
-        place = within(what.root, str(path.parent)) / path.name
-        found.add(str(place.relative_to(what.root)))
-        found.update(_links(what.root, path.parent))
-    return tuple(sorted(found))
+        place = resolve_within(what.root, str(path.parent)) / path.name
+        paths.add(str(place.relative_to(what.root)))
+        paths.update(_links(what.root, path.parent))
+    return tuple(sorted(paths))
 
 
 def _links(root: Path, folder: Path) -> list[str]:
-    """The links that a path goes through."""
-    return [str(one) for one in (folder, *folder.parents) if (root / one).is_symlink()]
+    """Return the links among a directory and those above it."""
+    return [str(path) for path in (folder, *folder.parents) if (root / path).is_symlink()]

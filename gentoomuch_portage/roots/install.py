@@ -1,7 +1,5 @@
-"""Put a root in its place: whole, or not at all.
-
-From archives to a root: all of it is looked at first, then unpacked beside, then put in place.
-"""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Create a root from archives, atomically: check them, unpack them to a temporary directory, and rename that."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -9,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gentoomuch_portage import console, fs
+from gentoomuch_portage.containers import root_lock
 from gentoomuch_portage.roots import bootstrap, unpack
-from gentoomuch_portage.roots.errors import RootTaken
+from gentoomuch_portage.roots.errors import root_taken
 from gentoomuch_portage.roots.manage import clear
 from gentoomuch_portage.roots.unpack import entries
 from gentoomuch_portage.roots.unpack.stream import Packed
@@ -19,66 +18,66 @@ _PREFIX = ".gentoomuch-"
 
 
 @contextmanager
-def placed(root: Path) -> Iterator[Path]:
-    """A fresh folder beside a root; when the block ends well it is the root, otherwise it is gone.
+def placing(root: Path) -> Iterator[Path]:
+    """Create a temporary directory beside a root; it becomes the root if the block succeeds, and is removed otherwise.
 
-    What a killed run has left there is removed first.
+    Directories of killed runs are removed first.
 
     Raises:
-        RootTaken: the root holds something, or is a mount point, which no rename can replace.
-        NoPrivilege: the folder above cannot be written.
+        RunError[root-taken]: the root is not empty, or is a mount point, which cannot be renamed over.
+        NoPrivilege: the directory above cannot be written.
     """
-    refuse(root)
-    fs.ensure(root.parent)
+    check_free(root)
+    root_lock.make_closed(root)
     prefix = f"{_PREFIX}{root.name}-"
-    for left in [one for one in root.parent.iterdir() if one.name.startswith(prefix)]:
-        _remove_dead(left)
+    for left in [path for path in root.parent.iterdir() if path.name.startswith(prefix)]:
+        _remove_unlocked(left)
     with fs.fresh_folder(root.parent, prefix=prefix) as fresh:
         try:
             yield fresh
-            refuse(root)
-            fresh.rename(root)  # in one folder: into another, only its owner could move it
+            check_free(root)
+            fresh.rename(root)  # within one directory: only its owner could move it to another one
         finally:
             clear(fresh)
 
 
-def refuse(root: Path) -> None:
-    """Refuse a root that is there already; an empty folder is none.
+def check_free(root: Path) -> None:
+    """Check that a root does not exist yet, or is an empty directory.
 
     Raises:
-        RootTaken: it is.
+        RunError[root-taken]: it exists.
     """
     if os.path.ismount(root):
-        raise RootTaken(root, "is a mount point", remedy="name a folder below it as the profile's root")
+        raise root_taken(root, "it is a mount point", hint="use a directory below it as the profile's root")
     if root.is_symlink() or (root.exists() and not root.is_dir()):
-        raise RootTaken(root, "is no folder", remedy=f"look at it, then remove it: ls -ld {root}")
+        raise root_taken(root, "it is not a directory", hint=f"look at it, then remove it: ls -ld {root}")
     if root.is_dir() and any(root.iterdir()):
-        another = "name another root in the profile"
-        remedy = f"gentoomuch root rm NAME, or {another}" if bootstrap.is_root(root) else another
-        raise RootTaken(root, "holds something already", remedy=remedy)
+        another = "use another root in the profile"
+        hint = f"gentoomuch root rm NAME, or {another}" if bootstrap.is_root(root) else another
+        raise root_taken(root, "it is not empty", hint=hint)
 
 
-def _remove_dead(left: Path) -> None:
-    with fs.owned(left) as ours:
-        if ours:
-            clear(left)
+def _remove_unlocked(folder: Path) -> None:
+    with fs.try_lock(folder) as is_locked:
+        if is_locked:
+            clear(folder)
 
 
-def place(
-    layers: Sequence[Packed], root: Path, *, still: Callable[[], None] = lambda: None, quiet: bool = False
+def install(
+    layers: Sequence[Packed], root: Path, *, recheck: Callable[[], None] = lambda: None, quiet: bool = False
 ) -> None:
-    """Make a root out of one archive, or out of the layers of an image.
+    """Create a root from one archive, or from the layers of an image.
 
     Args:
-        still: raises where what was proven holds no longer; called before the root is put in place.
+        recheck: called before the root is renamed; raises if the archives have changed.
 
     Raises:
-        BadArchive: an archive is damaged or holds what must not be unpacked; the root is as it was.
-        RootTaken: the root holds something already.
+        BadArchive: an archive is damaged or contains an entry that must not be unpacked; the root is unchanged.
+        RunError[root-taken]: the root is not empty.
     """
-    with console.progress("looking at", sum(one.size for one in layers), quiet=quiet) as show:
-        for one in layers:
-            entries.check(one, lambda read: show("", read))
-    with placed(root) as fresh:
+    with console.progress("checking", sum(layer.size for layer in layers), quiet=quiet) as show:
+        for layer in layers:
+            entries.check(layer, lambda read: show("", read))
+    with placing(root) as fresh:
         unpack.unpack(layers, fresh, quiet=quiet)
-        still()
+        recheck()

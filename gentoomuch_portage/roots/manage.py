@@ -1,23 +1,21 @@
-"""The roots of all profiles: which are there, and what state they are in.
-
-Remove a root, never through a mount.
-"""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""List the roots of all profiles, and remove roots, but never through a mount point."""
 
 import os
 import shutil
-import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from gentoomuch_portage import process
+from gentoomuch_portage import fs, process, startup
 from gentoomuch_portage.config import profile as config_profile
 from gentoomuch_portage.config.settings import Settings
-from gentoomuch_portage.configroot.cross import stands
-from gentoomuch_portage.containers.overlay import mounted
-from gentoomuch_portage.errors import GmError
+from gentoomuch_portage.configroot.cross import has_own_portage
+from gentoomuch_portage.containers.overlay import mount_points
+from gentoomuch_portage.errors import GmError, ProgramFailed, explain_failure
 from gentoomuch_portage.roots import bootstrap
-from gentoomuch_portage.roots.errors import MountedRoot
+from gentoomuch_portage.roots.errors import mounted_root
 
 
 class Root(NamedTuple):
@@ -26,31 +24,31 @@ class Root(NamedTuple):
     profile: str
     root: Path
     state: str
-    """``missing``, ``unfinished``; ``stands`` where it runs emerge by itself; ``filled`` where it does not; ``closed``
-    where this user cannot look."""
+    """``missing``, ``unfinished``, ``bootable`` if it can run its own emerge, ``partial`` if not; ``closed`` if this
+    user cannot read it."""
     packages: int
-    """How many are installed in it."""
-    kept: tuple[str, ...]
-    """Fresh roots of the profile that have a name."""
+    """The number of installed packages."""
+    fresh_roots: tuple[str, ...]
+    """The names of fresh roots of the profile."""
 
 
 def roots(settings: Settings, eprefix: str) -> Iterator[Root]:
-    """Every profile that can be read and has a root of its own, or kept fresh roots."""
+    """Yield the root of every valid profile that has one of its own, or fresh roots with a name."""
     for name in config_profile.names(settings):
         try:
             root = config_profile.read(settings, name).root
         except GmError:
-            continue  # profile ls tells what is wrong with it
-        names = kept(settings, name)
+            continue  # profile ls reports the error
+        names = kept_roots(settings, name)
         if root != Path("/") or names:
-            yield Root(name, root, *_looked_at(root, eprefix), names)
+            yield Root(name, root, *_inspect(root, eprefix), names)
 
 
-def _looked_at(root: Path, eprefix: str) -> tuple[str, int]:
-    """The state of a root, and how many packages are in it."""
+def _inspect(root: Path, eprefix: str) -> tuple[str, int]:
+    """Return the state of a root, and the number of its packages."""
     vdb = Path(f"{str(root).rstrip('/')}{eprefix}") / "var/db/pkg"
     try:
-        return _state(root), sum(1 for one in vdb.glob("*/*") if (one / "PF").is_file())
+        return _state(root), sum(1 for package in vdb.glob("*/*") if (package / "PF").is_file())
     except PermissionError:
         return "closed", 0
 
@@ -58,40 +56,46 @@ def _looked_at(root: Path, eprefix: str) -> tuple[str, int]:
 def _state(root: Path) -> str:
     if not root.is_dir():
         return "missing"
-    if bootstrap.begun(root):
+    if bootstrap.is_begun(root):
         return "unfinished"
-    return "stands" if stands(root) else "filled"
+    return "bootable" if has_own_portage(root) else "partial"
 
 
-def kept(settings: Settings, name: str) -> tuple[str, ...]:
-    """The fresh roots of a profile that were kept, by name."""
+def kept_roots(settings: Settings, name: str) -> tuple[str, ...]:
+    """Return the names of the fresh roots of a profile."""
     folder = settings.state / name / "roots"
-    return tuple(sorted(one.name for one in folder.iterdir() if one.is_dir())) if folder.is_dir() else ()
+    return tuple(sorted(root.name for root in folder.iterdir() if root.is_dir())) if folder.is_dir() else ()
 
 
-def unmounted(folder: Path) -> None:
-    """Make sure that nothing is mounted in a folder, nor on it.
+def check_unmounted(folder: Path) -> None:
+    """Check that a directory neither contains a mount point nor is one.
 
     Raises:
-        MountedRoot: something is.
+        RunError[mounted-root]: it does, or is.
     """
     real = folder.resolve()
-    for point in mounted():
+    for point in mount_points():
         if point.is_relative_to(real) and point != Path("/"):
-            raise MountedRoot(folder, point)
+            raise mounted_root(folder, point)
 
 
 def clear(folder: Path) -> None:
-    """Remove a folder of ours, as the users that it has where it has several; nothing where it is gone.
+    """Remove a directory of ours if it exists, also files of other users of a rootless container.
 
     Raises:
-        MountedRoot: something is mounted in it.
-        ProgramFailed: what other users own could not be removed.
+        RunError[mounted-root]: it contains a mount point.
+        ReadOnly: the file system is read-only.
+        ProgramFailed: files of other users could not be removed.
     """
     if not os.path.lexists(folder):
         return
-    unmounted(folder)
-    shutil.rmtree(folder, ignore_errors=True)
+    check_unmounted(folder)
+    with suppress(RecursionError):  # it is too deep for Python
+        shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
-        owner = (sys.executable, "-P", "-m", "gentoomuch_portage.containers.root_helper") if os.geteuid() else ()
-        process.run([*owner, "rm", "-rf", "--one-file-system", "--", str(folder)], keep=True)
+        as_owner = startup.python("containers.root_helper") if os.geteuid() else ()
+        env = {**os.environ, "LC_ALL": "C"}
+        try:
+            process.run([*as_owner, "rm", "-rf", "--one-file-system", "--", str(folder)], env=env, keep=True)
+        except ProgramFailed as error:
+            raise explain_failure(error, folder, fs.inspect_hint(folder)) from error

@@ -1,9 +1,8 @@
-"""Write a root as one tar archive: equal content gives equal bytes.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Write a root as a reproducible tar archive: equal content gives equal bytes.
 
-As a program it does so as the root of a user's own range of numbers, who may read what the root's users own:
-``python -m gentoomuch_portage.roots.pack JOB``, a file in JSON.
-
-What is in a root, entry by entry, in an order and a form that depend on its content alone.
+Run as a program, it runs as root of a user namespace with the user's subordinate IDs, who may read files of all users
+of the root: ``python -m gentoomuch_portage.roots.pack JOB``, a file in JSON.
 """
 
 import gzip
@@ -20,44 +19,45 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
-from gentoomuch_portage import console
+from gentoomuch_portage import console, fs, zstd
 from gentoomuch_portage.configroot.cross import UNFINISHED
-from gentoomuch_portage.fs import opened
+from gentoomuch_portage.fs import open_below
 from gentoomuch_portage.roots import unpack
-from gentoomuch_portage.roots.unpack import stream
-from gentoomuch_portage.roots.unpack.write import DROPPED, KEPT
+from gentoomuch_portage.roots.unpack.write import DROPPED_XATTRS, KEPT_XATTRS
 
 _EMPTY = frozenset({"dev", "proc", "sys", "run", "tmp", "var/tmp"})
-"""Folders whose content belongs to a machine that runs, not to what it is made of."""
+"""Directories whose content belongs to a running machine."""
 _KINDS = {stat.S_IFREG: tarfile.REGTYPE, stat.S_IFDIR: tarfile.DIRTYPE, stat.S_IFLNK: tarfile.SYMTYPE}
 
 
-class Told(NamedTuple):
+class RootEntry(NamedTuple):
     """One entry of a root."""
 
     info: tarfile.TarInfo
     path: Path
 
 
-def entries(root: Path, *, epoch: int | None, below: str = ".", only: Collection[str] | None = None) -> Iterator[Told]:
-    """Every entry, sorted, the root itself first; names are ``./usr/bin``.
+def entries(
+    root: Path, *, epoch: int | None, below: str = ".", only: Collection[str] | None = None
+) -> Iterator[RootEntry]:
+    """Yield every entry, sorted, the root itself first; names are ``./usr/bin``.
 
-    What is mounted below is left out, and so are sockets, pipes and devices, which no archive of ours may hold.
+    Other file systems below the root, sockets, pipes and devices are left out.
 
     Args:
-        epoch: seconds since 1970; what was changed later is told to be of then. Source: the specification of
-            SOURCE_DATE_EPOCH, reproducible-builds.org.
-        below: the prefix in the root, where there is one.
-        only: paths below the root; with them come the folders above them.
+        epoch: seconds since 1970; later times are replaced by it. Source: the specification of SOURCE_DATE_EPOCH,
+            reproducible-builds.org.
+        below: the prefix in the root, if there is one.
+        only: paths below the root, added with the directories above them.
     """
     wanted = None if only is None else _with_parents(only)
     emptied = frozenset(str(Path(below, name)) for name in _EMPTY)
     device = root.stat().st_dev
     seen: dict[tuple[int, int], str] = {}
     for path in _walk(root, root, device, emptied, wanted):
-        told = _told(root, path, epoch, seen)
-        if told is not None:
-            yield told
+        entry = _entry(root, path, epoch, seen)
+        if entry is not None:
+            yield entry
 
 
 def _with_parents(only: Collection[str]) -> frozenset[str]:
@@ -71,19 +71,19 @@ def _walk(
     name = str(folder.relative_to(root))
     if name in emptied or folder.stat().st_dev != device:
         return
-    with os.scandir(folder) as found:
-        below = sorted(found, key=lambda one: os.fsencode(one.name))
-    for one in below:
-        path = folder / one.name
-        if one.name == UNFINISHED or (wanted is not None and str(path.relative_to(root)) not in wanted):
+    with os.scandir(folder) as scan:
+        below = sorted(scan, key=lambda entry: os.fsencode(entry.name))
+    for entry in below:
+        path = folder / entry.name
+        if entry.name == UNFINISHED or (wanted is not None and str(path.relative_to(root)) not in wanted):
             continue
-        if one.is_dir(follow_symlinks=False):
+        if entry.is_dir(follow_symlinks=False):
             yield from _walk(root, path, device, emptied, wanted)
         else:
             yield path
 
 
-def _told(root: Path, path: Path, epoch: int | None, seen: dict[tuple[int, int], str]) -> Told | None:
+def _entry(root: Path, path: Path, epoch: int | None, seen: dict[tuple[int, int], str]) -> RootEntry | None:
     state = path.lstat()
     kind = _KINDS.get(stat.S_IFMT(state.st_mode))
     if kind is None:
@@ -104,52 +104,57 @@ def _told(root: Path, path: Path, epoch: int | None, seen: dict[tuple[int, int],
             info.size = state.st_size
     if info.type in {tarfile.REGTYPE, tarfile.DIRTYPE}:
         info.pax_headers = {f"SCHILY.xattr.{key}": value for key, value in attributes(path)}
-    return Told(info, path)
+    return RootEntry(info, path)
 
 
 def attributes(path: Path) -> Iterator[tuple[str, str]]:
-    """The extended attributes that come along, sorted; their bytes as tarfile has them in text."""
+    """Yield the extended attributes that are archived, sorted; their bytes as text, as in tarfile."""
     for name in sorted(os.listxattr(path, follow_symlinks=False)):
-        if name.startswith(KEPT) and not name.startswith(DROPPED):
+        if name.startswith(KEPT_XATTRS) and not name.startswith(DROPPED_XATTRS):
             yield name, os.getxattr(path, name, follow_symlinks=False).decode("utf-8", "surrogateescape")
 
 
 SUFFIXES = {".tar": "", ".gz": "gz", ".tgz": "gz", ".xz": "xz", ".txz": "xz", ".zst": "zst"}
-"""How a name ends -> how it is packed."""
-_LIKE: Mapping[str, Any] = {"format": tarfile.PAX_FORMAT, "copybufsize": 1 << 20}
+"""Suffix of a name -> compression."""
+TAR_OPTIONS: Mapping[str, Any] = {"format": tarfile.PAX_FORMAT, "copybufsize": 1 << 20}
 _LEVEL = 3
-"""Of zstd: its own choice. Ten times as fast as 10, for a tenth more bytes."""
+"""The default of zstd: ten times as fast as 10, for 10 % more bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What is to be packed, and how."""
+    """An archive to write."""
 
     root: str
     out: str
     kind: str = ""
-    """gz, xz, zst; empty for a plain archive."""
+    """gz, xz, zst; empty: uncompressed."""
     epoch: int | None = None
     below: str = "."
-    """The prefix in the root, where there is one."""
+    """The prefix in the root, if there is one."""
     only: tuple[str, ...] | None = None
     """Paths below the root; None for all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """What came of it: digests in hex, of SHA-256."""
+    """The result: SHA-256 digests in hex."""
 
     digest: str
     inner: str
-    """Of the archive before it was packed."""
+    """Of the uncompressed archive."""
     size: int
     newest: int
-    """When the newest of its entries was changed, in seconds since 1970."""
+    """The newest modification time of its entries, in seconds since 1970."""
 
 
-class _Sum:
-    """A file that is hashed as it is written."""
+class HashingWriter:
+    """A file that is hashed while it is written.
+
+    Attributes:
+        hash: of what was written.
+        size: in bytes.
+    """
 
     def __init__(self, below: Any) -> None:
         self._below = below
@@ -157,54 +162,57 @@ class _Sum:
         self.size = 0
 
     def write(self, content: bytes) -> int:
+        """Write bytes; return how many."""
         self.hash.update(content)
         self.size += len(content)
         self._below.write(content)
         return len(content)
 
     def tell(self) -> int:
+        """Return the number of bytes."""
         return self.size
 
     def flush(self) -> None:
+        """Flush the file."""
         self._below.flush()
 
 
 def pack(job: Job) -> Written:
-    """Write the archive; as an ordinary user with the numbers that the system has given to that user.
+    """Write the archive; for an ordinary user, in a user namespace with the user's subordinate IDs.
 
     Raises:
-        OSError: the root cannot be read, or the archive not be written.
-        ProgramFailed: the part that is done with other numbers failed; it has said why.
+        OSError: the root cannot be read, or the archive cannot be written.
+        ProgramFailed: the program in the user namespace failed; it has printed the reason.
     """
     if os.geteuid():
-        told = Path(f"{job.out}.job")
-        told.write_text(json.dumps(asdict(job)), encoding="utf-8")
-        unpack.as_root("gentoomuch_portage.roots.pack", str(told))
-        return Written(**json.loads(told.read_text(encoding="utf-8")))
+        file = Path(f"{job.out}.job")
+        file.write_text(json.dumps(asdict(job)), encoding="utf-8")
+        unpack.as_root("roots.pack", str(file))
+        return Written(**json.loads(file.read_text(encoding="utf-8")))
     return _pack(job)
 
 
 def _pack(job: Job) -> Written:
     newest = 0
     with Path(job.out).open("wb") as out:
-        outer = _Sum(out)
-        with _packer(outer, job.kind) as packer:
-            inner = _Sum(packer) if job.kind else outer
-            with tarfile.open(fileobj=cast(IO[bytes], inner), mode="w", **_LIKE) as tar:
-                for told in entries(Path(job.root), epoch=job.epoch, below=job.below, only=job.only):
-                    newest = max(newest, int(told.info.mtime))
-                    if told.info.isreg():
-                        with opened(Path(job.root), told.path) as content:
-                            tar.addfile(told.info, content)
+        outer = HashingWriter(out)
+        with compress(outer, job.kind) as packer:
+            inner = HashingWriter(packer) if job.kind else outer
+            with tarfile.open(fileobj=cast(IO[bytes], inner), mode="w", **TAR_OPTIONS) as tar:
+                for entry in entries(Path(job.root), epoch=job.epoch, below=job.below, only=job.only):
+                    newest = max(newest, int(entry.info.mtime))
+                    if entry.info.isreg():
+                        with open_below(Path(job.root), entry.path) as content:
+                            tar.addfile(entry.info, content)
                     else:
-                        tar.addfile(told.info)
+                        tar.addfile(entry.info)
                     tar.members = []  # type: ignore[attr-defined]  # or it keeps them all
     return Written(digest=outer.hash.hexdigest(), inner=inner.hash.hexdigest(), size=outer.size, newest=newest)
 
 
 @contextmanager
-def _packer(out: Any, kind: str) -> Iterator[Any]:
-    """What packs; nothing of when, where and by whom gets into the bytes."""
+def compress(out: Any, kind: str) -> Iterator[Any]:
+    """Open a compressor whose output contains no time, name or user."""
     match kind:
         case "gz":
             with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=out, mtime=0) as packer:
@@ -213,20 +221,21 @@ def _packer(out: Any, kind: str) -> Iterator[Any]:
             with lzma.open(out, "wb", preset=6) as packer:
                 yield packer
         case "zst":
-            with stream.zstd().open(out, "wb", level=_LEVEL) as packer:
+            with zstd.module().open(out, "wb", level=_LEVEL) as packer:
                 yield packer
         case _:
             yield out
 
 
 def main(argv: Sequence[str]) -> int:
-    """The part of ``pack`` that needs other numbers; the job's file becomes what came of it."""
-    with console.shown() as end:
+    """Write an archive in a user namespace; the result replaces the file of the job."""
+    with console.report_errors() as end:
         file = Path(argv[0])
-        told = json.loads(file.read_text(encoding="utf-8"))
-        only = told.pop("only")
-        written = _pack(Job(**told, only=None if only is None else tuple(only)))
-        file.write_text(json.dumps(asdict(written)), encoding="utf-8")
+        fields = json.loads(file.read_text(encoding="utf-8"))
+        only = fields.pop("only")
+        with fs.disk_errors(file.parent):
+            written = _pack(Job(**fields, only=None if only is None else tuple(only)))
+            file.write_text(json.dumps(asdict(written)), encoding="utf-8")
     return end.status
 
 

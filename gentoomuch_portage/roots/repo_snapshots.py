@@ -1,100 +1,107 @@
-"""Squashfs snapshots of repositories: one a revision, and always a good one."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Squashfs snapshots of ebuild repositories, one for each revision."""
 
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from gentoomuch_portage import fs
 from gentoomuch_portage.containers.host_paths import CURRENT, SYNCING, revision
-from gentoomuch_portage.portage_adapter.config import Synced
 from gentoomuch_portage.process import run
-from gentoomuch_portage.roots.errors import UnknownRepository
+from gentoomuch_portage.roots.errors import unknown_repository
+
+if TYPE_CHECKING:
+    from gentoomuch_portage.portage_adapter.config import Synced
 
 _ATOM = "sys-fs/squashfs-tools"
 _SUFFIX = ".squashfs"
 
 
-class Taken(NamedTuple):
-    """What became of a repository's snapshot."""
+class SnapshotResult(NamedTuple):
+    """The result of a snapshot."""
 
     image: Path
-    fresh: bool
-    """Whether it was made now."""
+    is_new: bool
+    """Whether it was created now."""
     removed: int
-    """How many old ones went."""
+    """The number of old snapshots that were removed."""
 
 
-def chosen(names: list[str], known: list[Synced], *, syncs: bool = True) -> list[Synced]:
-    """The repositories that are to be synced, or of which only a snapshot is to be made.
+def select(names: list[str], known: "list[Synced]", *, syncs: bool = True) -> "list[Synced]":
+    """Return the repositories to sync, or to create a snapshot of.
 
     Args:
-        names: those that were asked for; all that are synced by themselves where there are none.
-        syncs: False takes those that are never synced as well.
+        names: default: all with auto-sync.
+        syncs: False includes repositories that cannot be synced.
 
     Raises:
-        UnknownRepository: there is none of a name, or it cannot be synced.
+        UsageError[unknown-repository]: a name is not configured, or cannot be synced.
     """
     if not names:
-        return [one for one in known if not syncs or (one.kind and one.uri and one.auto)]
-    by = {one.name: one for one in known}
+        return [repository for repository in known if not syncs or _is_automatic(repository)]
+    repositories = {repository.name: repository for repository in known}
     for name in names:
-        if name not in by:
-            remedy = f"one of: {' '.join(sorted(by))}"
-            raise UnknownRepository(name, "there is no such repository", remedy=remedy)
-        if syncs and not (by[name].kind and by[name].uri):
-            told = "it has no sync-type or no sync-uri"
-            raise UnknownRepository(name, told, remedy="say both in repos.conf; portage(5) tells how")
-    return [by[name] for name in dict.fromkeys(names)]
+        if name not in repositories:
+            hint = f"use one of: {' '.join(sorted(repositories))}"
+            raise unknown_repository(name, "it is not configured", hint=hint)
+        if syncs and not (repositories[name].kind and repositories[name].uri):
+            hint = "set both in repos.conf, see portage(5)"
+            raise unknown_repository(name, "it has no sync-type or no sync-uri", hint=hint)
+    return [repositories[name] for name in dict.fromkeys(names)]
 
 
-def folder_of(cache: Path, repository: Synced) -> Path:
-    """Where its snapshots lie."""
+def _is_automatic(repository: "Synced") -> bool:
+    return bool(repository.kind and repository.uri and repository.auto)
+
+
+def snapshot_directory(cache: Path, repository: "Synced") -> Path:
+    """Return the directory of a repository's snapshots."""
     return cache / "snapshots" / repository.name
 
 
 @contextmanager
-def syncing(cache: Path, repository: Synced) -> Iterator[Callable[[], None]]:
-    """Be the only one who syncs a repository; boxes see its last good snapshot until it is said that it ended well.
+def syncing(cache: Path, repository: "Synced") -> Iterator[Callable[[], None]]:
+    """Hold the lock for a sync of a repository; meanwhile, containers see its last snapshot.
 
-    Returns:
-        To be called then: from there on what stands in the folder is good, whatever becomes of its snapshot.
+    Yields:
+        A function to call when the sync has succeeded: then containers see the directory if it has no new snapshot.
     """
-    folder = fs.ensure(folder_of(cache, repository))
+    folder = fs.ensure(snapshot_directory(cache, repository), cache=cache)
     with fs.locked(folder / "lock"):
         fs.write(folder / SYNCING, "")
         yield (folder / SYNCING).unlink
 
 
-def take(cache: Path, repository: Synced, *, keep: int = 2) -> Taken:
-    """Make a snapshot of a repository, unless there is one of its revision, and let old ones go.
+def make_snapshot(cache: Path, repository: "Synced", *, keep: int = 2) -> SnapshotResult:
+    """Create a snapshot of a repository unless its revision has one, and remove old snapshots.
 
     Args:
-        keep: how many stay, the new one among them; boxes that have an old one mounted keep it all the same.
+        keep: how many snapshots to keep, including the new one; containers can use a removed one while it is mounted.
 
     Raises:
-        MissingProgram: there is no mksquashfs.
-        ProgramFailed: it failed; the last good snapshot stays.
+        MissingProgram: mksquashfs is not installed.
+        ProgramFailed: mksquashfs failed; the last snapshot is kept.
     """
-    folder = fs.ensure(folder_of(cache, repository))
-    named = revision(repository.location)
-    image = folder / f"{named}{_SUFFIX}"
-    fresh = not image.exists()
+    folder = fs.ensure(snapshot_directory(cache, repository), cache=cache)
+    name = revision(repository.location)
+    image = folder / f"{name}{_SUFFIX}"
+    is_new = not image.exists()
     for left in sorted(folder.glob(".new-*")):
-        fs.remove_unheld(left)  # of a run that was killed
-    if fresh:
-        with fs.fresh_folder(folder) as making:
-            _squash(repository.location, making / "image")
-            (making / "image").replace(image)
+        fs.remove_unlocked(left)  # of a run that was killed
+    if is_new:
+        with fs.fresh_folder(folder) as temporary:
+            _squash(repository.location, temporary / "image")
+            (temporary / "image").replace(image)
     else:
         image.touch()  # it is the newest again
-    told = {"location": str(repository.location.resolve()), "revision": named, "image": image.name}
-    fs.write(folder / CURRENT, json.dumps(told) + "\n")
-    old = sorted(folder.glob(f"*{_SUFFIX}"), key=lambda one: one.stat().st_mtime_ns, reverse=True)[keep:]
-    for one in old:
-        one.unlink()
-    return Taken(image, fresh, len(old))
+    fields = {"location": str(repository.location.resolve()), "revision": name, "image": image.name}
+    fs.write(folder / CURRENT, json.dumps(fields) + "\n")
+    old = sorted(folder.glob(f"*{_SUFFIX}"), key=lambda path: path.stat().st_mtime_ns, reverse=True)[keep:]
+    for path in old:
+        path.unlink()
+    return SnapshotResult(image, is_new, len(old))
 
 
 def _squash(folder: Path, image: Path) -> None:

@@ -1,108 +1,104 @@
-"""What is in an exported root, for people and for programs: a list of packages, and an SBOM.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Lists of the packages in an exported root: a text file, and a CycloneDX document (SBOM)."""
 
-The packages of a root as a CycloneDX document; equal content gives equal bytes.
-"""
-
+import json
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
-from gentoomuch_portage import __version__, console
-from gentoomuch_portage.portage_adapter.runtime_deps import Package
-from gentoomuch_portage.roots.errors import MissingLibrary
+from gentoomuch_portage import __version__
+
+if TYPE_CHECKING:
+    from gentoomuch_portage.portage_adapter.runtime_deps import Package
 
 
-def text(packages: Sequence[Package], *, name: str, content: str, epoch: int | None) -> str:
-    """The document, CycloneDX 1.6 in JSON.
+def format_sbom(packages: "Sequence[Package]", *, name: str, content: str, epoch: int | None) -> str:
+    """Format packages as CycloneDX 1.6 in JSON; equal content gives equal bytes.
+
+    Source: https://cyclonedx.org/docs/1.6/json/.
 
     Args:
-        content: what names the root: a digest in hex.
-
-    Raises:
-        MissingLibrary: cyclonedx-python-lib is not installed.
+        content: digest of the root in hexadecimal digits.
+        epoch: seconds since 1970.
     """
-    try:
-        from cyclonedx.model.bom import Bom, BomMetaData
-        from cyclonedx.model.component import Component, ComponentType
-        from cyclonedx.model.tool import ToolRepository
-        from cyclonedx.output.json import JsonV1Dot6
-    except ImportError as error:
-        raise MissingLibrary("cyclonedx-python-lib", "export") from error
-    whole = Component(name=name, type=ComponentType.OPERATING_SYSTEM, bom_ref="root")
-    found = {one.cpv: _component(one) for one in packages}
-    ours = Component(name="gentoomuch-portage", version=__version__, type=ComponentType.APPLICATION, bom_ref="tool")
-    bom = Bom(
-        serial_number=uuid.uuid5(uuid.NAMESPACE_URL, f"sha256:{content}"),
-        components=found.values(),
-        metadata=BomMetaData(
-            component=whole, timestamp=datetime.fromtimestamp(epoch or 0, UTC), tools=ToolRepository(components=[ours])
-        ),
-    )
-    bom.register_dependency(whole, found.values())
-    for one in packages:
-        bom.register_dependency(found[one.cpv], [found[cpv] for cpv in one.needs if cpv in found])
-    return str(JsonV1Dot6(bom).output_as_string(indent=1)) + "\n"
+    known = {package.cpv for package in packages}
+    needs = {package.cpv: sorted(known.intersection(package.needs)) for package in packages}
+    tool = {"type": "application", "bom-ref": "tool", "name": "gentoomuch-portage", "version": __version__}
+    document = {
+        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, f'sha256:{content}')}",
+        "version": 1,
+        "metadata": {
+            "timestamp": datetime.fromtimestamp(epoch or 0, UTC).isoformat(),
+            "tools": {"components": [tool]},
+            "component": {"type": "operating-system", "bom-ref": "root", "name": name},
+        },
+        "components": [_component(package) for package in sorted(packages, key=lambda package: package.cpv)],
+        "dependencies": [
+            {"ref": ref, "dependsOn": refs} for ref, refs in sorted({**needs, "root": sorted(known)}.items())
+        ],
+    }
+    return json.dumps(document, indent=1, sort_keys=True) + "\n"
 
 
-def _component(package: Package) -> "Component":  # type: ignore[name-defined]  # noqa: F821
-    """One package. Source: purl-spec, type ``ebuild``; licences are named as Gentoo names them."""
-    from cyclonedx.model import ExternalReference, ExternalReferenceType, Property, XsUri
-    from cyclonedx.model.component import Component, ComponentType
-    from cyclonedx.model.license import DisjunctiveLicense
-    from packageurl import PackageURL
-
-    category, _, plain = package.name.partition("/")
-    told = package.told
-    repository = {"repository": told["repository"]} if told["repository"] else None
-    properties = [Property(name=f"gentoo:{key}", value=told[key]) for key in ("SLOT", "BUILD_ID", "USE") if told[key]]
-    homes = told["HOMEPAGE"].split()
-    licences = [word for word in told["LICENSE"].split() if word not in {"||", "(", ")"} and not word.endswith("?")]
-    return Component(
-        name=plain,
-        group=category,
-        version=package.version,
-        type=ComponentType.LIBRARY,
-        bom_ref=package.cpv,
-        description=told["DESCRIPTION"] or None,
-        purl=PackageURL("ebuild", category, plain, package.version, repository),
-        licenses=[DisjunctiveLicense(name=one) for one in sorted(set(licences))],
-        properties=properties,
-        external_references=[ExternalReference(type=ExternalReferenceType.WEBSITE, url=XsUri(one)) for one in homes],
-    )
+def _component(package: "Package") -> dict[str, Any]:
+    """Return a package as a component. Source: purl-spec, type ``ebuild``; licences have Gentoo's names."""
+    category, _, name = package.name.partition("/")
+    metadata = package.metadata
+    qualifiers = f"?{urlencode({'repository': metadata['repository']})}" if metadata["repository"] else ""
+    words = metadata["LICENSE"].split()
+    licences = sorted({word for word in words if word not in {"||", "(", ")"} and not word.endswith("?")})
+    properties = [(key, metadata[key]) for key in ("BUILD_ID", "SLOT", "USE") if metadata[key]]
+    component = {
+        "description": metadata["DESCRIPTION"],
+        "licenses": [{"license": {"name": licence}} for licence in licences],
+        "properties": [{"name": f"gentoo:{key}", "value": value} for key, value in properties],
+        "externalReferences": [{"type": "website", "url": url} for url in dict.fromkeys(metadata["HOMEPAGE"].split())],
+    }
+    return {
+        "type": "library",
+        "bom-ref": package.cpv,
+        "group": category,
+        "name": name,
+        "version": package.version,
+        "purl": f"pkg:ebuild/{quote(category)}/{quote(name)}@{quote(package.version)}{qualifiers}",
+        **{key: value for key, value in component.items() if value},
+    }
 
 
 _KEYS = ("SLOT", "repository", "BUILD_ID", "USE")
 
 
 def write(
-    folder: Path, packages: Sequence[Package], *, name: str, content: str, epoch: int | None
+    folder: Path, packages: "Sequence[Package]", *, name: str, content: str, epoch: int | None
 ) -> Mapping[str, Path]:
-    """Write both into a folder.
+    """Write both lists into a directory.
 
     Args:
-        content: what the export is known by: a digest in hex.
+        content: digest of the root in hexadecimal digits.
+        epoch: seconds since 1970.
 
     Returns:
-        Suffix -> file: ``.packages``, a line a package with tabs between cpv, slot, repository, BUILD_ID and USE;
-        ``.cdx.json``, CycloneDX, left out with a warning where its library is not installed.
+        Suffix -> file: ``.packages``, per package a line of cpv, slot, repository, BUILD_ID and USE, separated by
+        tabs; ``.cdx.json``, CycloneDX.
     """
-    found = {".packages": folder / "packages"}
+    files = {".packages": folder / "packages", ".cdx.json": folder / "sbom"}
     lines = (
-        "\t".join((one.cpv, *(_flags(one) if key == "USE" else one.told[key] for key in _KEYS))) for one in packages
+        "\t".join((package.cpv, *(_flags(package) if key == "USE" else package.metadata[key] for key in _KEYS)))
+        for package in packages
     )
-    found[".packages"].write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    try:
-        text_ = text(packages, name=name, content=content, epoch=epoch)
-    except MissingLibrary as error:
-        console.warn(f"no SBOM is written: {error.message}; {error.remedy}")
-        return found
-    found[".cdx.json"] = folder / "sbom"
-    found[".cdx.json"].write_text(text_, encoding="utf-8")
-    return found
+    files[".packages"].write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    document = format_sbom(packages, name=name, content=content, epoch=epoch)
+    files[".cdx.json"].write_text(document, encoding="utf-8")
+    return files
 
 
-def _flags(package: Package) -> str:
-    """The flags that are on, of those that the package has."""
-    has = {flag.lstrip("+-") for flag in package.told["IUSE"].split()}
-    return " ".join(sorted(has & set(package.told["USE"].split())))
+def _flags(package: "Package") -> str:
+    """Return the enabled USE flags among those in IUSE."""
+    known = {flag.lstrip("+-") for flag in package.metadata["IUSE"].split()}
+    return " ".join(sorted(known & set(package.metadata["USE"].split())))
