@@ -1,4 +1,2 @@
-"""A binhost on the network: a server, the keys it signs with, and clients that trust them.
-
-The store of binary packages that many machines share: its index, its generations, and what it holds for whom.
-"""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Store, index, publish, sign, serve and use binary packages that several machines share."""

@@ -1,6 +1,7 @@
-"""The files of published packages, each content once: named by its SHA-256, and linked into every generation.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Store files of published packages by SHA-256, each content once, and hard-link them into generations.
 
-The configuration of nginx for a published folder.
+Also the configuration of nginx for a published directory.
 """
 
 import errno
@@ -16,98 +17,98 @@ from gentoomuch_portage import fs
 from gentoomuch_portage.errors import RunError
 
 _HASHES = ("MD5", "SHA1")
-"""Digests of ``Packages`` that are held against what is published. Source: binarytree._pkgindex_hashes."""
+"""Digests of ``Packages`` that published files are checked against. Source: binarytree._pkgindex_hashes."""
 
 
 class NotAsIndexed(RunError):
-    """A package is not what the index says of it."""
+    """A binary package differs from its entry in the index."""
 
     code = "not-as-indexed"
 
     def __init__(self, path: str, why: str) -> None:
-        super().__init__(f"{path} is not what its index says: {why}", remedy="gentoomuch binhost check --fix")
+        super().__init__(f"{path} differs from its index: {why}", hint="gentoomuch binhost check --fix")
         self.path, self.why = path, why
 
 
-def place(top: Path, digest: str) -> Path:
-    """Where a content lies."""
+def object_path(top: Path, digest: str) -> Path:
+    """Return the path of a content."""
     return top / "objects" / digest[:2] / digest
 
 
-def put(top: Path, source: Path, path: str, entry: Mapping[str, str]) -> str:
-    """Keep the content of a file, if it is not kept already; its SHA-256.
+def store(top: Path, source: Path, path: str, entry: Mapping[str, str]) -> str:
+    """Store the content of a file if it is new, and return its SHA-256.
 
-    A copy and no link: some programs write into packages where they lie (Source: bindbapi.aux_update, for xpak).
+    It is copied, not linked: some programs change packages in place (Source: bindbapi.aux_update, for xpak).
 
     Args:
-        path: how errors name the file.
+        path: name of the file in errors.
         entry: of ``Packages``: SIZE and digests.
 
     Raises:
-        NotAsIndexed: the file is another one than the index tells of, or gone.
+        NotAsIndexed: the file differs from its index, or is missing.
     """
     fs.ensure(top / "objects")
     number, name = tempfile.mkstemp(prefix=".new-", dir=top / "objects")
-    fresh = Path(name)
+    temporary = Path(name)
     try:
-        with source.open("rb") as taken, os.fdopen(number, "wb") as out:
-            digest = _copied(taken, out, path, entry)
+        with source.open("rb") as content, os.fdopen(number, "wb") as out:
+            digest = _copy_and_check(content, out, path, entry)
             out.flush()
             os.fchmod(out.fileno(), 0o644)
-            seen = os.fstat(taken.fileno())
-            os.utime(out.fileno(), ns=(seen.st_atime_ns, seen.st_mtime_ns))
-            target = place(top, digest)
+            status = os.fstat(content.fileno())
+            os.utime(out.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
+            target = object_path(top, digest)
             if not target.exists():
                 os.fsync(out.fileno())
                 fs.ensure(target.parent)
-                fresh.replace(target)
+                temporary.replace(target)
     except FileNotFoundError as error:
-        raise NotAsIndexed(path, "it is gone") from error
+        raise NotAsIndexed(path, "it is missing") from error
     finally:
-        fresh.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
     return digest
 
 
-def _copied(taken: BinaryIO, out: BinaryIO, path: str, entry: Mapping[str, str]) -> str:
+def _copy_and_check(content: BinaryIO, out: BinaryIO, path: str, entry: Mapping[str, str]) -> str:
     sums = {name: hashlib.new(name.lower(), usedforsecurity=False) for name in _HASHES if entry.get(name)}
     whole, size = hashlib.sha256(), 0
-    while part := taken.read(1 << 20):
-        for one in (whole, *sums.values()):
-            one.update(part)
+    while part := content.read(1 << 20):
+        for digest in (whole, *sums.values()):
+            digest.update(part)
         out.write(part)
         size += len(part)
     if entry.get("SIZE", str(size)) != str(size):
-        raise NotAsIndexed(path, f"it has {size} bytes and not {entry['SIZE']}")
-    for name, one in sums.items():
-        if one.hexdigest() != entry[name]:
-            raise NotAsIndexed(path, f"its {name} is {one.hexdigest()} and not {entry[name]}")
+        raise NotAsIndexed(path, f"it has {size} bytes, not {entry['SIZE']}")
+    for name, digest in sums.items():
+        if digest.hexdigest() != entry[name]:
+            raise NotAsIndexed(path, f"its {name} is {digest.hexdigest()}, not {entry[name]}")
     return whole.hexdigest()
 
 
 def link(top: Path, digest: str, target: Path) -> None:
-    """Put a content where a generation has it."""
+    """Hard-link a content into a generation."""
     fs.ensure(target.parent)
     try:
-        target.hardlink_to(place(top, digest))
+        target.hardlink_to(object_path(top, digest))
     except OSError as error:
-        if error.errno != errno.EMLINK:  # ext4 has room for 65,000 links of a file
+        if error.errno != errno.EMLINK:  # ext4 allows 65,000 links of a file
             raise
-        shutil.copy2(place(top, digest), target)
+        shutil.copy2(object_path(top, digest), target)
 
 
-def sweep(top: Path) -> int:
-    """Remove what no generation links any more, and what killed runs left; how many bytes that were.
+def remove_unreferenced(top: Path) -> int:
+    """Remove contents that no generation links, and leftovers of killed runs; return the freed bytes.
 
-    Only for who holds the lock of the tree.
+    The caller holds the lock of the tree.
     """
     freed = 0
-    for one in (top / "objects").glob(".new-*"):
-        one.unlink(missing_ok=True)
-    for one in (top / "objects").glob("??/*"):
-        seen = one.stat()
-        if seen.st_nlink == 1:
-            freed += seen.st_size
-            one.unlink()
+    for file in (top / "objects").glob(".new-*"):
+        file.unlink(missing_ok=True)
+    for file in (top / "objects").glob("??/*"):
+        status = file.stat()
+        if status.st_nlink == 1:
+            freed += status.st_size
+            file.unlink()
     return freed
 
 
@@ -116,22 +117,22 @@ _TEXT = """server {{
     root {top}/current;
     default_type application/octet-stream;
     types {{ text/plain asc; application/gzip gz; application/x-tar tar; }}
-    # What is current may change between two requests: each looks where the link leads to.
+    # The current generation may change between two requests: each resolves the link.
     disable_symlinks off;
     open_file_cache off;
     sendfile on;
-    # Portage asks for what is newer than its index by five seconds; ours only ever become younger, by six at least.
+    # Portage asks for an index that is newer by five seconds; each new index is newer by at least six.
     if_modified_since before;
     add_header Cache-Control no-cache;
 }}
 """
 
 
-def configuration(top: Path) -> str:
-    """A server block.
+def nginx_config(top: Path) -> str:
+    """Return a server block.
 
     Args:
-        top: where was published to, absolute.
+        top: the published directory, absolute.
 
     Source: nginx.org, ngx_http_core_module.
     """

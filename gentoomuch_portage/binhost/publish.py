@@ -1,11 +1,10 @@
-"""Generations of a published folder: each whole or not there, and one of them current by one rename of a link.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Publish generations of a directory; each is complete, and renaming one link makes it current.
 
-``DIR/objects`` has each content once, ``DIR/generations/NUMBER`` a whole tree of links to them with its index,
-``DIR/generations/NUMBER.json`` what is in it, and ``DIR/current`` names the one that clients see. A web server has
-``DIR/current`` as its root. What a generation lacks that the one before it had stays in its tree for a grace
-period, out of its index: whoever read the index before still finds what he was promised.
-
-Which generations stay, and what lies between two of them.
+``DIR/objects`` has each content once, ``DIR/generations/NUMBER`` a tree of links to them with its index,
+``DIR/generations/NUMBER.json`` its description, and ``DIR/current`` links to what clients see. ``DIR/current`` is
+the root of a web server. Packages that a generation no longer has stay in its tree for a grace period, outside of
+its index: clients that read the index before can still fetch them.
 """
 
 import json
@@ -24,57 +23,56 @@ from gentoomuch_portage.errors import BadFile, UsageError, listed
 from gentoomuch_portage.pkgindex import edit, shards, stamp, write
 from gentoomuch_portage.pkgindex import entry as pkgindex_entry
 
+_DAY = 86400
 _SECONDS = 6
-"""That an index is younger than the one before it. Portage asks a server for what is newer than its own by more than
-five (Source: TIMESTAMP_TOLERANCE of portage/util/_urlopen.py)."""
+"""Minimum seconds between the times of two indexes. Portage asks a server for an index that is newer than its own by
+more than five (Source: TIMESTAMP_TOLERANCE of portage/util/_urlopen.py).
+"""
 Finish = Callable[[Path], None]
-"""Gets a tree that is complete but for what it adds itself, before anybody sees it: signatures."""
+"""Called with a complete tree before clients see it; adds signatures."""
 
 Lock = Callable[[], AbstractContextManager[object]]
 
 
-class NoGeneration(UsageError):
-    """There is no such generation, or none to go back to."""
-
-    code = "no-generation"
-
-    def __init__(self, top: Path, asked: int | None, known: list[int]) -> None:
-        what = "there is no generation to go back to" if asked is None else f"there is no generation {asked}"
-        remedy = "name one that is there" if known else "gentoomuch binhost publish DIR"
-        super().__init__(f"{top}: {what} {listed(map(str, known))}", remedy=remedy)
-        self.asked, self.known = asked, known
+def no_generation(top: Path, requested: int | None, known: list[int]) -> UsageError:
+    """A binhost does not have this generation (published version), or no earlier one."""
+    what = "no earlier generation" if requested is None else f"generation {requested} not found"
+    error = UsageError(
+        f"{top}: {what} {listed(map(str, known))}", code="no-generation", hint=f"gentoomuch binhost publish {top}"
+    )
+    return error.with_correction(str(requested), str(known[-1])) if known and requested is not None else error
 
 
 class Generation(NamedTuple):
-    """What ``NUMBER.json`` says."""
+    """The content of ``NUMBER.json``."""
 
     number: int
     made: float
     """Seconds since the epoch."""
     shows: int
-    """The generation whose index this one has; another where it was rolled back to that."""
+    """The generation whose index this one has; another one after a rollback."""
     files: dict[str, list[str]]
-    """Path -> SHA-256 and mark of the source (its size, mtime in ns and inode), of what is in the index."""
+    """Path -> SHA-256 and mark of the source (size, mtime in ns and inode), of the packages in the index."""
     kept: dict[str, list[str]]
-    """Path -> SHA-256 and when it may go, in seconds since the epoch, of what an earlier index promised."""
+    """Path -> SHA-256 and time of removal (seconds since the epoch), of packages that only earlier indexes have."""
 
 
 @contextmanager
 def locked(top: Path) -> Iterator[None]:
-    """Be the only one that changes what is published there."""
+    """Lock a published directory, and remove what killed runs left."""
     with fs.locked(top / ".lock"):
-        for left in (top / "generations").glob(".*"):
-            shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()  # of killed runs
+        for leftover in (top / "generations").glob(".*"):
+            fs.remove(leftover)
         yield
 
 
-def numbers(top: Path) -> list[int]:
-    """The generations that are there, oldest first."""
-    return sorted(int(one.name) for one in (top / "generations").glob("*") if one.name.isdigit())
+def list_generations(top: Path) -> list[int]:
+    """List the numbers of the generations, oldest first."""
+    return sorted(int(path.name) for path in (top / "generations").glob("*") if path.name.isdigit())
 
 
-def current(top: Path) -> int | None:
-    """The one that clients see; None where nothing was published, or somebody has removed it."""
+def current_generation(top: Path) -> int | None:
+    """Return the number of the generation that clients see; None if there is none."""
     try:
         name = (top / "current").readlink().name
     except OSError:
@@ -82,104 +80,121 @@ def current(top: Path) -> int | None:
     return int(name) if name.isdigit() and (top / "generations" / name).is_dir() else None
 
 
-def shown(folder: Path | None) -> Path | None:
-    """What clients see of a published folder; any other folder as it is."""
-    published = folder is not None and current(folder) is not None
+def published_view(folder: Path | None) -> Path | None:
+    """Return what clients see of a published directory; any other directory unchanged."""
+    published = folder is not None and current_generation(folder) is not None
     return folder / "current" if folder is not None and published else folder
 
 
-def holding(folder: Path) -> Path | None:
-    """The published folder that a folder is, or is a generation of; None for any other, which may be changed."""
-    here = folder.resolve()
-    tops = (here, here.parent.parent) if here.parent.name == "generations" else (here,)
-    return next((one for one in tops if current(one) is not None), None)
+def find_published(folder: Path) -> Path | None:
+    """Return the published directory that a directory is, or belongs to; None if it is not published."""
+    folder_path = folder.resolve()
+    tops = (folder_path, folder_path.parent.parent) if folder_path.parent.name == "generations" else (folder_path,)
+    return next((top for top in tops if current_generation(top) is not None), None)
 
 
-def read(top: Path, number: int) -> Generation:
-    """What is in a generation.
+def read_generation(top: Path, number: int) -> Generation:
+    """Read the description of a generation.
 
     Raises:
-        NoGeneration: there is none of that number.
-        BadFile: what is said of it cannot be read.
+        UsageError[no-generation]: it does not exist.
+        BadFile: its description cannot be read.
     """
-    if number not in (known := numbers(top)):
-        raise NoGeneration(top, number, known)
+    if number not in (known := list_generations(top)):
+        raise no_generation(top, number, known)
     place = top / "generations" / f"{number}.json"
     try:
         return Generation(**json.loads(place.read_bytes()))
     except (OSError, ValueError, TypeError) as error:
-        remedy = f"rm -r {place.with_suffix('')} {place}, and gentoomuch binhost publish {top}"
-        raise BadFile(place, 0, "it does not tell what that generation has", remedy=remedy) from error
+        hint = f"rm -r {place.with_suffix('')} {place}, then gentoomuch binhost publish {top}"
+        raise BadFile(place, 0, "not a description of a generation", hint=hint) from error
 
 
-def publish(source: Path, top: Path, *, grace: float, finish: Finish, lock: Lock) -> Generation:
-    """Make what lies in a folder of packages the current generation; the one there is where nothing changed.
+def publish(
+    source: Path,
+    top: Path,
+    *,
+    grace: float,
+    finish: Finish,
+    lock: Lock,
+    stale: Callable[[Path], bool] = lambda _: False,
+) -> Generation:
+    """Publish a directory of packages as a new generation; keep the current one if nothing changed.
 
     Args:
-        source: its index is up to date.
-        grace: seconds for which what goes out of the index can still be fetched.
-        lock: makes a context manager in which nobody writes the index of the source.
+        source: its index must be up to date.
+        grace: seconds for which removed packages can still be fetched.
+        lock: returns a context manager that locks the index of the source.
+        stale: whether the current tree must be signed again although nothing changed, as a new generation with the
+            same index.
 
     Raises:
-        NotAsIndexed: a package is another one than the index says.
+        NotAsIndexed: a package differs from the index.
     """
-    before = _before(top)
-    with _tree(top) as tree:
+    before = _read_current(top)
+    with fs.disk_errors(top), _new_tree(top) as tree:
         with lock():
-            _index(source, tree)
-        found = _objects(source, top, tree, before)
-        if before is not None and digests(found) == digests(before.files) and _same(top, tree):
-            return before
-        return _completed(top, tree, found, before, shows=0, grace=grace, finish=finish)
+            _copy_index(source, tree)
+        packages = _store_packages(source, top, tree, before)
+        shows = 0
+        if (
+            before is not None
+            and digests_by_path(packages) == digests_by_path(before.files)
+            and _has_current_entries(top, tree)
+        ):
+            if not stale(top / "current"):
+                return before
+            shows = before.shows
+        return _complete(top, tree, packages, before, shows=shows, grace=grace, finish=finish)
 
 
 def rollback(top: Path, number: int | None, *, grace: float, finish: Finish) -> Generation:
-    """Make a new generation that shows what an earlier one shows.
+    """Make a new generation with the index of an earlier one.
 
-    A new one, for clients take an index only if it is younger than theirs (Source: binarytree._populate_remote).
+    It is a new one because clients accept only a newer index (Source: binarytree._populate_remote).
 
     Args:
-        number: None for the one before what is shown now.
+        number: None for the generation before the current index.
 
     Raises:
-        NoGeneration: there is none of that number, or none before.
+        UsageError[no-generation]: it does not exist, or there is no earlier one.
     """
-    before = _before(top)
-    known = numbers(top)
+    before = _read_current(top)
+    known = list_generations(top)
     if number is None:
-        number = max((one for one in known if before and one < before.shows), default=None)
+        number = max((earlier for earlier in known if before and earlier < before.shows), default=None)
     if number is None or before is None:
-        raise NoGeneration(top, None, known)
-    wanted = read(top, number)
-    with _tree(top) as tree:
-        _index(top / "generations" / str(number), tree)
-        return _completed(top, tree, wanted.files, before, shows=wanted.shows, grace=grace, finish=finish)
+        raise no_generation(top, None, known)
+    wanted = read_generation(top, number)
+    with fs.disk_errors(top), _new_tree(top) as tree:
+        _copy_index(top / "generations" / str(number), tree)
+        return _complete(top, tree, wanted.files, before, shows=wanted.shows, grace=grace, finish=finish)
 
 
-def _before(top: Path) -> Generation | None:
-    here = current(top)
-    return None if here is None else read(top, here)
+def _read_current(top: Path) -> Generation | None:
+    number = current_generation(top)
+    return None if number is None else read_generation(top, number)
 
 
-def digests(found: dict[str, list[str]]) -> dict[str, str]:
-    """Path -> SHA-256."""
-    return {path: told[0] for path, told in found.items()}
+def digests_by_path(packages: dict[str, list[str]]) -> dict[str, str]:
+    """Return path -> SHA-256."""
+    return {path: row[0] for path, row in packages.items()}
 
 
-def _same(top: Path, tree: Path) -> bool:
-    """Whether the entries of the index are those that are shown now."""
-    with edit.viewed(tree / "Packages") as view, edit.viewed(top / "current/Packages") as other:
+def _has_current_entries(top: Path, tree: Path) -> bool:
+    """Check whether an index has the entries of the current one."""
+    with edit.open_view(tree / "Packages") as view, edit.open_view(top / "current/Packages") as other:
         return view.data[view.body :] == other.data[other.body :]
 
 
 @contextmanager
-def _tree(top: Path) -> Iterator[Path]:
+def _new_tree(top: Path) -> Iterator[Path]:
     with fs.fresh_folder(fs.ensure(top / "generations")) as tree:
         yield tree
 
 
-def _index(source: Path, tree: Path) -> None:
-    """The index of a folder, in a tree: ``Packages`` copied, shards linked, for they are replaced and never changed."""
+def _copy_index(source: Path, tree: Path) -> None:
+    """Copy the index of a directory into a tree; shards are linked, because they are never changed."""
     shutil.copy2(source / "Packages", tree / "Packages")
     rows = shards.read(source)
     for name in rows:
@@ -193,102 +208,108 @@ def _index(source: Path, tree: Path) -> None:
     shutil.copy2(source / stamp.FOLDER / "header", tree / stamp.FOLDER / "header")
 
 
-def _objects(source: Path, top: Path, tree: Path, before: Generation | None) -> dict[str, list[str]]:
-    """Keep the content of all packages of an index; path -> SHA-256 and mark."""
+def _store_packages(source: Path, top: Path, tree: Path, before: Generation | None) -> dict[str, list[str]]:
+    """Store the content of all packages of an index, and return path -> SHA-256 and mark."""
     known = before.files if before else {}
-    with edit.viewed(tree / "Packages") as view:
-        entries = [pkgindex_entry.fields(one) for one in pkgindex_entry.each(view.data[view.body :])]
-    found = {}
+    with edit.open_view(tree / "Packages") as view:
+        entries = [pkgindex_entry.fields(entry) for entry in pkgindex_entry.each(view.data[view.body :])]
+    packages = {}
     for entry in entries:
         path = entry.get("PATH") or f"{entry['CPV']}.tbz2"
         if re.search(r"(^|/)\.\.?(/|$)|^/", path):
-            raise object_store.NotAsIndexed(path, "it lies outside of its folder")
-        mark = _mark(source / path)
-        held = known.get(path)
-        if held and held[1] == mark and object_store.place(top, held[0]).exists():
-            found[path] = held
+            raise object_store.NotAsIndexed(path, "it is outside of its directory")
+        mark = _file_mark(source / path)
+        stored = known.get(path)
+        if stored and stored[1] == mark and object_store.object_path(top, stored[0]).exists():
+            packages[path] = stored
         else:
-            found[path] = [object_store.put(top, source / path, path, entry), mark]
-    return found
+            packages[path] = [object_store.store(top, source / path, path, entry), mark]
+    return packages
 
 
-def _mark(file: Path) -> str:
+def _file_mark(file: Path) -> str:
     try:
-        seen = file.stat()
+        status = file.stat()
     except FileNotFoundError:
         return "gone"
-    return f"{seen.st_size} {seen.st_mtime_ns} {seen.st_ino}"
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"
 
 
-def _completed(
+def _complete(
     top: Path,
     tree: Path,
-    found: dict[str, list[str]],
+    packages: dict[str, list[str]],
     before: Generation | None,
     *,
     shows: int,
     grace: float,
     finish: Finish,
 ) -> Generation:
-    """Link the packages into a tree, name it, and let clients see it."""
-    number = max(numbers(top), default=0) + 1
-    made = Generation(number, time.time(), shows or number, found, _kept(before, found, grace))
-    for path, (digest, _) in (found | made.kept).items():
+    """Link the packages into a tree, number it, and make it current."""
+    number = max(list_generations(top), default=0) + 1
+    generation = Generation(number, time.time(), shows or number, packages, _keep_removed(before, packages, grace))
+    for path, (digest, _) in (packages | generation.kept).items():
         object_store.link(top, digest, tree / path)
-    _younger(tree, top / "current/Packages")
+    _set_newer_timestamp(tree, top / "current/Packages")
     finish(tree)
-    fs.write(top / "generations" / f"{number}.json", json.dumps(made._asdict()))
+    fs.write(top / "generations" / f"{number}.json", json.dumps(generation._asdict()))
     tree.rename(top / "generations" / str(number))
-    fresh = top / "generations/.current"
-    fresh.symlink_to(f"generations/{number}")
-    fresh.replace(top / "current")
-    return made
+    link = top / "generations/.current"
+    link.symlink_to(f"generations/{number}")
+    link.replace(top / "current")
+    return generation
 
 
-def _kept(before: Generation | None, found: dict[str, list[str]], grace: float) -> dict[str, list[str]]:
-    """What earlier indexes promised, and is not in this one."""
+def _keep_removed(before: Generation | None, packages: dict[str, list[str]], grace: float) -> dict[str, list[str]]:
+    """Return the packages that only earlier indexes have, within the grace period."""
     if before is None:
         return {}
     now = time.time()
-    left = {path: told for path, told in before.kept.items() if float(told[1]) > now}
-    new = {path: [told[0], str(int(now + grace))] for path, told in before.files.items()}
-    return {path: told for path, told in (left | new).items() if path not in found}
+    kept = {path: row for path, row in before.kept.items() if float(row[1]) > now}
+    removed = {path: [row[0], str(int(now + grace))] for path, row in before.files.items()}
+    return {path: row for path, row in (kept | removed).items() if path not in packages}
 
 
-def _younger(tree: Path, shown: Path) -> None:
-    """See to it that the index of a tree is younger than the one that clients may have, and stamp it."""
-    write.follow(tree, lambda _path: {})
-    with edit.viewed(tree / "Packages") as view:
+def _set_newer_timestamp(tree: Path, shown: Path) -> None:
+    """Set the time of an index to now, or later than that of the current one, and stamp it.
+
+    A current time that is ahead by a day or more came from a wrong clock: clients reject it, so it is ignored.
+    """
+    write.update_shards(tree, lambda _path: {})
+    with edit.open_view(tree / "Packages") as view:
         header = view.header
-    mine = _timestamp(header)
-    theirs = _timestamp(_header(shown))
-    moment = max(mine, theirs + _SECONDS)
+    now, current_time = int(time.time()), read_timestamp(shown)
+    moment = max(now, current_time + _SECONDS) if current_time < now + _DAY else now
     changed = re.sub(rb"(?m)^TIMESTAMP: \d+$", f"TIMESTAMP: {moment}".encode(), header)
     write.change(tree, changed, (), {}, compress=True)
 
 
-def _header(file: Path) -> bytes:
+def _read_header(file: Path) -> bytes:
     try:
-        with edit.viewed(file) as view:
+        with edit.open_view(file) as view:
             return view.header
     except OSError:
         return b""
 
 
-def _timestamp(header: bytes) -> int:
-    return pkgindex_entry.number(pkgindex_entry.fields(header), "TIMESTAMP")
+def read_timestamp(index: Path) -> int:
+    """Read the TIMESTAMP of an index; 0 if it has none, or is missing."""
+    return pkgindex_entry.number(pkgindex_entry.fields(_read_header(index)), "TIMESTAMP")
 
 
-def difference(top: Path, one: int, other: int) -> list[dict[str, str]]:
-    """What came, went and changed from one generation to another, by path.
+def compare_generations(top: Path, earlier: int, later: int) -> list[dict[str, str]]:
+    """List what was added, removed and changed from one generation to another, by path.
 
     Returns:
-        Rows with ``change`` (``new``, ``gone`` or ``changed``), ``path`` and ``sha256``, of what is there afterwards.
+        Rows with ``change`` (``new``, ``gone`` or ``changed``), ``path``, and ``sha256`` of the later content.
 
     Raises:
-        NoGeneration: there is none of such a number.
+        UsageError[no-generation]: a generation does not exist.
     """
-    before, after = digests(read(top, one).files), digests(read(top, other).files)
+    before, after = (
+        digests_by_path(read_generation(top, earlier).files),
+        digests_by_path(read_generation(top, later).files),
+    )
     rows = []
     for path in sorted(before.keys() | after.keys()):
         if before.get(path) != after.get(path):
@@ -297,27 +318,36 @@ def difference(top: Path, one: int, other: int) -> list[dict[str, str]]:
     return rows
 
 
-def retained(top: Path, *, keep: int, days: float, grace: float) -> list[int]:
-    """Remove generations that are neither among the newest nor young, nor were current a short while ago.
+def prune(top: Path, *, keep: int, days: float, grace: float) -> list[int]:
+    """Remove generations that are neither recent in number or age, nor were current within the grace period.
+
+    Of generations with the same index, signed again, only the last one stays.
 
     Args:
-        keep: so many stay, the current one among them.
-        days: younger ones stay.
-        grace: seconds since another took its place.
+        keep: number of generations that stay, the current one included.
+        days: newer ones stay.
+        grace: seconds since another generation became current.
 
     Returns:
-        The numbers that went.
+        The numbers of the removed generations.
     """
-    now, known, here = time.time(), numbers(top), current(top)
-    made = {number: read(top, number).made for number in known}
-    left = {number: made[following] for number, following in pairwise(known)}
-    old = [one for one in known[: max(0, len(known) - keep)] if one != here and now - made[one] > days * 86400]
-    gone = [one for one in old if now - left.get(one, now) > grace]
-    for number in gone:
-        away = top / "generations" / f".{number}"
-        (top / "generations" / str(number)).rename(away)
+    now, known, current = time.time(), list_generations(top), current_generation(top)
+    made_at = {number: read_generation(top, number).made for number in known}
+    replaced_at = {number: made_at[following] for number, following in pairwise(known)}
+    signed_again = {
+        number
+        for number, following in pairwise(known)
+        if read_generation(top, number).shows == read_generation(top, following).shows
+    }
+    distinct = [number for number in known if number not in signed_again]
+    old = [number for number in distinct[: max(0, len(distinct) - keep)] if now - made_at[number] > days * _DAY]
+    expired = {number for number, moment in replaced_at.items() if now - moment > grace}
+    removed = sorted(({*old, *signed_again} & expired) - {current})
+    for number in removed:
+        trash = top / "generations" / f".{number}"
+        (top / "generations" / str(number)).rename(trash)
         (top / "generations" / f"{number}.json").unlink(missing_ok=True)
-        shutil.rmtree(away)
-    if gone:
-        object_store.sweep(top)
-    return gone
+        fs.remove(trash)
+    if removed:
+        object_store.remove_unreferenced(top)
+    return removed

@@ -1,4 +1,5 @@
-"""What a folder of packages has: for which CPUs, with which USE; from its index alone."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""List the packages of a directory by its index: their CPUs, USE flags and profiles."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,105 +12,101 @@ from gentoomuch_portage.isa.requirement import Requirement
 from gentoomuch_portage.isa.tables import ARCHES, cpus
 from gentoomuch_portage.pkgindex import entry as pkgindex_entry
 from gentoomuch_portage.pkgindex import shards
-from gentoomuch_portage.portage_adapter import config
+from gentoomuch_portage.portage_adapter import atoms
 from gentoomuch_portage.portage_adapter.binpkg import BUILT_FOR
 
 
-class UnknownCpu(UsageError):
-    """No compiler that is known knows this CPU."""
-
-    code = "no-such-cpu"
-
-    def __init__(self, cpu: str, why: str) -> None:
-        near = nearest(cpu, (name for arch in ARCHES for name in cpus(arch)))
-        super().__init__(why, remedy=f"{near} ? all of them: gentoomuch isa ls" if near else "gentoomuch isa ls")
-        self.cpu = cpu
+def no_such_cpu(cpu: str, why: str) -> UsageError:
+    """No supported compiler knows this CPU name."""
+    near = nearest(cpu, (name for arch in ARCHES for name in cpus(arch)))
+    error = UsageError(why, code="no-such-cpu", hint="gentoomuch isa ls")
+    return error.with_correction(cpu, near) if near else error
 
 
-class Held(NamedTuple):
+class PackageRow(NamedTuple):
     """One package."""
 
     cpv: str
     build_id: int
-    """0 where it has none."""
+    """0 if it has none."""
     slot: str
     repository: str
     use: tuple[str, ...]
-    """The flags that it has: ``flag`` where it is on, ``-flag`` where it is off."""
+    """Its flags: ``flag`` if enabled, ``-flag`` if disabled."""
     built_for: str
-    """In words: flags, or why nobody can tell."""
+    """Its build flags, or why they are unknown."""
     profile: str
-    """The profile that it was built for; empty where it does not tell."""
+    """The profile that it was built for; may be empty."""
     runs_on: tuple[str, ...]
-    """Of the CPUs that were asked for."""
+    """The requested CPUs that it runs on."""
     path: str
     size: int
     """Bytes."""
     built: int
-    """Seconds since the epoch; 0 where it does not tell."""
+    """Seconds since the epoch; 0 if unknown."""
 
 
-def held(
-    folder: Path, cache: Path, *, asked: str = "", cpus: Sequence[str] = (), use: Sequence[str] = ()
-) -> Iterator[Held]:
-    """The packages of an index that is up to date.
+def list_packages(
+    folder: Path, cache: Path, *, query: str = "", cpus: Sequence[str] = (), use: Sequence[str] = ()
+) -> Iterator[PackageRow]:
+    """Yield the packages of an index, which must be up to date.
 
     Args:
-        asked: an atom, ``cat/pkg`` or ``pkg``; empty for all.
-        cpus: as a profile tells them; each package says on which of them it runs.
-        use: ``flag`` or ``-flag``: only packages that have it so.
+        query: an atom, ``cat/pkg`` or ``pkg``; empty for all.
+        cpus: CPU names as in a profile, to check each package against.
+        use: ``flag`` or ``-flag``: only packages built this way.
 
     Raises:
-        UnknownCpu: nobody knows one of the CPUs.
+        UsageError[no-such-cpu]: a CPU is unknown.
         BadIndex: a shard is damaged.
     """
-    has = {cpu: _known(cpu, cache) for cpu in cpus}
+    has = {cpu: _resolve_cpu(cpu, cache) for cpu in cpus}
     for name in shards.read(folder):
-        if asked and not _may_mean(asked, name):
+        if query and not _may_match(query, name):
             continue
         for entry in shards.entries(folder, name):
-            one = _held(entry, has, cache)
-            if (not asked or _means(asked, one)) and {*use} <= {*one.use}:
-                yield one
+            row = _make_row(entry, has, cache)
+            if (not query or _matches(query, row)) and {*use} <= {*row.use}:
+                yield row
 
 
-def _known(cpu: str, cache: Path) -> Requirement:
-    _, found = resolve.cpu(cpu, cache)
-    if not found.known:
-        raise UnknownCpu(cpu, found.told)
-    return found
+def _resolve_cpu(cpu: str, cache: Path) -> Requirement:
+    _, available = resolve.capabilities_of_cpu(cpu, cache)
+    if not available.known:
+        raise no_such_cpu(cpu, available.description)
+    return available
 
 
-def _may_mean(asked: str, name: str) -> bool:
-    """Whether an atom can be about a name; what Portage's own matching says of each version costs more."""
-    key = config.atom_key(asked)
-    return name == key if key and "*" not in key else key != "" or name.rpartition("/")[2] == asked
+def _may_match(query: str, name: str) -> bool:
+    """Check quickly whether an atom can match a name; Portage's own matching of each version is slower."""
+    key = atoms.atom_key(query)
+    return name == key if key and "*" not in key else key != "" or name.rpartition("/")[2] == query
 
 
-def _means(asked: str, one: Held) -> bool:
-    return "/" not in asked or config.means(asked, one.cpv, one.slot, one.repository, one.build_id)
+def _matches(query: str, row: PackageRow) -> bool:
+    return "/" not in query or atoms.means(query, row.cpv, row.slot, row.repository, row.build_id)
 
 
-def _held(entry: bytes, has: dict[str, Requirement], cache: Path) -> Held:
-    told = pkgindex_entry.fields(entry)
-    on = {*told.get("USE", "").split()}
-    flags = sorted({flag.lstrip("+-") for flag in told.get("IUSE", "").split()})
-    said = pkgindex_entry.told(entry)
-    needed = binpkg_filter_cpu.told_by({"CHOST": told.get("CHOST", ""), **said}, on, cache)
-    return Held(
-        cpv=told["CPV"],
-        build_id=_number(told.get("BUILD_ID")),
-        slot=told.get("SLOT", "0"),
-        repository=told.get("REPO", ""),
-        use=tuple(flag if flag in on else f"-{flag}" for flag in flags),
-        built_for=needed.told,
-        profile=said.get(BUILT_FOR, ""),
-        runs_on=tuple(cpu for cpu, one in has.items() if requirement.judge(needed, one).accept),
+def _make_row(entry: bytes, has: dict[str, Requirement], cache: Path) -> PackageRow:
+    fields = pkgindex_entry.fields(entry)
+    enabled = {*fields.get("USE", "").split()}
+    flags = sorted({flag.lstrip("+-") for flag in fields.get("IUSE", "").split()})
+    metadata = pkgindex_entry.parse_metadata(entry)
+    needed = binpkg_filter_cpu.requirement_of_metadata({"CHOST": fields.get("CHOST", ""), **metadata}, enabled, cache)
+    return PackageRow(
+        cpv=fields["CPV"],
+        build_id=_parse_number(fields.get("BUILD_ID")),
+        slot=fields.get("SLOT", "0"),
+        repository=fields.get("REPO", ""),
+        use=tuple(flag if flag in enabled else f"-{flag}" for flag in flags),
+        built_for=needed.description,
+        profile=metadata.get(BUILT_FOR, ""),
+        runs_on=tuple(cpu for cpu, available in has.items() if requirement.judge(needed, available).accept),
         path=pkgindex_entry.path(entry),
-        size=_number(told.get("SIZE")),
-        built=_number(told.get("BUILD_TIME")),
+        size=_parse_number(fields.get("SIZE")),
+        built=_parse_number(fields.get("BUILD_TIME")),
     )
 
 
-def _number(text: str | None) -> int:
+def _parse_number(text: str | None) -> int:
     return int(text) if text and text.isdigit() else 0

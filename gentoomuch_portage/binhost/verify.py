@@ -1,79 +1,81 @@
-"""What is wrong with a folder of packages, and what of it can be mended."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Check a directory of packages against its index, and fix it."""
 
 import hashlib
-import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from gentoomuch_portage.binhost import reindex
+from gentoomuch_portage.binhost import reindex, sign
 from gentoomuch_portage.pkgindex import edit
 from gentoomuch_portage.pkgindex import entry as pkgindex_entry
-from gentoomuch_portage.portage_adapter.binpkg_query import gaps
 from gentoomuch_portage.portage_adapter.pkgdir import Pkgdir
-
-_MOST_MEMBERS = 20
-"""Of a gpkg's outer archive; there are six, and a signature for each."""
+from gentoomuch_portage.portage_adapter.runtime_deps import gaps
 
 
 class Finding(NamedTuple):
-    """One thing that is wrong."""
+    """One problem."""
 
     code: str
     """``missing``, ``orphaned``, ``altered``, ``unsigned``, ``duplicated`` or ``gap``."""
     path: str
-    """Of the package, below the folder."""
+    """Path of the package below the directory."""
     cpv: str
-    """Empty where nobody knows it."""
+    """Empty if unknown."""
     text: str
     fixed: bool = False
 
 
-def check(
-    shelf: Pkgdir, *, digests: bool, signed: bool, times: bool = True, show: reindex.Show = reindex.unseen
+def check_packages(
+    pkgdir: Pkgdir, *, digests: bool, signed: bool, times: bool = True, show: reindex.Show = reindex.no_progress
 ) -> list[Finding]:
-    """Look at everything; nothing is changed.
+    """Check all packages; nothing is changed.
 
     Args:
-        digests: read all packages and hold them against their digests; otherwise size and time are looked at.
-        signed: packages have to be signed.
-        times: a package has the time that its entry tells. Published ones have not: equal ones are one file.
-        show: shows how many packages have been looked at.
+        digests: read all packages and verify their digests; otherwise only size and time are compared.
+        signed: require signatures.
+        times: compare times with the index. Published packages of equal content share one file and its time.
+        show: shows how many packages have been checked.
     """
-    entries = _entries(shelf.folder)
-    marks = reindex.found(shelf.folder)
+    entries = _read_entries(pkgdir.folder)
+    marks = reindex.find_packages(pkgdir.folder)
     with show(len(entries)) as step:
-        found = list(_files(shelf.folder, entries, marks, digests=digests, times=times, step=step))
-    found += _duplicated(entries)
+        findings = list(_check_files(pkgdir.folder, entries, marks, digests=digests, times=times, step=step))
+    findings += _find_duplicates(entries)
     if signed:
-        found += _unsigned(shelf.folder, entries, marks)
-    found += [Finding("gap", one.path, one.cpv, f"nothing here satisfies {one.atom}") for one in gaps(shelf.tree)]
-    return sorted(found)
+        findings += _find_unsigned(pkgdir.folder, entries, marks)
+    findings += [
+        Finding("gap", gap.path, gap.cpv, f"no package here satisfies {gap.atom}") for gap in gaps(pkgdir.tree)
+    ]
+    return sorted(findings)
 
 
-def fix(shelf: Pkgdir, findings: Iterable[Finding]) -> list[Finding]:
-    """Mend what can be mended: the index says what is there, altered packages are set aside as ``NAME.altered``."""
+def fix_findings(pkgdir: Pkgdir, findings: Iterable[Finding]) -> list[Finding]:
+    """Fix findings: update the index, and rename altered packages to ``NAME.altered``."""
     findings = list(findings)
-    for one in findings:
-        if one.code == "altered" and (file := shelf.folder / one.path).is_file():
+    for finding in findings:
+        if finding.code == "altered" and (file := pkgdir.folder / finding.path).is_file():
             file.rename(file.with_name(f"{file.name}.altered"))
-    reindex.bring_up_to_date(shelf.folder)
-    left = {(one.code, one.path) for one in check(shelf, digests=False, signed=False)}
-    mended = {"missing", "orphaned", "altered"}
-    return [one._replace(fixed=one.code in mended and (one.code, one.path) not in left) for one in findings]
+    reindex.update_index(pkgdir.folder)
+    remaining = {(finding.code, finding.path) for finding in check_packages(pkgdir, digests=False, signed=False)}
+    fixable = {"missing", "orphaned", "altered"}
+    return [
+        finding._replace(fixed=finding.code in fixable and (finding.code, finding.path) not in remaining)
+        for finding in findings
+    ]
 
 
-def _entries(folder: Path) -> list[dict[str, str]]:
-    """The entries of the index, each with its PATH."""
+def _read_entries(folder: Path) -> list[dict[str, str]]:
+    """Read the entries of the index, each with its PATH."""
     try:
-        with edit.viewed(folder / "Packages") as view:
+        with edit.open_view(folder / "Packages") as view:
             texts = list(pkgindex_entry.each(view.data[view.body :]))
     except FileNotFoundError:
         return []
-    return [pkgindex_entry.fields(one) | {"PATH": pkgindex_entry.path(one)} for one in texts]
+    return [pkgindex_entry.fields(text) | {"PATH": pkgindex_entry.path(text)} for text in texts]
 
 
-def _files(
+def _check_files(
     folder: Path,
     entries: list[dict[str, str]],
     marks: reindex.Marks,
@@ -85,23 +87,25 @@ def _files(
     for entry in entries:
         path, cpv = entry["PATH"], entry["CPV"]
         if path not in marks:
-            yield Finding("missing", path, cpv, "it is in the index, and there is no such file")
-        elif why := _altered(folder / path, entry, marks[path], digests=digests, times=times):
+            yield Finding("missing", path, cpv, "it is in the index, but the file does not exist")
+        elif why := _find_difference(folder / path, entry, marks[path], digests=digests, times=times):
             yield Finding("altered", path, cpv, why)
         step("", 1)
     for path in sorted(marks.keys() - {entry["PATH"] for entry in entries}):
         yield Finding("orphaned", path, "", "it is not in the index")
 
 
-def _altered(file: Path, entry: dict[str, str], mark: tuple[int, int, int], *, digests: bool, times: bool) -> str:
+def _find_difference(
+    file: Path, entry: dict[str, str], mark: tuple[int, int, int], *, digests: bool, times: bool
+) -> str:
     size, mtime, _ = mark
     if entry.get("SIZE", str(size)) != str(size):
-        return f"it has {size} bytes, and {entry['SIZE']} by the index"
+        return f"it has {size} bytes, but {entry['SIZE']} in the index"
     if times and entry.get("MTIME", str(mtime // 1_000_000_000)) != str(mtime // 1_000_000_000):
-        return "it was written after it came into the index"
+        return "it was changed after it was indexed"
     for name in ("SHA1", "MD5") if digests else ():
         if name in entry and (sum_ := _digest(file, name)) != entry[name]:
-            return f"its {name} is {sum_}, and {entry[name]} by the index"
+            return f"its {name} is {sum_}, but {entry[name]} in the index"
     return ""
 
 
@@ -110,8 +114,8 @@ def _digest(file: Path, name: str) -> str:
         return hashlib.file_digest(opened, lambda: hashlib.new(name.lower(), usedforsecurity=False)).hexdigest()
 
 
-def _duplicated(entries: list[dict[str, str]]) -> Iterator[Finding]:
-    """Later ones of the same build, or of the same content."""
+def _find_duplicates(entries: list[dict[str, str]]) -> Iterator[Finding]:
+    """Yield later packages of the same build or with the same content."""
     builds: dict[tuple[str, ...], str] = {}
     contents: dict[tuple[str, ...], str] = {}
     for entry in entries:
@@ -124,18 +128,7 @@ def _duplicated(entries: list[dict[str, str]]) -> Iterator[Finding]:
             yield Finding("duplicated", path, entry["CPV"], f"it has the same content as {same}")
 
 
-def _unsigned(folder: Path, entries: list[dict[str, str]], marks: reindex.Marks) -> Iterator[Finding]:
+def _find_unsigned(folder: Path, entries: list[dict[str, str]], marks: reindex.Marks) -> Iterator[Finding]:
     for entry in entries:
-        if entry["PATH"] in marks and not _is_signed(folder / entry["PATH"]):
+        if entry["PATH"] in marks and not sign.has_signature(folder / entry["PATH"]):
             yield Finding("unsigned", entry["PATH"], entry["CPV"], "it is not signed")
-
-
-def _is_signed(file: Path) -> bool:
-    """Whether there is a signature; whether it holds is told by ``gentoomuch binpkg why``. Source: GLEP 78."""
-    if not file.name.endswith(".gpkg.tar"):
-        return False
-    try:
-        with tarfile.open(file, "r:") as archive:
-            return any(one.name.endswith(".sig") for _, one in zip(range(_MOST_MEMBERS), archive, strict=False))
-    except (tarfile.TarError, OSError, ValueError, OverflowError):  # the last two of a member with 2**64 bytes
-        return False

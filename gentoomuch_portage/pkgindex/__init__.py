@@ -1,5 +1,11 @@
-"""The index of a folder of binary packages: ``Packages``, and a shard of it for each package name.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The index of a directory of binary packages: ``Packages``, and a shard of it for each package name.
 
-``Packages`` is Portage's, byte for byte. ``gm-index/`` beside it holds the same entries by name, so that whoever asks
-for one package reads one small file; docs/binhost.md has the format. Whoever writes holds Portage's own lock.
+``Packages`` has the format of Portage, byte for byte. ``gm-index/`` in the same directory has the same entries by name,
+so that one small file is read for one package; docs/binhost.md describes the format. A writer holds Portage's lock.
 """
+
+FOLDER = "gm-index"
+"""Name of the directory of shards beside ``Packages``: no category has this name, and Portage does not read it."""
+STAMP = "stamp"
+"""Name of the file in that directory that says which ``Packages`` the shards are made from."""

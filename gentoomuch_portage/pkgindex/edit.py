@@ -1,7 +1,8 @@
-"""Change some entries of a sorted ``Packages`` without reading the others: find their places, copy what lies between.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Change some entries of a sorted ``Packages`` without parsing the others.
 
-Portage parses and writes every entry for each package that it adds: 3 s at 100,000. The file is sorted by CPV
-(Source: PackageIndex.write), so a place takes a dozen probes, and the kernel copies the rest.
+Portage parses and writes every entry for each package that it adds: 3 s for 100,000 entries. The file is sorted by CPV
+(Source: PackageIndex.write), so a binary search finds an entry, and the kernel copies the bytes between changes.
 """
 
 import mmap
@@ -14,13 +15,13 @@ from typing import NamedTuple
 from gentoomuch_portage.pkgindex import entry
 
 _PART = 4 << 20
-"""Bytes that are copied at once."""
+"""Maximum number of bytes of one copy."""
 Written = Callable[[int, int], object]
-"""Gets where a part of the new file begins, and how many bytes it has."""
+"""Is called with the offset and the size of each part that was written."""
 
 
 class Edit(NamedTuple):
-    """Bytes of the old file that others take the place of; offsets are absolute."""
+    """A replacement of bytes of the old file; offsets are absolute."""
 
     start: int
     end: int
@@ -28,19 +29,19 @@ class Edit(NamedTuple):
 
 
 class View(NamedTuple):
-    """A ``Packages`` file that is looked into."""
+    """The contents of a ``Packages`` file."""
 
     data: mmap.mmap | bytes
     body: int
-    """Where the first entry begins: behind the header and its empty line."""
+    """Offset of the first entry, after the header and its empty line."""
 
     @property
     def header(self) -> bytes:
-        """The header with its empty line."""
+        """Return the header with its empty line."""
         return self.data[: self.body]
 
     def first(self, cpv: bytes, *, after: bool = False) -> int:
-        """Where the first entry of a cpv begins, or would; ``after`` all of that cpv where it is said."""
+        """Return the offset at which the entries of a cpv start, or at which they end with ``after``."""
         low, high = self.body, len(self.data)
         while low < high:
             start, end = self._around((low + high) // 2)
@@ -52,14 +53,14 @@ class View(NamedTuple):
         return low
 
     def of_cpv(self, cpv: bytes) -> Iterator[tuple[int, bytes]]:
-        """The entries of a cpv, each with its place."""
+        """Yield offset and text of each entry of a cpv."""
         at, end = self.first(cpv), self.first(cpv, after=True)
-        for one in entry.each(self.data[at:end]):
-            yield at, one
-            at += len(one)
+        for text in entry.each(self.data[at:end]):
+            yield at, text
+            at += len(text)
 
     def _around(self, place: int) -> tuple[int, int]:
-        """The bounds of the entry that a byte belongs to."""
+        """Return start and end of the entry that contains a byte."""
         start = self.data.rfind(b"\n\n", self.body, place) + 2
         start = self.body if start < self.body + 2 else start
         end = self.data.find(b"\n\n", max(start, place - 1)) + 2
@@ -67,11 +68,11 @@ class View(NamedTuple):
 
 
 @contextmanager
-def viewed(file: Path) -> Iterator[View]:
-    """Look into a ``Packages`` file; what is seen stays as it is, whoever replaces the file.
+def open_view(file: Path) -> Iterator[View]:
+    """Open a ``Packages`` file; the view does not change if the file is replaced.
 
     Raises:
-        OSError: it is not there.
+        OSError: the file does not exist.
     """
     with file.open("rb") as opened:
         size = os.fstat(opened.fileno()).st_size
@@ -84,31 +85,31 @@ def viewed(file: Path) -> Iterator[View]:
 
 
 def edits(view: View, drop: Iterable[tuple[bytes, str]], add: Iterable[bytes]) -> list[Edit]:
-    """What changes in the file, in its order.
+    """Return the changes of the file, in its order.
 
     Args:
-        drop: cpv and path of entries that go; those that are not there are no error.
-        add: entries that come, each behind those of the same cpv. Source: PackageIndex.write, a stable sort.
+        drop: cpv and path of entries to remove; missing ones are ignored.
+        add: entries to add, each after those of the same cpv. Source: PackageIndex.write, a stable sort.
     """
-    found = [
-        Edit(at, at + len(one))
+    changes = [
+        Edit(at, at + len(text))
         for cpv, path in dict.fromkeys(drop)
-        for at, one in view.of_cpv(cpv)
-        if entry.path(one) == path
+        for at, text in view.of_cpv(cpv)
+        if entry.path(text) == path
     ]
-    come: dict[int, list[bytes]] = {}
-    for one in sorted(add, key=entry.cpv):
-        come.setdefault(view.first(entry.cpv(one), after=True), []).append(one)
-    found += [Edit(at, at, b"".join(ones)) for at, ones in come.items()]
-    return sorted(found, key=lambda edit: (edit.start, edit.end))
+    additions: dict[int, list[bytes]] = {}
+    for text in sorted(add, key=entry.cpv):
+        additions.setdefault(view.first(entry.cpv(text), after=True), []).append(text)
+    changes += [Edit(at, at, b"".join(texts)) for at, texts in additions.items()]
+    return sorted(changes, key=lambda edit: (edit.start, edit.end))
 
 
-def _untold(_at: int, _size: int) -> None:
-    """Nobody wants to know."""
+def _ignore(_at: int, _size: int) -> None:
+    """Do nothing with a part that was written."""
 
 
 def write(
-    view: View, source: int, target: int, header: bytes, changes: Iterable[Edit], written: Written = _untold
+    view: View, source: int, target: int, header: bytes, changes: Iterable[Edit], written: Written = _ignore
 ) -> None:
     """Write the changed file.
 
@@ -116,7 +117,7 @@ def write(
         source: a descriptor of the viewed file.
         target: a descriptor, empty.
         header: with its empty line.
-        written: told of each large part as soon as it is there.
+        written: is called for each large part.
     """
     put(target, header)
     at = view.body
@@ -127,12 +128,12 @@ def write(
     copy(source, target, at, len(view.data), written)
 
 
-def copy(source: int, target: int, start: int, end: int, written: Written = _untold) -> None:
-    """Append bytes of one file to another, without seeing them where the kernel can do that."""
+def copy(source: int, target: int, start: int, end: int, written: Written = _ignore) -> None:
+    """Append bytes of one file to another; the kernel copies them if it can."""
     while start < end:
         try:
             done = os.copy_file_range(source, target, min(end - start, _PART), start)
-        except OSError:  # a kernel or a file system that cannot; reading and writing says what else may be wrong
+        except OSError:  # not supported; other errors show when it is read and written
             done = 0
         if not done:
             part = os.pread(source, min(end - start, 1 << 20), start)
@@ -146,6 +147,6 @@ def copy(source: int, target: int, start: int, end: int, written: Written = _unt
 
 
 def put(target: int, text: bytes) -> None:
-    """Append all of a text to a file."""
+    """Append a text to a file."""
     while text:
         text = text[os.write(target, text) :]

@@ -1,8 +1,8 @@
-"""``Packages.gz`` in members: what changed is compressed again, the rest is copied.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Write ``Packages.gz`` in members: changed ones are compressed again, the others are copied.
 
-A gzip file may be several, one behind the other, and every reader takes them for one (Source: RFC 1952, 2.2). With
-one for the header and one for each 128 KiB of entries, a package more costs milliseconds; all of it
-would cost seconds at 100,000.
+A gzip file may have several members, which all readers join (Source: RFC 1952, 2.2). With one for the header and one
+for each 128 KiB of entries, another package takes milliseconds; the whole file would take seconds for 100,000 entries.
 """
 
 import zlib
@@ -12,34 +12,34 @@ from typing import NamedTuple
 from gentoomuch_portage.pkgindex.edit import Edit, View
 
 _TEXT = 128 << 10
-"""Bytes of text of a member, about."""
+"""Approximate size of the text of a member, in bytes."""
 
 
 class Member(NamedTuple):
-    """One of the new file: bytes of the old file, or new ones."""
+    """A member of the new file: bytes of the old file, or new ones."""
 
     text: int
-    """Bytes of text."""
+    """Size of the text in bytes."""
     content: bytes
-    """Of gzip; empty where the old ones stay."""
+    """New compressed bytes; empty if those of the old file are copied."""
     start: int = 0
-    """Of the old ones in the old file."""
+    """Offset in the old file."""
     end: int = 0
 
 
 def packed(text: bytes) -> bytes:
-    """One member."""
+    """Compress a member."""
     squeeze = zlib.compressobj(6, zlib.DEFLATED, 31)
     return squeeze.compress(text) + squeeze.flush()
 
 
 def members(view: View, header: bytes, changes: Iterable[Edit], old: list[list[int]]) -> Iterator[Member]:
-    """The members of the file for a changed ``Packages``.
+    """Yield the members of the file for a changed ``Packages``.
 
     Args:
-        view: of ``Packages`` as it was.
-        changes: as ``splice.write`` takes them.
-        old: bytes of text and of gzip of the members there were, the header first; empty: all are made anew.
+        view: the ``Packages`` before the changes.
+        changes: as for ``edit.write``.
+        old: size of text and of compressed bytes of each old member, the header first; empty to compress all.
     """
     yield Member(len(header), packed(header))
     waiting = list(changes)
@@ -55,11 +55,11 @@ def members(view: View, header: bytes, changes: Iterable[Edit], old: list[list[i
 
 
 def _no_border() -> bytes:
-    raise AssertionError("an entry goes over the border of a member")
+    raise AssertionError("an entry is in two members")
 
 
 def _bodies(view: View, old: list[list[int]]) -> Iterator[tuple[int, int, int, int]]:
-    """Where the text of each member of the body lies, and where its gzip lies with how many bytes; 0 for none."""
+    """Yield start and end of the text of each member, and offset and size of its compressed bytes; 0 for none."""
     at, place = view.body, old[0][1] if old else 0
     for text, size in old[1:]:
         yield at, at + text, place, size
@@ -77,7 +77,7 @@ def _text(view: View, start: int, end: int, changes: list[Edit]) -> bytes:
 
 
 def _anew(text: bytes) -> Iterator[Member]:
-    """Members of about one size, each ending where an entry does."""
+    """Yield members of about one size, each ending at the end of an entry."""
     while text:
         border = text.find(b"\n\n", _TEXT) + 2 if len(text) > 2 * _TEXT else len(text)
         border = border if border > 1 else len(text)

@@ -1,9 +1,8 @@
-"""``gm-index/names``: which shards there are, each with its first version and its digests.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Shards: a file for each package name with all its entries, in the order of ``Packages``, with our keys.
 
-A log: a later line of a name takes the place of an earlier one, and a package more is a line more. All of it is
-written anew when Portage or somebody else wrote ``Packages``, and when it has grown to twice its size.
-
-One file for each package name: all its entries, in the order of ``Packages``, with our keys.
+``gm-index/names`` lists the shards, each with its first version and its digests. It is a log: a later line of a name
+overrides an earlier one. It is written again if another program has written ``Packages``, or if its size has doubled.
 """
 
 import hashlib
@@ -22,43 +21,43 @@ _FIRST_OF_ROWS = "gentoomuch-names 1"
 
 
 class Row(NamedTuple):
-    """One shard."""
+    """A shard."""
 
     name: str
     first: str
-    """The lowest cpv in the order of ``Packages``, which is that of their bytes; ``-`` where the shard is gone."""
+    """The first cpv in the order of ``Packages``, which is that of bytes; ``-`` if the shard was removed."""
     plain: str
-    """CRC-32 of its entries as they stand in ``Packages``, in hex."""
+    """CRC-32 of its entries as in ``Packages``, in hex."""
     digest: str
-    """SHA-256 of the shard, in hex; ``-`` where it is gone."""
+    """SHA-256 of the shard, in hex; ``-`` if it was removed."""
     size: int
-    """Bytes of the shard."""
+    """Size of the shard in bytes."""
 
 
-def gone(name: str) -> Row:
-    """The row that says that a shard is there no more."""
+def removed_row(name: str) -> Row:
+    """Return the row of a shard that was removed."""
     return Row(name, "-", "-", "-", 0)
 
 
 def format_rows(rows: Iterable[Row]) -> str:
-    """Rows as lines."""
+    """Format rows as lines."""
     return "".join(f"{' '.join(map(str, row))}\n" for row in rows)
 
 
 def parse_rows(text: str) -> dict[str, Row]:
-    """The rows that count, by name, in the order in which ``Packages`` has them.
+    """Parse rows: name -> its last row, in the order of ``Packages``.
 
     Raises:
-        BadIndex: it is something else, or cut off.
+        BadIndex: the text is incomplete, or not valid.
     """
     head, *lines = text.split("\n")
     if head != _FIRST_OF_ROWS or (lines and lines[-1]):
-        raise BadIndex("names", "it is cut off, or of another version")
+        raise BadIndex("names", "it is incomplete, or has another version")
     try:
-        found = {row.name: row for row in map(_row, lines[:-1])}
+        rows = {row.name: row for row in map(_row, lines[:-1])}
     except ValueError as error:
-        raise BadIndex("names", "a line has not five words") from error
-    return {row.name: row for row in sorted(found.values(), key=lambda row: row.first.encode()) if row.digest != "-"}
+        raise BadIndex("names", "a line does not have five fields") from error
+    return {row.name: row for row in sorted(rows.values(), key=lambda row: row.first.encode()) if row.digest != "-"}
 
 
 def _row(line: str) -> Row:
@@ -67,7 +66,7 @@ def _row(line: str) -> Row:
 
 
 def read(folder: Path) -> dict[str, Row]:
-    """The rows of a folder.
+    """Load the rows of a directory of packages.
 
     Raises:
         BadIndex: the file is damaged.
@@ -76,12 +75,12 @@ def read(folder: Path) -> dict[str, Row]:
     try:
         return parse_rows(_file(folder).read_text(encoding="utf-8"))
     except (BadIndex, UnicodeDecodeError) as error:
-        why = getattr(error, "why", "it is no text")
-        raise BadIndex(str(_file(folder)), why, remedy=stamp.anew(folder)) from error
+        why = getattr(error, "why", "it is not a text")
+        raise BadIndex(str(_file(folder)), why, hint=stamp.rebuild_hint(folder)) from error
 
 
 def write_rows(folder: Path, rows: Iterable[Row]) -> None:
-    """Put the file in its place, with these rows alone."""
+    """Write the file with only these rows."""
     fs.write(_file(folder), f"{_FIRST_OF_ROWS}\n{format_rows(rows)}", durable=False)
 
 
@@ -89,7 +88,7 @@ def add(folder: Path, rows: Iterable[Row]) -> None:
     """Append rows in one step.
 
     Raises:
-        OSError: the file is not there.
+        OSError: the file does not exist.
     """
     number = os.open(_file(folder), os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
     try:
@@ -107,30 +106,30 @@ _LENGTH = len(_FIRST % 0)
 
 
 def file(folder: Path, name: str) -> Path:
-    """Where the shard of ``cat/pkg`` lies."""
+    """Return the path of the shard of ``cat/pkg``."""
     return folder / FOLDER / "by-name" / name
 
 
 def packed(entries: Iterable[bytes]) -> bytes:
-    """A shard: its first line says its version and the CRC-32 of what follows."""
+    """Format a shard: the first line has its version and the CRC-32 of the rest."""
     body = b"".join(entries)
     return _FIRST % zlib.crc32(body) + body
 
 
 def unpacked(shard: bytes, where: str = "a shard") -> bytes:
-    """The entries of a shard, one after the other.
+    """Return the body of a shard.
 
     Raises:
-        BadIndex: it is damaged, or of another version.
+        BadIndex: it is damaged, or has another version.
     """
     body = shard[_LENGTH:]
     if shard[:_LENGTH] != _FIRST % zlib.crc32(body):
-        raise entry.BadIndex(where, "it is damaged or of another version")
+        raise entry.BadIndex(where, "it is damaged or has another version")
     return body
 
 
 def body(folder: Path, name: str) -> bytes:
-    """The entries of ``cat/pkg``; empty where there are none.
+    """Return the entries of ``cat/pkg``; may be empty.
 
     Raises:
         BadIndex: the file is damaged.
@@ -142,25 +141,25 @@ def body(folder: Path, name: str) -> bytes:
     except (FileNotFoundError, NotADirectoryError):
         return b""
     except entry.BadIndex as error:
-        raise entry.BadIndex(str(where), error.why, remedy=stamp.anew(folder)) from error
+        raise entry.BadIndex(str(where), error.why, hint=stamp.rebuild_hint(folder)) from error
 
 
 def entries(folder: Path, name: str) -> list[bytes]:
-    """The entries of ``cat/pkg`` one by one; raises as ``body`` does."""
+    """Return the list of entries of ``cat/pkg``; raises as ``body`` does."""
     return list(entry.each(body(folder, name)))
 
 
 def crc(entries: Iterable[bytes]) -> str:
-    """CRC-32 of entries as they stand in ``Packages``, in hex."""
+    """Return the CRC-32 of entries as in ``Packages``, in hex."""
     return f"{zlib.crc32(b''.join(map(entry.plain, entries))):08x}"
 
 
 def write(folder: Path, name: str, entries: Sequence[bytes]) -> Row:
-    """Put a shard in its place, or remove it where nothing is in it; its row among the names."""
+    """Write a shard, or remove it if it has no entries; return its row."""
     target = file(folder, name)
     if not entries:
         target.unlink(missing_ok=True)
-        return gone(name)
+        return removed_row(name)
     content = packed(entries)
     fs.write(target, content, durable=False)
     first = entry.cpv(entries[0]).decode("utf-8", "replace")

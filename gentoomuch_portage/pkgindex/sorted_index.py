@@ -1,8 +1,9 @@
-"""The index of a binhost as it was fetched, looked into by name: no shards, for the file itself is sorted.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Read a fetched index of a binhost by name, with a binary search in the sorted file.
 
-Once for each index that comes, all of it is looked at: whether it is sorted, and written so that Portage and we see the
-same entries in it. What was found stands beside it in ``Packages.names``, for that very file alone. Whoever asks for a
-name then reads a dozen pieces of the file, so nothing but the index that was verified can ever answer.
+Each new index is checked once: whether it is sorted, and whether Portage and we parse the same entries. The result is
+stored in ``Packages.names`` and is valid only for that file. A query then reads some parts of the index itself, so that
+only the index that was verified can answer.
 """
 
 import json
@@ -15,28 +16,28 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from gentoomuch_portage import fs
+from gentoomuch_portage import fs, stored
 from gentoomuch_portage.errors import NoPrivilege
 from gentoomuch_portage.pkgindex import entry as pkgindex_entry
 from gentoomuch_portage.pkgindex import stamp
 from gentoomuch_portage.pkgindex.entry import BadIndex
 
 Split = Callable[[str], str]
-"""``cat/pkg`` of a cpv, as Portage splits it; empty where it takes none for it."""
+"""Returns ``cat/pkg`` of a cpv as Portage does; empty if it is not valid."""
 _FIRST = b"gentoomuch-ordered 1 %08x\n"
 _LENGTH = len(_FIRST % 0)
 _NEAR = 4096
-"""Bytes on each side of a place that are read first; most entries are shorter."""
+"""Bytes before and after an offset that are read first; most entries are shorter."""
 _LINES = rb"(?:(?!CPV:|PATH:)[^\n]+\n)*"
 _ENTRY = re.compile(rb"%bCPV: ([^\n]+)\n%bPATH: [^\n]+\.gpkg\.tar\n%b\n" % (_LINES, _LINES, _LINES))
-"""An entry with one CPV and one PATH, and nothing that may end it early."""
+"""An entry with one CPV and one PATH, and without empty lines."""
 
 
-class Ordered:
-    """A sorted index. It is held open, so it stays what it was, whoever replaces it."""
+class SortedIndex:
+    """A sorted index. It stays open, so it does not change if the file is replaced."""
 
     def __init__(self, number: int, names: Path) -> None:
-        """Take over a descriptor of an index that was looked at.
+        """Use the descriptor of an index that was checked.
 
         Raises:
             OSError: it cannot be read.
@@ -54,7 +55,7 @@ class Ordered:
         """With its empty line."""
 
     def of_name(self, name: str) -> bytes:
-        """The entries of ``cat/pkg`` and of few others: those whose cpv begins so, and goes on with a digit.
+        """Return the entries of ``cat/pkg``, and of names that start with it and a digit.
 
         Raises:
             OSError, BadIndex: it cannot be read.
@@ -64,28 +65,28 @@ class Ordered:
         return self._part(low, self._first(f"{name}-:".encode(), low))
 
     def entries(self) -> bytes:
-        """All entries; raises as ``of_name`` does."""
+        """Return all entries; raises as ``of_name`` does."""
         self._same()
         return self._part(len(self.header), self._size)
 
     def names(self) -> list[str]:
-        """All names, in the order in which the index begins to tell of them.
+        """Return all names, in the order of their first entries.
 
         Raises:
             OSError: they cannot be read.
-            BadIndex: they are damaged, or those of another index.
+            BadIndex: they are damaged, or belong to another index.
         """
-        told = _read(self._names, whole=True)
-        if told is None or told["packages"] != self._seen:
-            raise BadIndex(str(self._names), "it is damaged, or of another index")
-        return list(told["names"])
+        result = _read(self._names, whole=True)
+        if result is None or result["packages"] != self._seen:
+            raise BadIndex(str(self._names), "it is damaged, or belongs to another index")
+        return list(result["names"])
 
     @property
     def _size(self) -> int:
         return self._seen[0]
 
     def _first(self, cpv: bytes, low: int = 0) -> int:
-        """Where the first entry lies whose cpv is not below this one."""
+        """Return the offset of the first entry whose cpv is not lower."""
         low, high = low or len(self.header), self._size
         while low < high:
             start, entry = self._around((low + high) // 2)
@@ -96,7 +97,7 @@ class Ordered:
         return low
 
     def _around(self, place: int) -> tuple[int, bytes]:
-        """The entry that a byte belongs to, and where it begins."""
+        """Return start and text of the entry that contains a byte."""
         reach = _NEAR
         while True:
             low, high = max(len(self.header), place - reach), min(self._size, place + reach)
@@ -107,50 +108,50 @@ class Ordered:
                 start = start if start > 1 else 0
                 return low + start, part[start:end]
             if low == len(self.header) and high == self._size:
-                raise BadIndex(str(self._names), "the index is cut off")
+                raise BadIndex(str(self._names), "the index is incomplete")
             reach *= 4
 
     def _part(self, start: int, end: int) -> bytes:
         part = os.pread(self._number, end - start, start)
         if len(part) != end - start:
-            raise BadIndex(str(self._names), "the index is cut off")
+            raise BadIndex(str(self._names), "the index is incomplete")
         return part
 
     def _same(self) -> None:
-        """See to it that the descriptor is still ours, and the file as it was; a ctime changes with its last name."""
+        """Check that the descriptor is of the same unchanged file; ctime changes when its last name is removed."""
         size, mtime, _, inode = stamp.identity(os.fstat(self._number))
         if [size, mtime, inode] != [self._seen[at] for at in (0, 1, 3)]:
             raise BadIndex(str(self._names), "the index is not the one that was opened")
 
 
-def ordered(place: Path, split: Split, *, accepted: bool) -> Ordered | None:
-    """An index that can be looked into by name; None where Portage has to read all of it.
+def open_sorted(place: Path, split: Split, *, accepted: bool) -> SortedIndex | None:
+    """Open an index that can be read by name; return None if Portage has to read all of it.
 
     Args:
-        place: of ``Packages``.
-        accepted: whether it has just been verified; only then is one looked at that nothing is known of.
+        place: the ``Packages`` file.
+        accepted: whether it has just been verified; only then a new index is checked.
     """
     names = place.with_name("Packages.names")
     try:
-        number = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+        number = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return None
     known = False
     try:
-        seen, told = stamp.identity(os.fstat(number)), _read(names)
-        if (told is None or told["packages"] != seen) and accepted:
-            told = _looked_at(number, seen, split)
-            _write(names, told)
-        known = told is not None and told["packages"] == seen and not told["odd"]
-        return Ordered(os.dup(number), names) if known else None
+        seen, result = stamp.identity(os.fstat(number)), _read(names)
+        if (result is None or result["packages"] != seen) and accepted:
+            result = _check(number, seen, split)
+            _write(names, result)
+        known = result is not None and result["packages"] == seen and not result["odd"]
+        return SortedIndex(os.dup(number), names) if known else None
     except (OSError, BadIndex, NoPrivilege):
         return None
     finally:
         os.close(number)
 
 
-def _looked_at(number: int, seen: list[int], split: Split) -> dict[str, Any]:
-    """What is to be known of an index: its names, or what is odd about it."""
+def _check(number: int, seen: list[int], split: Split) -> dict[str, Any]:
+    """Check an index; return its names, or why it cannot be read by name."""
     names: dict[str, None] = {}
     odd = ""
     try:
@@ -160,52 +161,52 @@ def _looked_at(number: int, seen: list[int], split: Split) -> dict[str, Any]:
                 if not (cpv.startswith(f"{name}-") and cpv[len(name) + 1 : len(name) + 2].isdigit()):
                     raise BadIndex("Packages", f"{cpv!r} has no version")
                 names[name] = None
-    except (BadIndex, ValueError) as error:  # of mmap: it is empty
+    except (BadIndex, ValueError) as error:  # mmap raises ValueError for an empty file
         odd = str(error)
     return {"packages": seen, "odd": odd, "names": [] if odd else [*names]}
 
 
 def _cpvs(data: mmap.mmap) -> Iterator[str]:
-    """The cpv of each entry, one after the other.
+    """Yield the cpv of each entry.
 
     Raises:
-        BadIndex: something is written so that Portage may see it otherwise, or has something to say of it. Source:
-            PackageIndex.readBody, for which an empty line too many is the end, a carriage return the end of a line,
-            and the last line of a key counts; _populate_remote_repo, which warns of packages that are no gpkg.
+        BadIndex: Portage may parse it in another way, or warn. Source: PackageIndex.readBody, which stops at a second
+            empty line, splits lines at carriage returns, and uses the last line of a key; _populate_remote_repo, which
+            warns of packages that are not gpkg.
     """
     at, last = data.find(b"\n\n") + 2, b""
     if at < 3 or data[:1] == b"\n" or data.find(b"\r") >= 0:
         raise BadIndex("Packages", "it has no header, or carriage returns")
     while at < len(data):
-        found = _ENTRY.match(data, at)
-        if found is None:
-            raise BadIndex("Packages", f"an entry is written in another way: {data[at : at + 60]!r}")
-        cpv = found[1]
+        match = _ENTRY.match(data, at)
+        if match is None:
+            raise BadIndex("Packages", f"an entry has another form: {data[at : at + 60]!r}")
+        cpv = match[1]
         if cpv < last or not cpv.isascii():
             raise BadIndex("Packages", f"it is not sorted by CPV at {cpv!r}")
         yield cpv.decode()
-        at, last = found.end(), cpv
+        at, last = match.end(), cpv
 
 
 def _read(names: Path, *, whole: bool = False) -> dict[str, Any] | None:
-    """What stands beside an index: of which one it is, what is odd about it, and its names; None where it is damaged.
+    """Load the stored result of ``_check``; None if it is damaged.
 
     Args:
-        whole: read the names, too.
+        whole: load the names as well.
     """
     try:
-        with names.open("rb") as file:
+        with stored.open_regular(names) as file:
             first, head = file.read(_LENGTH), file.readline()
             rest = file.read() if whole else b""
-        told = json.loads(head)
-        if first != _FIRST % zlib.crc32(head) or (whole and zlib.crc32(rest) != told["crc"]):
+        result = json.loads(head)
+        if first != _FIRST % zlib.crc32(head) or (whole and zlib.crc32(rest) != result["crc"]):
             return None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, *stored.DAMAGED):
         return None
-    return {**told, "names": rest.decode().split("\n")[:-1]}
+    return {**result, "names": rest.decode().split("\n")[:-1]}
 
 
-def _write(names: Path, told: dict[str, Any]) -> None:
-    rest = "".join(f"{name}\n" for name in told["names"]).encode()
-    head = json.dumps({"packages": told["packages"], "odd": told["odd"], "crc": zlib.crc32(rest)}).encode() + b"\n"
-    fs.write(names, _FIRST % zlib.crc32(head) + head + rest, durable=False)
+def _write(names: Path, result: dict[str, Any]) -> None:
+    rest = "".join(f"{name}\n" for name in result["names"]).encode()
+    head = json.dumps({"packages": result["packages"], "odd": result["odd"], "crc": zlib.crc32(rest)}).encode() + b"\n"
+    fs.write_cache(names, _FIRST % zlib.crc32(head) + head + rest, durable=False)

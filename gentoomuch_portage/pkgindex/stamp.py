@@ -1,4 +1,5 @@
-"""Which ``Packages`` the shards were made from; any other makes them stale."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The stamp of shards: which ``Packages`` they are made from. With another ``Packages`` they are out of date."""
 
 import json
 import os
@@ -7,93 +8,89 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gentoomuch_portage import fs
+from gentoomuch_portage import fs, stored
+from gentoomuch_portage.pkgindex import FOLDER as FOLDER
+from gentoomuch_portage.pkgindex import STAMP
 from gentoomuch_portage.pkgindex.entry import BadIndex
 
-FOLDER = "gm-index"
-"""Beside ``Packages``. No category is called so, and Portage looks for no packages in it."""
 _VERSION = 1
 
 
-def anew(folder: Path) -> str:
-    """What mends shards, or names, that are damaged though ``Packages`` is not: nobody looks into those again."""
+def rebuild_hint(folder: Path) -> str:
+    """Return the hint for damaged shards: they are not checked again as long as ``Packages`` is the same."""
     return f"rm -r {folder / FOLDER}, then gentoomuch binhost index {folder}"
 
 
 @contextmanager
-def way_out(folder: Path) -> Iterator[None]:
-    """Of an index that is damaged, say where it lies; bringing it up to date does not mend it."""
+def explain_damage(folder: Path) -> Iterator[None]:
+    """Add path and hint to the error for a damaged index while the block runs; an update does not repair it."""
     try:
         yield
     except BadIndex as error:
         plain = folder / "Packages"
         if error.where not in {"Packages", str(plain)}:
             raise
-        remedy = f"rm {plain}, then gentoomuch binhost index {folder}"
-        raise BadIndex(str(plain), error.why, remedy=remedy) from error
+        hint = f"rm {plain}, then gentoomuch binhost index {folder}"
+        raise BadIndex(str(plain), error.why, hint=hint) from error
 
 
 class Stamp(NamedTuple):
-    """What ``gm-index/stamp`` says."""
+    """The contents of ``gm-index/stamp``."""
 
     packages: list[int]
-    """Size, mtime and ctime in ns, inode. Portage sets mtime to full seconds, so it alone tells too little."""
+    """Size, mtime and ctime in ns, inode. mtime is not enough, as Portage sets it to full seconds."""
     compressed: list[int]
-    """The same of ``Packages.gz``; empty where there is none of ours."""
+    """The same of ``Packages.gz``; empty if we did not write it."""
     members: list[list[int]]
-    """Of ``Packages.gz``: bytes of text and of gzip of each member; the header first."""
+    """Size of text and of compressed bytes of each member of ``Packages.gz``, the header first."""
 
 
 def identity(seen: os.stat_result) -> list[int]:
-    """What tells a file from the one that takes its place."""
+    """Return values that differ between a file and its replacement."""
     return [seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino]
 
 
 def fresh(folder: Path) -> Stamp | None:
-    """The stamp, if ``Packages`` is the one that the shards were made from; None otherwise."""
-    try:
-        found = json.loads((folder / FOLDER / "stamp").read_bytes())
-        stamp = _read(found)
-        if stamp.packages != identity((folder / "Packages").stat()):
-            return None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return stamp
+    """Return the stamp, or None if the shards are out of date."""
+
+    def parse(text: str) -> Stamp | None:
+        stamp = _read(json.loads(text))
+        return stamp if stamp.packages == identity((folder / "Packages").stat()) else None
+
+    return stored.recall(folder / FOLDER / STAMP, parse)
 
 
 def left_behind(folder: Path) -> bool:
-    """Whether ``Packages.gz`` is not there, or is of an earlier ``Packages``: who writes both may be killed in between.
+    """Return True if ``Packages.gz`` is missing or out of date, because its writer was killed.
 
-    Only to be asked where the stamp is not fresh.
+    Call it only if ``fresh`` returns None.
     """
     try:
         plain, packed = (folder / "Packages").stat(), (folder / "Packages.gz").stat()
     except FileNotFoundError:
         return True
-    try:
-        before = _read(json.loads((folder / FOLDER / "stamp").read_bytes())).compressed
-    except (OSError, ValueError, KeyError, TypeError):
-        before = []
+    known = stored.recall(folder / FOLDER / STAMP, lambda text: _read(json.loads(text)))
+    before = known.compressed if known else []
     return identity(packed) == before or int(plain.st_mtime) != int(packed.st_mtime)
 
 
 def write(folder: Path, members: list[list[int]]) -> None:
-    """Say that the shards are those of the ``Packages`` that is there now.
+    """Write the stamp for the current ``Packages``.
 
     Args:
-        members: of the ``Packages.gz`` that is there now; empty where there is none of ours.
+        members: those of the current ``Packages.gz``; empty if we did not write it.
     """
     packed = identity((folder / "Packages.gz").stat()) if members else []
-    told = {
+    stamp = {
         "version": _VERSION,
         "packages": identity((folder / "Packages").stat()),
         "compressed": packed,
         "members": members,
     }
-    fs.write(folder / FOLDER / "stamp", json.dumps(told), durable=False)
+    fs.write(folder / FOLDER / STAMP, json.dumps(stamp), durable=False)
 
 
-def _read(found: Any) -> Stamp:
-    if found["version"] != _VERSION:
+def _read(data: Any) -> Stamp:
+    if data["version"] != _VERSION:
         raise ValueError("another version")
-    return Stamp(list(found["packages"]), list(found["compressed"]), list(found["members"]))
+    return Stamp(list(data["packages"]), list(data["compressed"]), list(data["members"]))

@@ -1,19 +1,16 @@
-"""Put a changed index in its place: ``Packages``, ``Packages.gz``, the shards, their names, the stamp, in this order.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Write a changed index: ``Packages``, ``Packages.gz``, the shards, their names, the stamp, in this order.
 
-``Packages`` is what everybody reads, so it comes first; until the stamp names it, our readers take it and no shards.
-Whoever calls holds Portage's lock of the index. Killed anywhere, a whole ``Packages`` is there, and the
-shards are those of it or are not used.
+Other programs read ``Packages``, so it is the first; until the stamp names it, our readers use it without shards. The
+caller has Portage's lock of the index. After a kill at any point ``Packages`` is complete, and the shards are either up
+to date or not used.
 
-A file that takes the place of another in one step, as Portage would have written it.
+A file system like ext4 allocates the blocks of a file when it flushes it, and flushes it when it replaces another file
+(Source: ext4(5), auto_da_alloc): 15 ms for 40 MB. So each part is flushed early, in a thread.
 
-Big files that take the place of others: the disk's part of it, while other things go on.
-
-A file system like ext4 looks for room for a file when it is written out, and writes it out when it replaces another
-(Source: ext4(5), auto_da_alloc): 15 ms for 40 MB. So each part is written out as soon as it is there.
-
-Whoever is the last to close a file that has no name any more waits until the disk has let go of it: 10 to 20 ms for
-40 MB, more than it takes to write the new one. So it is held open while its place is taken, and a thread closes it.
-Nobody waits for that thread but a fork, for Portage forks, and what a thread does is lost on a child.
+The last process that closes a deleted file waits until its blocks are free: 10 to 20 ms for 40 MB, more than it takes
+to write the new file. So the old file stays open while it is replaced, and a thread closes it. A fork waits for that
+thread, because Portage forks, and a child has none of the threads.
 """
 
 import functools
@@ -38,42 +35,41 @@ _THREADS: list[threading.Thread] = []
 
 
 @contextmanager
-def freeing(*files: Path) -> Iterator[None]:
-    """Hold files, those that are there, for as long as the block runs; then a thread lets go of them."""
+def keep_open(*files: Path) -> Iterator[None]:
+    """Keep existing files open while the block runs; then a thread closes them."""
     numbers: list[int] = []
     try:
-        for one in files:
+        for file in files:
             with suppress(FileNotFoundError):
-                numbers.append(os.open(one, os.O_RDONLY | os.O_CLOEXEC))
+                numbers.append(os.open(file, os.O_RDONLY | os.O_CLOEXEC))
         yield
     finally:
         _before_forks()
         wait()
-        thread = threading.Thread(target=_closed, args=(numbers,))
+        thread = threading.Thread(target=_close_all, args=(numbers,))
         thread.start()
         _THREADS.append(thread)
 
 
 @contextmanager
-def written_out(number: int) -> Iterator[Callable[[int, int], object]]:
-    """A thread begins to write parts of a file to the disk, those that it is told of: where, and how many bytes.
+def flush_parts(number: int) -> Iterator[Callable[[int, int], object]]:
+    """Yield a function that flushes a part of a file, in a thread: it takes offset and size.
 
-    Only the advice that they are not needed starts that (Source: mm/fadvise.c); what is not on the disk yet stays in
-    memory in spite of it.
+    Only the advice that the part is not needed starts that (Source: mm/fadvise.c); unwritten pages stay in memory.
     """
     with ThreadPoolExecutor(1) as aside:
         yield lambda at, size: aside.submit(os.posix_fadvise, number, at, size, os.POSIX_FADV_DONTNEED)
 
 
 def wait() -> None:
-    """Until nothing is held any more."""
+    """Wait until all threads have closed their files."""
     while _THREADS:
         _THREADS.pop().join()
 
 
-def _closed(numbers: list[int]) -> None:
-    for one in numbers:
-        os.close(one)
+def _close_all(numbers: list[int]) -> None:
+    for number in numbers:
+        os.close(number)
 
 
 @functools.cache
@@ -82,11 +78,11 @@ def _before_forks() -> None:
 
 
 NEW = ".gm-Packages-"
-"""How the names of files begin that have not taken their places."""
+"""Prefix of temporary files."""
 
 
 class Fresh(NamedTuple):
-    """A file that is to take the place of another."""
+    """A temporary file that will replace another one."""
 
     number: int
     name: Path
@@ -94,7 +90,7 @@ class Fresh(NamedTuple):
     header: bytes
 
     def take_place(self) -> None:
-        """With the owner and the time that Portage gives it. Source: binarytree._pkgindex_write, _file_permissions."""
+        """Replace it, with Portage's mode, group and time. Source: binarytree._pkgindex_write, _file_permissions."""
         folder = self.target.parent.stat()
         before = self.target.stat().st_mode if self.target.exists() else 0o644
         os.fchmod(self.number, (before | folder.st_mode & 0o060) & 0o777)
@@ -107,45 +103,46 @@ class Fresh(NamedTuple):
 
 @contextmanager
 def fresh(target: Path, header: bytes) -> Iterator[Fresh]:
-    """A file to write to; gone at the end unless it took its place."""
-    number, name = tempfile.mkstemp(prefix=NEW, dir=target.parent)
-    try:
-        yield Fresh(number, Path(name), target, header)
-    finally:
-        os.close(number)
-        Path(name).unlink(missing_ok=True)
+    """Create a temporary file, and remove it at the end of the block unless it has replaced the target."""
+    with fs.disk_errors(target):
+        number, name = tempfile.mkstemp(prefix=NEW, dir=target.parent)
+        try:
+            yield Fresh(number, Path(name), target, header)
+        finally:
+            os.close(number)
+            Path(name).unlink(missing_ok=True)
 
 
-Told = Callable[[str], Mapping[str, str]]
-"""Path of a package below its folder -> what it tells under our keys."""
-_HELD = 16
-"""Old shards that are held while others take their places: each is an open file, and of those there may be 1,024."""
+ReadFields = Callable[[str], Mapping[str, str]]
+"""Returns the metadata for our keys of a package; its argument is the path in PKGDIR."""
+_MAX_OPEN = 16
+"""Maximum number of old shards that stay open; a process may have 1,024 open files."""
 
 
 def change(
     folder: Path, header: bytes, drop: Iterable[tuple[bytes, str]], add: Mapping[bytes, bytes], *, compress: bool
 ) -> None:
-    """Change some entries of an index whose stamp is fresh.
+    """Change some entries of an index whose shards are up to date.
 
     Args:
-        header: the new one with its empty line; its TIMESTAMP becomes the mtime, as Portage does it.
-        drop: cpv and path of entries that go; one that comes again under its path is named here too.
-        add: entries that come -> the lines of our keys.
-        compress: also ``Packages.gz``; without that it is removed.
+        header: the new header with its empty line; mtime is set to its TIMESTAMP, as Portage does.
+        drop: cpv and path of entries to remove, including those that are replaced.
+        add: entries to add -> the lines of our keys.
+        compress: write ``Packages.gz`` as well; otherwise remove it.
 
     Raises:
-        BadIndex: the index is not what it was.
+        BadIndex: the index has changed.
     """
     before = stamp.fresh(folder)
     if before is None:
-        raise pkgindex_entry.BadIndex(str(folder), "its index is not up to date")
+        raise pkgindex_entry.BadIndex(str(folder), "its shards are out of date")
     drop = list(drop)
-    shelved = {
+    replaced = {
         shards.file(folder, pkgindex_entry.name(cpv))
         for cpv in (*(cpv for cpv, _ in drop), *map(pkgindex_entry.cpv, add))
     }
-    with freeing(folder / "Packages", folder / "Packages.gz", *islice(shelved, _HELD)):
-        with edit.viewed(folder / "Packages") as view:
+    with keep_open(folder / "Packages", folder / "Packages.gz", *islice(replaced, _MAX_OPEN)):
+        with edit.open_view(folder / "Packages") as view:
             changes = edit.edits(view, drop, add)
             members = _files(folder, view, header, changes, before, compress=compress)
         shards.add(folder, _shards(folder, drop, add))
@@ -154,7 +151,7 @@ def change(
 
 
 def rewrite(folder: Path, header: bytes, entries: Iterable[bytes], *, compress: bool) -> list[list[int]]:
-    """Write all of ``Packages`` anew, sorted, and ``Packages.gz``; what to call ``follow`` with next."""
+    """Write all of ``Packages``, sorted, and ``Packages.gz``; return its members for ``update_shards``."""
     ordered = sorted(entries, key=pkgindex_entry.cpv)
     text = header + b"".join(ordered)
     target = folder / "Packages"
@@ -163,65 +160,66 @@ def rewrite(folder: Path, header: bytes, entries: Iterable[bytes], *, compress: 
         edit.put(plain.number, text)
         plain.take_place()
     if not compress:
-        return _without(target)
+        return _remove_compressed(target)
     with _compressed(target, view, header, [], []) as (packed, members):
         packed.take_place()
     return members
 
 
 def compress(folder: Path) -> list[list[int]]:
-    """Write ``Packages.gz`` of the ``Packages`` that is there; what to call ``follow`` with next."""
+    """Write ``Packages.gz`` for the current ``Packages``; return its members for ``update_shards``."""
     target = folder / "Packages"
-    with edit.viewed(target) as view, _compressed(target, view, view.header, [], []) as (packed, members):
+    with edit.open_view(target) as view, _compressed(target, view, view.header, [], []) as (packed, members):
         packed.take_place()
     return members
 
 
-def follow(folder: Path, told: Told, members: list[list[int]] | None = None) -> None:
-    """Bring the shards up to ``Packages``, whoever wrote that.
+def update_shards(folder: Path, read_fields: ReadFields, members: list[list[int]] | None = None) -> None:
+    """Update the shards for the current ``Packages``.
 
     Args:
-        told: asked for packages of which no shard tells yet.
-        members: of the ``Packages.gz`` that is there; none where somebody else wrote it.
+        read_fields: is called for packages that are in no shard.
+        members: those of the current ``Packages.gz``; None if we did not write it.
 
     Raises:
-        BadIndex: ``Packages`` is not sorted, or not what Portage writes.
+        BadIndex: ``Packages`` is not sorted, or damaged.
     """
-    _swept(folder)
-    with edit.viewed(folder / "Packages") as view:
-        header, found = view.header, [*pkgindex_entry.each(view.data[view.body :])]
-    cpvs = [pkgindex_entry.cpv(one) for one in found]
-    if any(one > other for one, other in pairwise(cpvs)):
+    _remove_leftovers(folder)
+    with edit.open_view(folder / "Packages") as view:
+        header, entries = view.header, [*pkgindex_entry.each(view.data[view.body :])]
+    cpvs = [pkgindex_entry.cpv(text) for text in entries]
+    if any(cpv > following for cpv, following in pairwise(cpvs)):
         raise pkgindex_entry.BadIndex(str(folder / "Packages"), "it is not sorted by CPV")
     by_name: dict[str, list[bytes]] = {}
-    for cpv, one in zip(cpvs, found, strict=True):
-        by_name.setdefault(pkgindex_entry.name(cpv), []).append(one)
-    known, there = _rows(folder), _there(folder)
+    for cpv, text in zip(cpvs, entries, strict=True):
+        by_name.setdefault(pkgindex_entry.name(cpv), []).append(text)
+    known, existing = _rows(folder), _existing_names(folder)
     rows = [
-        _followed(folder, known.get(name) if name in there else None, name, ones, told)
-        for name, ones in by_name.items()
+        _update_shard(folder, known.get(name) if name in existing else None, name, texts, read_fields)
+        for name, texts in by_name.items()
     ]
-    for gone in there - by_name.keys():
+    for gone in existing - by_name.keys():
         shards.file(folder, gone).unlink(missing_ok=True)
     shards.write_rows(folder, rows)
     fs.write(folder / stamp.FOLDER / "header", header, durable=False)
     stamp.write(folder, members or [])
 
 
-def _swept(folder: Path) -> None:
-    """Remove what killed writers left; nobody else writes now."""
+def _remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files of killed writers; the caller is the only writer."""
     for left in (*folder.glob(f"{NEW}*"), *(folder / stamp.FOLDER).glob("by-name/*/.*")):
         left.unlink(missing_ok=True)
 
 
-def _followed(folder: Path, row: Row | None, name: str, entries: list[bytes], told: Told) -> Row:
-    """The row of a shard, which is written where it is not the one of these entries."""
+def _update_shard(folder: Path, row: Row | None, name: str, entries: list[bytes], read_fields: ReadFields) -> Row:
+    """Return the row of a shard; write the shard if it has other entries."""
     if row is not None and row.plain == shards.crc(entries):
         return row
-    known = {pkgindex_entry.plain(one): one for one in _entries(folder, name)}
+    known = {pkgindex_entry.plain(text): text for text in _entries(folder, name)}
     full = [
-        known.get(one) or pkgindex_entry.with_ours(one, pkgindex_entry.lines(told(pkgindex_entry.path(one))))
-        for one in entries
+        known.get(text)
+        or pkgindex_entry.with_ours(text, pkgindex_entry.format_metadata(read_fields(pkgindex_entry.path(text))))
+        for text in entries
     ]
     return shards.write(folder, name, full)
 
@@ -234,33 +232,33 @@ def _entries(folder: Path, name: str) -> list[bytes]:
 
 
 def _rows(folder: Path) -> dict[str, Row]:
-    """What is said of the shards that are there; nothing where a run was killed since."""
+    """Return the rows of the existing shards; empty if a run was killed."""
     try:
         return shards.read(folder)
     except (OSError, pkgindex_entry.BadIndex):
         return {}
 
 
-def _there(folder: Path) -> set[str]:
-    """The names that shards lie there for, whatever the file of names says: a run may have been killed."""
+def _existing_names(folder: Path) -> set[str]:
+    """Return the names of existing shards, also of those that a killed run did not add to the list."""
     top = folder / stamp.FOLDER / "by-name"
-    return {f"{one.parent.name}/{one.name}" for one in top.glob("*/*") if not one.name.startswith(".")}
+    return {f"{shard.parent.name}/{shard.name}" for shard in top.glob("*/*") if not shard.name.startswith(".")}
 
 
 def _files(
     folder: Path, view: View, header: bytes, changes: list[Edit], before: Stamp, *, compress: bool
 ) -> list[list[int]]:
-    """Write ``Packages`` and ``Packages.gz``, both at once; the members of the latter."""
+    """Write ``Packages`` and ``Packages.gz`` in parallel; return the members of the latter."""
     target = folder / "Packages"
     with target.open("rb") as source, fresh(target, header) as plain, ExitStack() as aside:
-        written = aside.enter_context(written_out(plain.number))
+        written = aside.enter_context(flush_parts(plain.number))
         copied = aside.enter_context(ThreadPoolExecutor(1)).submit(
             edit.write, view, source.fileno(), plain.number, header, changes, written
         )
         if not compress:
             copied.result()
             plain.take_place()
-            return _without(target)
+            return _remove_compressed(target)
         with _compressed(target, view, header, changes, _members(folder, before)) as (packed, members):
             copied.result()
             plain.take_place()
@@ -268,14 +266,14 @@ def _files(
         return members
 
 
-def _without(target: Path) -> list[list[int]]:
-    """No ``Packages.gz``, as Portage without compress-index has it."""
+def _remove_compressed(target: Path) -> list[list[int]]:
+    """Remove ``Packages.gz``, as Portage does without compress-index."""
     target.with_name("Packages.gz").unlink(missing_ok=True)
     return []
 
 
 def _members(folder: Path, before: Stamp) -> list[list[int]]:
-    """Those of the ``Packages.gz`` that is there, if we wrote it."""
+    """Return the members of the current ``Packages.gz``, if we wrote it."""
     with suppress(FileNotFoundError):
         if before.members and stamp.identity((folder / "Packages.gz").stat()) == before.compressed:
             return before.members
@@ -286,37 +284,37 @@ def _members(folder: Path, before: Stamp) -> list[list[int]]:
 def _compressed(
     plain: Path, view: View, header: bytes, changes: list[Edit], old: list[list[int]]
 ) -> Iterator[tuple[Fresh, list[list[int]]]]:
-    """The new ``Packages.gz``, and its members.
+    """Write the new ``Packages.gz``; return it with its members.
 
     Args:
-        old: members of the file that is there.
+        old: members of the current file.
     """
     target = plain.with_name("Packages.gz")
     made = []
     with (target if old else Path(os.devnull)).open("rb") as before, fresh(target, header) as packed:
         start = end = 0
-        for one in gzip_members.members(view, header, changes, old):
-            if one.content or one.start != end:
-                edit.copy(before.fileno(), packed.number, start, end)  # what stays is copied in one go
-                start = one.start
-            edit.put(packed.number, one.content)
-            end = one.end
-            made.append([one.text, len(one.content) or one.end - one.start])
+        for member in gzip_members.members(view, header, changes, old):
+            if member.content or member.start != end:
+                edit.copy(before.fileno(), packed.number, start, end)  # unchanged members are copied together
+                start = member.start
+            edit.put(packed.number, member.content)
+            end = member.end
+            made.append([member.text, len(member.content) or member.end - member.start])
         edit.copy(before.fileno(), packed.number, start, end)
         yield packed, made
 
 
 def _shards(folder: Path, drop: Iterable[tuple[bytes, str]], add: Mapping[bytes, bytes]) -> list[Row]:
-    """Write the shards of the names that change; their rows."""
+    """Write the shards of changed names; return their rows."""
     gone: dict[str, set[tuple[bytes, str]]] = {}
     for cpv, path in drop:
         gone.setdefault(pkgindex_entry.name(cpv), set()).add((cpv, path))
     come: dict[str, list[bytes]] = {}
-    for one, ours in add.items():
-        come.setdefault(pkgindex_entry.name(pkgindex_entry.cpv(one)), []).append(pkgindex_entry.with_ours(one, ours))
+    for text, ours in add.items():
+        come.setdefault(pkgindex_entry.name(pkgindex_entry.cpv(text)), []).append(pkgindex_entry.with_ours(text, ours))
     rows = []
     for name in gone | come:
-        kept = [one for one in shards.entries(folder, name) if _key(one) not in gone.get(name, ())]
+        kept = [text for text in shards.entries(folder, name) if _key(text) not in gone.get(name, ())]
         full = sorted((*kept, *come.get(name, ())), key=pkgindex_entry.cpv)
         rows.append(shards.write(folder, name, full))
     return rows

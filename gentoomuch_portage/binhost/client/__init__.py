@@ -1,1 +1,2 @@
-"""The client's side of a binhost."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Use binhosts: their configuration, keys, indexes and packages."""

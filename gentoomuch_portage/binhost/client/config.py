@@ -1,83 +1,113 @@
-"""What ``gentoomuch.toml`` says of each binhost: ``[binhost."URL"]``."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Load the binhosts of ``gentoomuch.toml``: ``[binhost."URL"]``."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from gentoomuch_portage import gpg
-from gentoomuch_portage.config.schema import line_of
+from gentoomuch_portage.config.schema import BINHOST_DEFAULTS, line_of
 from gentoomuch_portage.config.settings import Settings
-from gentoomuch_portage.errors import BadSetting
-
-_TIMEOUT = 10
+from gentoomuch_portage.errors import BadFile, bare
 
 
-class Policy(NamedTuple):
-    """One binhost that packages are taken from."""
+class BinhostConfig(NamedTuple):
+    """One configured binhost."""
 
     url: str
-    """Without a slash at its end."""
+    """Without a trailing slash."""
     key: str
-    """Fingerprint of the key that signs its packages and its index."""
+    """Fingerprint of the key that signs packages and index."""
     priority: int
-    """Of several that have a package, the one with the highest is taken."""
+    """Of several binhosts with a package, the one with the highest priority is used."""
     fallback: bool
-    """Whether the next source or the ebuild is taken where this one is dead or a package of it is refused."""
+    """Whether the next binhost or the ebuild is used if this one is dead, or a package of it is rejected."""
     timeout: int
-    """Seconds to wait for it."""
+    """Timeout in seconds."""
     signed: bool = True
-    """Whether its index is signed, and has to be."""
+    """Whether the index must be signed."""
+    max_age: int = 0
+    """Days after which a signed index is rejected; 0 for never."""
+    rate: int = BINHOST_DEFAULTS["min_rate"]
+    """KiB per second: a download that stays below it for the length of ``timeout`` is given up."""
 
     @property
     def name(self) -> str:
-        """Its name in binrepos.conf: all of the URL counts, so that no two are one."""
+        """Its name in binrepos.conf, made from the whole URL, so that it is unique."""
         parts = urlsplit(self.url)
         plain = f"{parts.netloc.rpartition('@')[2]}{parts.path}".replace(":", "+").replace("/", "_")
         escaped = re.sub(r"[^A-Za-z0-9.+_-]", lambda sign: f"={ord(sign[0]):x}=", plain)
         return escaped if parts.scheme == "http" else f"{parts.scheme}+{escaped}"
 
-    def section(self, *, fetch: bool = True) -> str:
-        """Its section of binrepos.conf.
+    def section(self, *, login: bool) -> str:
+        """Return its section of binrepos.conf.
 
-        ``location`` is told though it is Portage's default: with PORTAGE_BINHOST set, Portage would mix the packages
-        of all binhosts into PKGDIR, and verify none of them by what is said here.
+        ``location`` is written although it is Portage's default: with PORTAGE_BINHOST set, Portage would mix the
+        packages of all binhosts into PKGDIR, and verify none of them by this section.
+
+        Args:
+            login: include name and password, for plain emerge; gm-emerge does not need them here.
         """
-        url = self.url.replace("%", "%%")  # what follows one alone would be a variable
+        url = (self.url if login else bare(self.url)).replace("%", "%%")  # a single one would start a variable
         lines = [f"[{self.name}]", f"sync-uri = {url}", f"priority = {self.priority}", "verify-signature = true"]
         lines.append(f"location = %(EPREFIX)s/var/cache/binhost/{self.name}")
-        if fetch and urlsplit(self.url).scheme in {"http", "https"}:
-            words = f'wget -t 1 -T {self.timeout} --no-verbose -O "${{DISTDIR}}/${{FILE}}" "${{URI}}"'
-            lines += [f"fetchcommand = {words}", f"resumecommand = {words.replace('wget', 'wget -c', 1)}"]
         return "\n".join(lines) + "\n"
 
 
-def policies(settings: Settings) -> tuple[Policy, ...]:
-    """The binhosts whose key is told, sorted by URL; of the others only the cpu is known.
+def load_binhosts(settings: Settings) -> tuple[BinhostConfig, ...]:
+    """Load the binhosts with a key, sorted by URL; for the others only the cpu is configured.
 
     Raises:
-        BadSetting: a key is no fingerprint.
+        BadFile[bad-setting]: a key is not a fingerprint.
     """
-    found = []
-    for url, told in sorted(settings.defaults.get("binhost", {}).items()):
-        if "key" not in told:
+    binhosts = []
+    for url, table in sorted(settings.defaults.get("binhost", {}).items()):
+        if "key" not in table:
             continue
-        key = gpg.plain(told["key"])
+        values = {**BINHOST_DEFAULTS, **table}
+        key = gpg.parse_fingerprint(values["key"])
         if not key:
-            raise _bad(settings.config / "gentoomuch.toml", url, told["key"])
-        found.append(
-            Policy(
+            raise _bad_key(settings.config / "gentoomuch.toml", url, values["key"])
+        binhosts.append(
+            BinhostConfig(
                 url=url.rstrip("/"),
                 key=key,
-                priority=told.get("priority", 1),
-                fallback=told.get("fallback", True),
-                timeout=max(1, told.get("timeout", _TIMEOUT)),
-                signed=told.get("index", "signed") == "signed",
+                priority=values["priority"],
+                fallback=values["fallback"],
+                timeout=max(1, values["timeout"]),
+                signed=values["index"] == "signed",
+                max_age=_check_max_age(settings, url, values),
+                rate=max(1, values["min_rate"]),
             )
         )
-    return tuple(found)
+    return tuple(binhosts)
 
 
-def _bad(path: Path, url: str, told: str) -> BadSetting:
+def _check_max_age(settings: Settings, url: str, table: Mapping[str, Any]) -> int:
+    """Return max_age in days.
+
+    Raises:
+        BadFile[bad-setting]: the index has no signature that proves its age.
+    """
+    days = int(table["max_age"])
+    if days and table["index"] == "plain":
+        file = settings.config / "gentoomuch.toml"
+        line = line_of(file.read_text(encoding="utf-8"), ("binhost", url), "max_age")
+        why = 'requires index = "signed": the server of an unsigned index chooses its age'
+        raise BadFile(
+            file, line, f"max_age = {days} {why}", code="bad-setting", hint="remove max_age, or set a number of days"
+        )
+    return days
+
+
+def _bad_key(path: Path, url: str, key: str) -> BadFile:
     line = line_of(path.read_text(encoding="utf-8"), ("binhost", url), "key")
-    return BadSetting(path, line, f"key = {told!r} is no fingerprint", remedy="40 hexadecimal digits: binhost key")
+    return BadFile(
+        path,
+        line,
+        f"key = {key!r} is not a fingerprint (40 hexadecimal digits)",
+        code="bad-setting",
+        hint="run on the server: gentoomuch binhost key",
+    )

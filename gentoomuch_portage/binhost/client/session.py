@@ -1,90 +1,153 @@
-"""A run that takes packages from binhosts: each is asked for its index once, and waited for once.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Use binhosts during one run: each index is fetched once, and failures are recorded so that the next source is used.
 
-Packages of binhosts that could not be had or did not hold, remembered so that the next source is taken.
+``Settings.rejected`` has one file per failure. Failures of a package last as long as the index lists the same file;
+failures of a connection last for one run.
 
-A file each below ``cache/refused/PROFILE``. What was wrong with a package holds as long as the index tells of that very
-file; what was wrong with a connection holds for this run alone.
-
-By whom a package was signed that an unsigned index told of.
-
-A signed index vouches for its packages by their digests. Of a plain one nothing tells whose packages they are: Portage
-has one directory of keys for all binhosts, and takes a package of one that another has signed.
+The digests of a signed index authenticate its packages. Packages of a plain index must be signed by the key of that
+binhost: Portage has one directory of keys for all binhosts, and would accept the key of any other.
 """
 
+import glob
 import hashlib
 import json
 import os
+import re
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from gentoomuch_portage import console, fs
+from gentoomuch_portage import console, fs, stored
 from gentoomuch_portage.binhost import keys
-from gentoomuch_portage.binhost.client import index
-from gentoomuch_portage.binhost.client.config import Policy, policies
-from gentoomuch_portage.binhost.errors import BinhostSilent, IndexRefused
-from gentoomuch_portage.binpkg.http import Pools, proxy_of_environment
+from gentoomuch_portage.binhost.client import fetch, index
+from gentoomuch_portage.binhost.client.config import BinhostConfig, load_binhosts
+from gentoomuch_portage.binhost.client.fetch import Job
+from gentoomuch_portage.binhost.client.memory import BinhostRecords
+from gentoomuch_portage.binhost.errors import BinhostUnavailable, IndexRejected, KeyRevoked
+from gentoomuch_portage.binpkg.http import Timeouts
 from gentoomuch_portage.config.settings import Settings
+from gentoomuch_portage.containers import artifacts
 from gentoomuch_portage.errors import bare
 from gentoomuch_portage.portage_adapter import signing
 from gentoomuch_portage.portage_adapter.binpkg import Binpkg, Place
+from gentoomuch_portage.portage_adapter.downloads import Downloads, Failure, Order
+
+_NAME = re.compile(r"(dead-)?[0-9a-f]{24}\.json")
+_CODE = re.compile(r"[a-z][a-z-]{0,39}")
+_MOST_FAILURES = 1000
+"""Failures of one container that are recorded."""
 
 
-def remember(folder: Path, place: Place, cpv: str, why: str, *, lasting: bool, run: int = 0) -> None:
-    """Refuse a package from now on.
+def record_failure(folder: Path, place: Place, cpv: str, failure: Failure, *, run: int = 0) -> None:
+    """Reject a package from now on; only in this run, unless the failure is lasting.
 
     Args:
-        lasting: beyond this run.
-        run: number of its process, where that is not this one.
+        run: process ID of the run (default: this process).
     """
     run = run or os.getpid()
-    told = {"cpv": cpv, "url": bare(place.url), "why": why, "at": int(time.time()), "fresh": run}
-    fs.write(_file(folder, place), json.dumps(told if lasting else {**told, "run": run}))
+    row = {"cpv": cpv, "url": bare(place.url), "why": failure.why, "code": failure.code, "at": int(time.time())}
+    row["fresh"] = run
+    fs.write_cache(_file(folder, place), json.dumps(row if failure.lasting else {**row, "run": run}))
 
 
-def dead(folder: Path, url: str, why: str) -> None:
-    """Refuse all of a binhost in this run."""
-    told = {"cpv": "", "url": bare(url), "why": why, "at": int(time.time()), "fresh": os.getpid(), "run": os.getpid()}
-    fs.write(folder / f"dead-{hashlib.sha256(url.encode()).hexdigest()[:24]}.json", json.dumps(told))
+def record_dead(folder: Path, url: str, why: str, code: str) -> None:
+    """Reject all packages of a binhost in this run."""
+    row = {"cpv": "", "url": bare(url), "why": why, "code": code, "at": int(time.time())}
+    row |= {"fresh": os.getpid(), "run": os.getpid()}
+    fs.write_cache(folder / f"dead-{hashlib.sha256(url.encode()).hexdigest()[:24]}.json", json.dumps(row))
 
 
-def deny_reason(folder: Path, place: Place) -> str:
-    """Why a package of a binhost is refused; empty where it is not."""
+def find_reject_reason(folder: Path, place: Place) -> str:
+    """Return why a package of a binhost is rejected; may be empty."""
     if not folder.is_dir():
         return ""
-    told = _read(_file(folder, place))
-    if told and told.get("run", os.getpid()) == os.getpid():
-        return f"{told['why']}, when it was last tried"
-    return silent(folder, place.url)
+    failure = _read(_file(folder, place))
+    if failure and failure.get("run", os.getpid()) == os.getpid():
+        return f"{failure['why']} (last attempt)"
+    return find_dead_reason(folder, place.url)
 
 
-def silent(folder: Path, url: str) -> str:
-    """Why the binhost that a URL lies below is dead in this run; empty where it is not."""
-    found = [_read(file) for file in folder.glob("dead-*.json")]
-    return next(
-        (one["why"] for one in found if one["run"] == os.getpid() and bare(url).startswith(f"{one['url']}/")), ""
-    )
+def find_dead_reason(folder: Path, url: str) -> str:
+    """Return why the binhost of a URL is dead in this run; may be empty."""
+    failures = [_read(file) for file in folder.glob("dead-*.json")]
+    current = [failure for failure in failures if failure and failure.get("run", os.getpid()) == os.getpid()]
+    return next((failure["why"] for failure in current if bare(url).startswith(f"{failure['url']}/")), "")
 
 
-def fresh(folder: Path) -> list[dict[str, Any]]:
-    """What this run has refused since it was last asked."""
-    found = []
+def take_new_failures(folder: Path) -> list[dict[str, Any]]:
+    """Return the failures of this run that were not returned before."""
+    failures = []
     for file in _files(folder):
-        told = _read(file)
-        if told and told.get("fresh") == os.getpid():
-            found.append(told)
-            fs.write(file, json.dumps({**told, "fresh": 0}))
-    return found
+        failure = _read(file)
+        if failure and failure.get("fresh") == os.getpid():
+            failures.append(failure)
+            fs.write_cache(file, json.dumps({**failure, "fresh": 0}))
+    return failures
 
 
-def forget(folder: Path) -> None:
-    """Drop what held for an earlier run alone."""
+def lend_failures(folder: Path, inner: Path) -> None:
+    """Copy the failures that apply to this run for one of its containers, where all of them always apply."""
+    fs.ensure(inner)
     for file in _files(folder):
-        if _read(file).get("run", os.getpid()) != os.getpid():
-            file.unlink(missing_ok=True)
+        failure = _read(file)
+        if failure and failure.pop("run", os.getpid()) == os.getpid():
+            fs.write_cache(inner / file.name, json.dumps({**failure, "fresh": 0}))
+
+
+def take_failures(inner: Path, folder: Path, *, lasting: bool) -> None:
+    """Record the new failures of a container for this run, so that its next attempt uses the next source.
+
+    Args:
+        inner: the container's directory of failures; untrusted input. A failure only makes a package unusable.
+        lasting: whether failures may apply to later runs as well.
+    """
+    for file in [file for file in _files(inner) if _NAME.fullmatch(file.name)][:_MOST_FAILURES]:
+        try:
+            failure = _parse_failure(artifacts.read_text_below(inner, file))
+        except stored.DAMAGED:
+            continue
+        if not failure.get("fresh"):
+            continue
+        row: dict[str, Any] = {name: console.escape_unprintable(failure[name]) for name in ("cpv", "url", "why")}
+        code = str(failure.get("code"))
+        row |= {"code": code if _CODE.fullmatch(code) else "package-rejected", "at": int(time.time())}
+        row |= {"fresh": os.getpid()} | ({} if lasting and "run" not in failure else {"run": os.getpid()})
+        fs.write_cache(folder / file.name, json.dumps(row))
+
+
+def remove_expired(folder: Path) -> None:
+    """Remove failures that applied only to an earlier run."""
+    for file in _files(folder):
+        failure = _read(file)
+        if not failure or failure.get("run", os.getpid()) != os.getpid():
+            fs.remove(file)
     with suppress(OSError):
-        folder.rmdir()  # where nothing is left; most runs look no further
+        folder.rmdir()  # succeeds if it is empty; most runs then skip the directory
+
+
+def forget(cache: Path, edb: Path, url: str) -> tuple[Path, ...]:
+    """Remove the cached indexes of a binhost, of all profiles and of plain emerge, and its recorded failures.
+
+    The next run downloads the index, and tries all packages again. Other ports of the same host are included.
+
+    Args:
+        cache: directory of our cache.
+        edb: Portage's directory of cached indexes.
+
+    Returns:
+        The removed files, sorted.
+    """
+    parts = urlsplit(url)
+    below = f"{glob.escape(parts.hostname or '')}*/{glob.escape(parts.path.strip('/'))}"
+    wanted = [*(cache / "binhosts").glob(f"**/binhost/{below.rstrip('/')}/Packages*"), *edb.glob(f"{below}/Packages*")]
+    failures = (file for folder in (cache / "rejected").glob("*") if folder.is_dir() for file in _files(folder))
+    wanted += [file for file in failures if f"{_read(file).get('url')}/".startswith(f"{bare(url)}/")]
+    for file in wanted:
+        file.unlink(missing_ok=True)
+    return tuple(sorted(wanted))
 
 
 def _file(folder: Path, place: Place) -> Path:
@@ -97,113 +160,144 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    try:
-        told = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return told if isinstance(told, dict) else {}
+    return stored.recall(file, _parse_failure) or {}
 
 
-class Asking:
-    """What Portage is told of binhosts in one run."""
+def _parse_failure(text: str) -> dict[str, Any]:
+    """Parse a recorded failure.
+
+    Raises:
+        ValueError, TypeError, KeyError: it is not a failure.
+    """
+    row = json.loads(text)
+    if not all(isinstance(row[name], str) for name in ("cpv", "url", "why")):
+        raise TypeError("not a failure")
+    if not all(isinstance(row.get(name, 0), int) for name in ("at", "fresh", "run")):
+        raise TypeError("not a failure")
+    return dict(row)
+
+
+class BinhostSession:
+    """The binhosts of one run."""
 
     def __init__(self, settings: Settings, profile: str) -> None:
         self.cache = settings.cache / "binhosts" / profile
-        """Where their indexes are kept."""
+        """Directory of their indexes."""
         self._settings = settings
-        self._folder = settings.cache / "refused" / profile
-        self._policies = {one.url: one for one in policies(settings)}
-        self._asked: dict[str, str] = {}
-        forget(self._folder)
+        self._folder = settings.rejected(profile)
+        self._binhosts = {bare(binhost.url): binhost for binhost in load_binhosts(settings)}
+        self._reject_reasons: dict[str, str] = {}
+        self._records = BinhostRecords.of(settings)
+        self._is_container = not settings.checked and self.cache.is_dir()
+        """Whether the host has updated the indexes for a container, which can see no records of accepted ones."""
+        remove_expired(self._folder)
 
-    def bring(self, url: str, place: Path) -> str | None:
-        """Bring the index of a binhost up to date; what stands against the binhost. None: it is not for us to say.
+    def update_index(self, url: str, place: Path) -> str | None:
+        """Update the index of a binhost; return why it is rejected, or None for a binhost that is not configured here.
 
         Raises:
-            BinhostSilent, IndexRefused: that may not be, for the binhost has ``fallback = false``.
+            BinhostUnavailable, IndexRejected: it failed, and the binhost has ``fallback = false``.
         """
-        policy = self._policies.get(url.rstrip("/"))
-        if policy is None:
+        skipped = place.with_name("Packages.skipped")
+        if self._is_container:
+            return _find_skip_reason(place, skipped)
+        binhost = self._binhosts.get(bare(url).rstrip("/"))
+        if binhost is None:
             return None
-        if url not in self._asked:
-            self._asked[url] = self._brought(policy, place)
-        return self._asked[url]
+        if url not in self._reject_reasons:
+            fs.ensure(place.parent, cache=self._settings.cache)
+            self._reject_reasons[url] = why = self._update(binhost, place)
+            fs.write_cache(skipped, why) if why else skipped.unlink(missing_ok=True)
+        return self._reject_reasons[url]
 
-    def _brought(self, policy: Policy, place: Path) -> str:
-        if silent(self._folder, f"{policy.url}/"):
-            return "it is dead"
-        home = keys.home(self._settings, [keys.pinned(self._settings, policy.key)])
-        pools = _pools(policy.timeout)
+    def _update(self, binhost: BinhostConfig, place: Path) -> str:
+        if find_dead_reason(self._folder, f"{binhost.url}/"):
+            return "not responding"
         try:
-            index.brought(policy, home, place, pools)
-        except (BinhostSilent, IndexRefused) as error:
-            if not policy.fallback:
+            self._records.check_key(binhost)
+            home = keys.trusting_home(self._settings, [keys.pinned_path(self._settings, binhost.key)])
+            index.update_index(binhost, home, place, index.timeouts_of(binhost), self._records)
+        except (BinhostUnavailable, IndexRejected) as error:
+            if not binhost.fallback:
                 raise
-            console.warn(f"{error.message}: nothing is taken from it in this run")
+            hint = f"; hint: {error.hint}" if isinstance(error, IndexRejected) else ""
+            console.warning(f"{error.message}: skipping this binhost for this run{hint}  [{error.code}]")
             return error.message
-        finally:
-            pools.close()
         return ""
 
-    def failed(self, place: Place, cpv: str, why: str) -> None:
-        """Remember that a package could not be had, or did not hold."""
-        policy = self._of(place.url)
-        if policy is not None and not policy.fallback:
+    def downloads(self) -> Downloads:
+        """Return how Portage fetches packages in this run."""
+        return Downloads(
+            argv=fetch.fetch_command(),
+            request=self._request,
+            read=_read_result,
+            is_ours=lambda url: self._of(url) is not None,
+            reject_reason=self.find_reject_reason,
+            failed=self.failed,
+        )
+
+    def _request(self, order: Order) -> str:
+        place, binhost = order.place, self._of(order.place.url)
+        timeouts = index.timeouts_of(binhost) if binhost else Timeouts()
+        job = Job(place.url, order.file.name, place.size, exact=True, resume=order.resume)
+        logins = self._settings.logins
+        return fetch.make_request(
+            [job], order.file.parent, timeouts, user=order.user, binhosts=logins, result=order.result, show=True
+        )
+
+    def failed(self, place: Place, cpv: str, failure: Failure) -> None:
+        """Record that a package could not be fetched or verified."""
+        binhost = self._of(place.url)
+        if binhost is not None and not binhost.fallback:
             return
-        lasting = "give it out" not in why
-        if not lasting and policy is not None and not self._alive(policy):
-            dead(self._folder, policy.url, "its binhost does not answer")
-            return
-        remember(self._folder, place, cpv, why, lasting=lasting)
+        if binhost is not None and failure.dead:
+            record_dead(self._folder, binhost.url, failure.why, failure.code)
+        else:
+            record_failure(self._folder, place, cpv, failure)
 
-    def dead(self, url: str) -> bool:
-        """Whether the binhost of a URL has been found dead in this run."""
-        return bool(silent(self._folder, url))
+    def find_reject_reason(self, place: Place) -> str:
+        """Return why a package was rejected; may be empty."""
+        return find_reject_reason(self._folder, place)
 
-    def refused(self, place: Place) -> str:
-        """Why a package was refused; empty where it was not."""
-        return deny_reason(self._folder, place)
-
-    def _alive(self, policy: Policy) -> bool:
-        pools = _pools(policy.timeout)
-        try:
-            index.get(pools, f"{policy.url}/Packages.asc", most=1 << 16)
-        except BinhostSilent:
-            return False
-        finally:
-            pools.close()
-        return True
-
-    def _of(self, url: str) -> Policy | None:
-        return next((one for one in self._policies.values() if url.startswith(f"{one.url}/")), None)
+    def _of(self, url: str) -> BinhostConfig | None:
+        return _find_binhost(url, self._binhosts.values())
 
 
-def _pools(timeout: int) -> Pools:
-    return Pools(proxy_of_environment, index.patience(timeout))
+def _find_skip_reason(place: Path, skipped: Path) -> str:
+    """Return why a container cannot use an index; empty if the host has accepted it for this run."""
+    why = stored.recall(skipped, str) or ""
+    return why or ("" if place.is_file() else "its index was not fetched")
+
+
+def _read_result(text: str) -> Failure | None:
+    """Parse the failure from the output of the download program."""
+    last = fetch.parse_results(text)[-1]
+    return Failure(last.why, last.code, last.lasting, last.dead) if last.code else None
 
 
 def signature_reject_reason(binpkg: Binpkg, file: Path, settings: Settings, folder: Path, run: int) -> str:
-    """What stands against a package that has been fetched; empty where its binhost signed it, or its index.
+    """Return why the signature of a fetched package is rejected; empty if its binhost signed it or its index.
 
     Args:
-        folder: where it is remembered, so that the next source is taken.
-        run: number of the process of the run; a package is judged in one of its children.
+        folder: directory of failures, so that the next source is used.
+        run: process ID of the run; packages are checked in its children.
     """
-    policy = _policy(binpkg.url, settings)
-    if policy is None or policy.signed:
+    binhost = _find_binhost(binpkg.url, load_binhosts(settings))
+    if binhost is None or binhost.signed:
         return ""
-    home = keys.home(settings, [keys.pinned(settings, policy.key)])
     try:
+        BinhostRecords.of(settings).check_key(binhost)
+        home = keys.trusting_home(settings, [keys.pinned_path(settings, binhost.key)])
         signing.verify(file, {"BINPKG_GPG_VERIFY_GPG_HOME": str(home)})
-    except signing.Unfit as error:
+    except (signing.Unfit, KeyRevoked) as error:
         why = f"it is not signed by the key of its binhost: {error}"
-        if policy.fallback:
-            remember(folder, binpkg.place, binpkg.cpv, why, lasting=True, run=run)
+        if binhost.fallback:
+            record_failure(folder, binpkg.place, binpkg.cpv, Failure(why, "package-rejected", lasting=True), run=run)
         return why
     return ""
 
 
-def _policy(url: str, settings: Settings) -> Policy | None:
-    """Of the binhosts whose key is pinned the one that a URL lies below."""
-    below = (one for one in policies(settings) if url.startswith(f"{one.url}/"))
-    return max(below, key=lambda one: len(one.url), default=None)
+def _find_binhost(url: str, binhosts: Iterable[BinhostConfig]) -> BinhostConfig | None:
+    """Return the binhost that a URL is below."""
+    candidates = (binhost for binhost in binhosts if bare(url).startswith(f"{bare(binhost.url)}/"))
+    return max(candidates, key=lambda binhost: len(binhost.url), default=None)

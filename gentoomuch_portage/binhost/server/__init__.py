@@ -1,1 +1,2 @@
-"""The server's side of a binhost."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Serve a binhost by HTTP."""

@@ -1,8 +1,7 @@
-"""The HTTP of a binhost, by aiohttp: files are sent by the kernel, and nobody is waited for without end.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Answer HTTP requests for a binhost: an aiohttp application, and a limit on slow connections.
 
-What the conditions and the range of a request ask for: nothing, a part, or all of a file.
-
-Source: RFC 9110, sections 13 and 14.
+Conditional requests and ranges follow RFC 9110, sections 13 and 14.
 """
 
 import asyncio
@@ -17,77 +16,70 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate, parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from time import strftime as clock
+from typing import Any, NamedTuple
+
+from aiohttp import web
+from aiohttp.abc import AbstractAccessLogger
+from aiohttp.http_exceptions import HttpProcessingError
 
 from gentoomuch_portage.binhost.server import files, index_refresh
-from gentoomuch_portage.binhost.server.files import Opened
-
-if TYPE_CHECKING:
-    from aiohttp import web
-
+from gentoomuch_portage.binhost.server.files import OpenFile
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 _TOLERANCE = 5
-"""Seconds that Portage adds to the time of the index it has. Source: portage/util/_urlopen.py."""
+"""Seconds that Portage adds to the time of its index. Source: portage/util/_urlopen.py."""
 
 
-class Answer(NamedTuple):
-    """What is sent: a status, and of a file so many bytes from there on."""
+class Range(NamedTuple):
+    """The status of an answer, and the part of the file that is sent."""
 
     status: int
     start: int = 0
     length: int = 0
 
 
-def answer(headers: Mapping[str, str], *, size: int, etag: str, mtime: int) -> Answer:
-    """Decide what a GET or HEAD of a file gets.
+def choose_range(headers: Mapping[str, str], *, size: int, etag: str, mtime: int) -> Range:
+    """Choose what a GET or HEAD request of a file gets.
 
-    Of several ranges none is looked at: whoever asks for them gets the whole file, as RFC 9110 allows.
+    A request for several ranges gets the whole file, as RFC 9110 allows.
 
     Args:
         etag: with its quotes.
         mtime: seconds since the epoch.
     """
-    if _unmodified(headers, etag, mtime):
-        return Answer(304)
-    asked = headers.get("Range", "")
-    if not asked or not _same(headers.get("If-Range"), etag, mtime):
-        return Answer(200, 0, size)
-    found = _RANGE.fullmatch(asked.strip())
-    if not found or not (found[1] or found[2]):
-        return Answer(200, 0, size)
-    return _part(found[1], found[2], size)
-
-
-def _part(first: str, last: str, size: int) -> Answer:
-    if not first:
-        start, end = max(0, size - int(last)), size
-        start = start if int(last) else size
+    if _is_unmodified(headers, etag, mtime):
+        return Range(304)
+    match = _RANGE.fullmatch(headers.get("Range", "").strip())
+    if not match or not (match[1] or match[2]) or not _is_same(headers.get("If-Range"), etag, mtime):
+        return Range(200, 0, size)
+    if match[1]:
+        start, end = int(match[1]), min(int(match[2]) + 1, size) if match[2] else size
+        if match[2] and int(match[2]) < start:
+            return Range(200, 0, size)
     else:
-        start, end = int(first), min(int(last) + 1, size) if last else size
-        if last and int(last) < start:
-            return Answer(200, 0, size)
-    return Answer(206, start, end - start) if start < size else Answer(416)
+        start, end = max(0, size - int(match[2])) if int(match[2]) else size, size
+    return Range(206, start, end - start) if start < size else Range(416)
 
 
-def _unmodified(headers: Mapping[str, str], etag: str, mtime: int) -> bool:
-    """Whether the client has this very file.
+def _is_unmodified(headers: Mapping[str, str], etag: str, mtime: int) -> bool:
+    """Check whether the client has this version of the file.
 
-    A time must be the file's own, not merely later: an index that was rolled back is older than what a client
-    has, and one that grew within Portage's tolerance is hardly newer. nginx compares so by default, too.
+    A time must equal that of the file: an index after a rollback is older than the client's, and one that changed
+    within Portage's tolerance is hardly newer. nginx compares in the same way by default.
     """
     if (tags := headers.get("If-None-Match")) is not None:
         return tags.strip() == "*" or etag in {tag.strip().removeprefix("W/") for tag in tags.split(",")}
     since = headers.get("If-Modified-Since")
-    return since is not None and _seconds(since) in {mtime, mtime + _TOLERANCE}
+    return since is not None and _parse_date(since) in {mtime, mtime + _TOLERANCE}
 
 
-def _same(tag: str | None, etag: str, mtime: int) -> bool:
-    return tag is None or tag == etag or _seconds(tag) == mtime
+def _is_same(tag: str | None, etag: str, mtime: int) -> bool:
+    return tag is None or tag == etag or _parse_date(tag) == mtime
 
 
-def _seconds(date: str) -> int:
-    """Seconds since the epoch; -1 where it is no date."""
+def _parse_date(date: str) -> int:
+    """Parse a date to seconds since the epoch; -1 if it is invalid."""
     try:
         return int(parsedate_to_datetime(date).timestamp())
     except (ValueError, TypeError, OverflowError):
@@ -95,224 +87,207 @@ def _seconds(date: str) -> int:
 
 
 @functools.lru_cache(maxsize=512)
-def date(seconds: int) -> str:
-    """A time as HTTP writes it."""
+def _format_date(seconds: int) -> str:
     return formatdate(seconds, usegmt=True)
 
 
 _IDLE = 20.0
-"""Seconds for a whole request to arrive, and for which a connection may be silent."""
-_SLOWEST = 1024
-"""Bytes a second; whoever reads slower than that is let go."""
-_MOST = 4000
-"""Connections of one process at once."""
-_PREPARED = 10.0
-"""Seconds to wait for what is made of a new index."""
-_OF_INDEX = frozenset({"Packages", "Packages.gz", "Packages.zst", "Packages.asc"})
+"""Seconds within which a request must arrive, and for which a connection may be idle."""
+_MIN_RATE = 1024
+"""Bytes per second; slower clients are disconnected."""
+_MAX_CONNECTIONS = 4000
+"""Maximum number of connections of one process."""
+_PREPARE_TIMEOUT = 10.0
+"""Seconds to wait for the compressed and signed files of a new index."""
+_INDEX_FILES = frozenset({"Packages", "Packages.gz", "Packages.zst", "Packages.asc"})
 _TYPES = {"asc": "text/plain; charset=utf-8", "gz": "application/gzip", "Packages": "text/plain; charset=utf-8"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """What is served."""
+    """The served binhost."""
 
     root: Path
-    """The binhost; may be a link that changes."""
+    """Its directory; may be a link that changes."""
     prepared: Path
-    """Where ``upkeep`` lays what is made of the index: ``IDENTITY.gz``, ``.zst``, ``.asc``."""
+    """Directory of the files that ``IndexRefresher`` prepares: ``IDENTITY.gz``, ``.zst``, ``.asc``."""
     key: Path
-    """The public key that signs."""
+    """The public signing key, ``key.asc``; ``revoked.asc`` is in the same directory if keys were revoked."""
     name: str
-    """The binhost can be had below a path of this name as well."""
+    """The binhost is also available below a path of this name."""
     page: bytes = b""
-    """What a browser sees."""
+    """The page for browsers."""
 
 
-class Binhost:
-    """Answers requests; one for each process."""
+class BinhostServer:
+    """Answers requests; one per process."""
 
-    def __init__(self, site: Site, log: Callable[[str], None]) -> None:
-        """Take no request yet.
+    def __init__(self, site: Site, log: Callable[[str], None], *, grace: float = 0.0) -> None:
+        """Configure the server; it does not accept requests yet.
 
         Args:
-            log: is told of each request, a line without its end.
+            log: called with each line of the access log, without its end.
+            grace: seconds that active requests may take when the runner is cleaned up.
         """
-        from aiohttp import web
+        self._site = site
+        app = web.Application()
+        app.router.add_get("/{path:.*}", self._answer)
+        own: dict[str, Any] = {"access_log_class": _access_log(log), "logger": make_logger(), "lingering_time": 0}
+        self.runner = web.AppRunner(app, shutdown_timeout=grace, **own)
+        self._deadlines: dict[Any, float] = {}
+        """Connection -> when its request must have arrived, or its answer must have been read."""
 
-        self._site, self._log = site, log
-        self._recent = files.Recent(site.root)
-        self._told: list[str] = []
-        """Lines for the log; those of one turn of the loop are told together, for a write costs as much as a header."""
-        own: dict[str, Any] = {"access_log": None, "keepalive_timeout": _IDLE, "lingering_time": 0, "logger": _logger()}
-        self.server = web.Server(self._handle, **own)
-        self._busy: dict[Any, float] = {}
-        """Connection -> when its answer must be through."""
-        self._since: dict[Any, float] = {}
-
-    async def sweep(self) -> None:
-        """Let go, time and again, of whoever does not finish a request, or hardly reads its answer."""
+    async def close_slow(self) -> None:
+        """Close connections, repeatedly, that do not complete a request, or read their answer too slowly."""
         gc.freeze()
-        while True:
+        while self.runner.server is not None:
             await asyncio.sleep(_IDLE / 10)
-            self._recent.forget()
-            gc.collect()  # what refused requests leave are circles, few of them, that hold all that came in
-            there, now = set(self.server.connections), time.monotonic()
-            self._since = {one: self._since.get(one, now) for one in there}
-            late = [one for one in there - self._busy.keys() if now - self._since[one] > _IDLE]
-            late += [one for one, ends in self._busy.items() if now > ends]
-            for one in late:
-                if one.transport is not None:
-                    one.transport.abort()
+            gc.collect()  # rejected requests leave reference cycles that hold their input
+            now = time.monotonic()
+            connections = self.runner.server.connections
+            self._deadlines = {connection: self._deadlines.get(connection, now + _IDLE) for connection in connections}
+            for connection, deadline in self._deadlines.items():
+                if now > deadline and connection.transport is not None:
+                    connection.transport.abort()
 
-    async def finish(self, seconds: float) -> None:
-        """Let the requests under way end, then close all connections."""
-        ends = time.monotonic() + seconds
-        while self._busy and time.monotonic() < ends:
-            await asyncio.sleep(0.05)
-        await self.server.shutdown(1)
-
-    async def _handle(self, request: "web.BaseRequest") -> "web.StreamResponse":
-        from aiohttp import web
-
-        one = request.protocol
-        self._busy[one] = time.monotonic() + 3 * _IDLE
-        response: web.StreamResponse
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        self._deadlines[request.protocol] = time.monotonic() + 3 * _IDLE
         try:
-            response, sent = await self._answer(request)
-        except ConnectionError:  # the client went away, or read too slowly
+            return await self._find_answer(request)
+        except ConnectionError:  # the client disconnected, or read too slowly
             if request.transport is not None:
                 request.transport.abort()
-            response, sent = web.Response(status=499), 0
+            return web.Response(status=499)
         finally:
-            self._busy.pop(one, None)
-            self._since[one] = time.monotonic()
-        if not self._told:
-            asyncio.get_running_loop().call_soon(self._tell)
-        self._told.append(_line(request, response.status, sent))
-        return response
+            self._deadlines[request.protocol] = time.monotonic() + _IDLE
 
-    def _tell(self) -> None:
-        lines, self._told = self._told, []
-        self._log("\n".join(lines))
-
-    async def _answer(self, request: "web.BaseRequest") -> "tuple[web.StreamResponse, int]":
-        from aiohttp import web
-
-        if len(self.server.connections) > _MOST:
-            return web.Response(status=503, headers={"Connection": "close", "Retry-After": "5"}), 0
-        if request.method not in {"GET", "HEAD"}:
-            return web.Response(status=405, headers={"Allow": "GET, HEAD", "Connection": "close"}), 0
-        path = self._below(request.raw_path.partition("?")[0])
+    async def _find_answer(self, request: web.Request) -> web.StreamResponse:
+        if self.runner.server is None or len(self.runner.server.connections) > _MAX_CONNECTIONS:
+            return web.Response(status=503, headers={"Connection": "close", "Retry-After": "5"})
+        path, top = request.raw_path.partition("?")[0], f"/{self._site.name}"
+        if path == top or path.startswith(f"{top}/"):
+            path = path[len(top) :] or "/"
         if path == "/":
-            return web.Response(body=self._site.page, content_type="text/html", charset="utf-8"), len(self._site.page)
-        name = files.name_of(path)
-        found, more = await self._found(name, request.headers.get("Accept-Encoding", "")) if name else (None, {})
-        if found is None:
-            return web.Response(status=404, text="there is no such file\n"), 0
+            return web.Response(body=self._site.page, content_type="text/html", charset="utf-8")
+        name = files.parse_name(path)
+        file, headers = await self._find_file(name, request.headers.get("Accept-Encoding", "")) if name else (None, {})
+        if file is None:
+            return web.Response(status=404, text="file not found\n")
         try:
-            return await self._send(request, found, {"Content-Type": _type(name), **more})
+            content_type = _TYPES.get(name.rpartition(".")[2], "application/octet-stream")
+            return await self._send(request, file, {"Content-Type": content_type, **headers})
         finally:
-            os.close(found.number)
+            os.close(file.number)
 
-    def _below(self, path: str) -> str:
-        """The path without the name that sets this binhost apart from others on the same host."""
-        top = f"/{self._site.name}"
-        return (path[len(top) :] or "/") if path == top or path.startswith(f"{top}/") else path
+    async def _find_file(self, name: str, encodings: str) -> tuple[OpenFile | None, dict[str, str]]:
+        """Find the file for a name, and its additional headers.
 
-    async def _found(self, name: str, encodings: str) -> tuple[Opened | None, dict[str, str]]:
-        """A file of the binhost, or what stands for it, with the headers that say so."""
-        if name in _OF_INDEX and (shown := self._shown()):
-            return self._signed(shown, name, encodings)
-        if name == "Packages":
-            return self._index(files.opened(self._site.root, "Packages"), encodings)
-        if (found := self._recent.opened(name)) is not None:
-            return found, {}
-        if name == "key.asc":
-            return files.opened(self._site.key.parent, self._site.key.name), {}
-        if name in _OF_INDEX:
-            return await self._made(name.rpartition(".")[2])
-        return None, {}
-
-    def _shown(self) -> str:
-        """The identity of the signed index that clients see; empty where they see the files of the binhost."""
-        if (own := files.opened(self._site.root, "Packages.asc")) is not None:
-            os.close(own.number)
-            return ""
-        return index_refresh.latest(self._site.prepared)
-
-    def _signed(self, shown: str, name: str, encodings: str) -> tuple[Opened | None, dict[str, str]]:
-        """A file of the index that was signed last, whatever builders make of it meanwhile."""
-        plain = files.opened(self._site.prepared, f"{shown}.plain")
-        if plain is None or name == "Packages":
-            return self._index(plain, encodings, shown)
-        os.close(plain.number)
-        found = files.opened(self._site.prepared, f"{shown}.{name.rpartition('.')[2]}")
-        return (None if found is None else _dated(found, plain)), {}
-
-    def _index(self, plain: Opened | None, encodings: str, identity: str = "") -> tuple[Opened | None, dict[str, str]]:
-        """The index, compressed where that is ready and the client can read it.
-
-        Args:
-            identity: its own where left out.
+        If the index is signed, clients see the last signed one, independent of later changes of the index.
         """
-        if plain is None:
-            return None, {}
-        accepted = {one.partition(";")[0].strip().lower() for one in encodings.split(",")}
+        if name in _INDEX_FILES and (latest := self._latest()):
+            if name == "Packages":
+                return self._find_index(encodings, latest, files.open_file(self._site.prepared, f"{latest}.plain"))
+            return files.open_file(self._site.prepared, f"{latest}.{name.rpartition('.')[2]}"), {}
+        file = files.open_file(self._site.root, name)
+        if name == "Packages":
+            return self._find_index(encodings, file.identity if file else "", file)
+        if file is None and name in {"key.asc", "revoked.asc"}:
+            file = files.open_file(self._site.key.parent, name)
+        elif file is None and name in _INDEX_FILES:
+            file = await self._wait_for_prepared(name.rpartition(".")[2])
+        return file, {}
+
+    def _latest(self) -> str:
+        """Return the identity of the signed index that clients see; empty if they see the binhost's own files."""
+        own = files.find_identity(self._site.root, "Packages.asc")
+        return "" if own else index_refresh.read_latest(self._site.prepared)
+
+    def _find_index(
+        self, encodings: str, identity: str, plain: OpenFile | None
+    ) -> tuple[OpenFile | None, dict[str, str]]:
+        """Find the index, compressed if that is ready and the client accepts it."""
+        accepted = {coding.partition(";")[0].strip().lower() for coding in encodings.split(",")}
         for suffix, encoding in (("zst", "zstd"), ("gz", "gzip")):
-            if encoding in accepted:
-                found = files.opened(self._site.prepared, f"{identity or plain.identity}.{suffix}")
-                if found is not None:
-                    os.close(plain.number)
-                    return _dated(found, plain), {"Content-Encoding": encoding, "Vary": "Accept-Encoding"}
+            packed = files.open_file(self._site.prepared, f"{identity}.{suffix}") if encoding in accepted else None
+            if plain and packed:
+                os.close(plain.number)
+                return packed, {"Content-Encoding": encoding, "Vary": "Accept-Encoding"}
         return plain, {"Vary": "Accept-Encoding"}
 
-    async def _made(self, suffix: str) -> tuple[Opened | None, dict[str, str]]:
-        """What ``upkeep`` makes of the index that is there now; it may be about to."""
-        ends = time.monotonic() + _PREPARED
-        while True:
-            plain = files.opened(self._site.root, "Packages")
-            if plain is None:
-                return None, {}
-            os.close(plain.number)
-            ready = (self._site.prepared / f"{plain.identity}.ready").exists()
-            found = files.opened(self._site.prepared, f"{plain.identity}.{suffix}")
-            if found is not None:
-                return _dated(found, plain), {}
-            if ready or time.monotonic() > ends:
-                return None, {}
+    async def _wait_for_prepared(self, suffix: str) -> OpenFile | None:
+        """Find a prepared file of the current index, which may be about to be written."""
+        ends = time.monotonic() + _PREPARE_TIMEOUT
+        while identity := files.find_identity(self._site.root):
+            ready = (self._site.prepared / f"{identity}.ready").exists()
+            file = files.open_file(self._site.prepared, f"{identity}.{suffix}")
+            if file is not None or ready or time.monotonic() > ends:
+                return file
             await asyncio.sleep(0.05)
+        return None
 
-    async def _send(
-        self, request: "web.BaseRequest", found: Opened, more: dict[str, str]
-    ) -> "tuple[web.StreamResponse, int]":
-        from aiohttp import web
-
-        etag, mtime = f'"{found.identity}"', found.mtime_ns // 10**9
-        told = answer(request.headers, size=found.size, etag=etag, mtime=mtime)
-        headers = {"ETag": etag, "Last-Modified": date(mtime), "Accept-Ranges": "bytes", **more}
-        if told.status == 206:
-            headers["Content-Range"] = f"bytes {told.start}-{told.start + told.length - 1}/{found.size}"
-        elif told.status == 416:
-            headers["Content-Range"] = f"bytes */{found.size}"
-        if told.status != 304:
-            headers["Content-Length"] = str(told.length)
-        response = web.StreamResponse(status=told.status, headers=headers)
-        self._busy[request.protocol] = time.monotonic() + 3 * _IDLE + told.length / _SLOWEST
+    async def _send(self, request: web.Request, file: OpenFile, more: dict[str, str]) -> web.StreamResponse:
+        etag, mtime = f'"{file.identity}"', file.mtime_ns // 10**9
+        part = choose_range(request.headers, size=file.size, etag=etag, mtime=mtime)
+        headers = {"ETag": etag, "Last-Modified": _format_date(mtime), "Accept-Ranges": "bytes", **more}
+        if part.status == 206:
+            headers["Content-Range"] = f"bytes {part.start}-{part.start + part.length - 1}/{file.size}"
+        elif part.status == 416:
+            headers["Content-Range"] = f"bytes */{file.size}"
+        if part.status != 304:
+            headers["Content-Length"] = str(part.length)
+        response = web.StreamResponse(status=part.status, headers=headers)
+        limit = 3 * _IDLE + part.length / _MIN_RATE
+        self._deadlines[request.protocol] = time.monotonic() + limit + _IDLE
         await response.prepare(request)
-        if not told.length or request.method != "GET":
-            return response, 0
-        await _by_kernel(request, found.number, told)
-        return response, told.length
+        if part.length and request.method == "GET":
+            await _send_in_time(request, file.number, part, limit)
+            response["sent"] = part.length
+        return response
 
 
-def _logger() -> logging.Logger:
-    """Hears of what goes wrong: of a mistake of ours all, of what is no HTTP a line, as of any other request."""
-    from aiohttp.http_exceptions import HttpProcessingError
+async def _send_in_time(request: web.Request, number: int, part: Range, limit: float) -> None:
+    """Send a part of a file after the headers.
+
+    Only sending itself can be ended: asyncio never closes a connection that is aborted while it sends a file.
+
+    Args:
+        limit: seconds that this may take.
+
+    Raises:
+        ConnectionError: the client disconnected, or read too slowly.
+    """
+    try:
+        async with asyncio.timeout(limit):
+            await _send_file(request, number, part)
+    except TimeoutError as error:
+        raise ConnectionAbortedError("the client read too slowly") from error
+
+
+async def _send_file(request: web.Request, number: int, part: Range) -> None:
+    """Send a part of a file.
+
+    Bytes that the socket accepts immediately are sent directly; asyncio's own call doubles the time for small parts.
+    """
+    transport = request.transport
+    if transport is None or transport.is_closing():
+        raise ConnectionResetError("the client disconnected")
+    start, count = part.start, part.length
+    if transport.get_extra_info("sslcontext") is None and not transport.get_write_buffer_size():
+        with contextlib.suppress(BlockingIOError):
+            sent = os.sendfile(transport.get_extra_info("socket").fileno(), number, start, count)
+            start, count = start + sent, count - sent
+    if count:
+        with os.fdopen(number, "rb", closefd=False) as file:
+            await asyncio.get_running_loop().sendfile(transport, file, start, count)
+
+
+def make_logger() -> logging.Logger:
+    """Make a logger for errors: the traceback of a bug, but one line for invalid HTTP."""
 
     def brief(record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, HttpProcessingError):
-            record.msg, record.exc_info = f"{record.msg}: what it sends is no HTTP ({type(error).__name__})", None
+            record.msg, record.exc_info = f"{record.msg}: invalid HTTP ({type(error).__name__})", None
         return True
 
     logger = logging.Logger("gentoomuch.binserve")
@@ -321,42 +296,16 @@ def _logger() -> logging.Logger:
     return logger
 
 
-async def _by_kernel(request: "web.BaseRequest", number: int, told: Answer) -> None:
-    """Send a part of a file behind the headers.
+def _access_log(log: Callable[[str], None]) -> type[AbstractAccessLogger]:
+    """Make the access log: lines in the common log format, with the range appended."""
 
-    What the socket takes at once is sent at once; asyncio's own way costs half of the time of a small part.
-    """
-    transport = request.transport
-    if transport is None or transport.is_closing():
-        raise ConnectionResetError("the client has gone")
-    start, count = told.start, told.length
-    if transport.get_extra_info("sslcontext") is None and not transport.get_write_buffer_size():
-        with contextlib.suppress(BlockingIOError):
-            sent = os.sendfile(transport.get_extra_info("socket").fileno(), number, start, count)
-            start, count = start + sent, count - sent
-    if count:
-        # opened once more, for asyncio may seek, and others have the same place in this file
-        with Path(f"/proc/self/fd/{number}").open("rb") as file:
-            await asyncio.get_running_loop().sendfile(transport, file, start, count)
+    class AccessLog(AbstractAccessLogger):
+        def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+            version = request.version
+            requested = f"{request.method} {request.raw_path[:500]} HTTP/{version.major}.{version.minor}"
+            sent, ranges = response.get("sent", response.body_length), request.headers.get("Range", "-")[:100]
+            now = clock("%d/%b/%Y:%H:%M:%S %z")
+            line = f'{request.remote or "-"} - - [{now}] "{requested}" {response.status} {sent} "{ranges}"'
+            log(line.encode("unicode_escape").decode("ascii"))
 
-
-def _dated(made: Opened, plain: Opened) -> Opened:
-    """What was made of an index has the index's time."""
-    return Opened(made.number, made.size, plain.mtime_ns, made.inode)
-
-
-def _type(name: str) -> str:
-    return _TYPES.get(name.rpartition(".")[2], "application/octet-stream")
-
-
-def _line(request: "web.BaseRequest", status: int, sent: int) -> str:
-    """The common log format, with the range behind it."""
-    now = _clock(int(time.time()))
-    asked = f"{request.method} {request.raw_path[:500]} HTTP/{request.version.major}.{request.version.minor}"
-    line = f'{request.remote or "-"} - - [{now}] "{asked}" {status} {sent} "{request.headers.get("Range", "-")[:100]}"'
-    return line.encode("unicode_escape").decode("ascii")
-
-
-@functools.lru_cache(maxsize=2)
-def _clock(seconds: int) -> str:
-    return time.strftime("%d/%b/%Y:%H:%M:%S %z", time.localtime(seconds))
+    return AccessLog

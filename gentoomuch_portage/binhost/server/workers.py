@@ -1,7 +1,8 @@
-"""The processes of a server: one that keeps house and holds the key, and workers that hold neither.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Run the processes of a server: the first one refreshes the index and has the key, workers answer requests.
 
-Each worker has a socket of its own for the same address (SO_REUSEPORT); the first process keeps all of them open,
-so that nobody is refused while a worker that died is started again.
+All workers accept connections from one socket. The first process keeps it open, so that no connection is refused while
+a worker is restarted.
 """
 
 import asyncio
@@ -14,235 +15,253 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from gentoomuch_portage import console
-from gentoomuch_portage.binhost.errors import CannotListen
-from gentoomuch_portage.binhost.server.http import Binhost, Site
+from gentoomuch_portage.binhost.errors import cannot_listen
+from gentoomuch_portage.binhost.server.http import BinhostServer, Site
+from gentoomuch_portage.binhost.server.problems import ProblemLog
 from gentoomuch_portage.errors import ConfigError, GmError, NoPrivilege
 
 _STOP = (signal.SIGTERM, signal.SIGINT)
 _PAUSE = 0.5
-"""Seconds between two looks at the index."""
+"""Seconds between two checks of the index."""
 _GRACE = 30.0
-"""Seconds that a download may still take when the server is asked to stop."""
-_STUMBLE = 0.5
-"""Seconds before a worker that died is started again."""
+"""Seconds that downloads may take after the server was asked to stop."""
+_RESTART_DELAY = 0.5
+"""Seconds before a worker that died is restarted."""
+_BACKLOG = 1024
+"""Connections that wait to be accepted."""
+_DEFAULT_USER = "nobody"
+_CANNOT_REFRESH = "cannot check the binhost for changes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Serving:
-    """How it is served."""
+class ServerOptions:
+    """Options of a server."""
 
     address: str
-    """Empty for all addresses, of IPv4 and IPv6."""
+    """Empty for all IPv4 and IPv6 addresses."""
     port: int
-    """0 for any that is free."""
+    """0 for any free port."""
     workers: int
     certificate: Path | None = None
     key: Path | None = None
     user: str = ""
-    """Whom the workers become; empty for nobody else."""
+    """User of the workers (default: ``nobody`` if root starts the server, otherwise the same user)."""
 
 
-def listening(serving: Serving) -> list[socket.socket]:
-    """A socket for each worker, all for one address.
+def open_socket(options: ServerOptions) -> socket.socket:
+    """Open the socket of a server.
 
     Raises:
-        CannotListen: the address is taken, or is none of ours.
+        MachineError[cannot-listen]: the address is in use, or not an address of this machine.
     """
-    made: list[socket.socket] = []
-    port = serving.port
+    address, both = (options.address, options.port), not options.address and socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both or ":" in options.address else socket.AF_INET
     try:
-        for _ in range(serving.workers):
-            made.append(_socket(serving.address, port))
-            port = made[0].getsockname()[1]
+        return socket.create_server(address, family=family, dualstack_ipv6=both, backlog=_BACKLOG)
     except (OSError, OverflowError) as error:
-        raise CannotListen(f"{serving.address or '*'}:{port}", getattr(error, "strerror", "") or str(error)) from error
-    return made
+        where = f"{options.address or '*'}:{options.port}"
+        raise cannot_listen(where, getattr(error, "strerror", "") or str(error)) from error
 
 
-def _socket(address: str, port: int) -> socket.socket:
-    told = {"backlog": 1024, "reuse_port": True}
-    if address:
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        return socket.create_server((address, port), family=family, **told)  # type: ignore[arg-type]
-    if socket.has_dualstack_ipv6():
-        with contextlib.suppress(OSError):
-            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, **told)  # type: ignore[arg-type]
-    return socket.create_server(("", port), **told)  # type: ignore[arg-type]
-
-
-def check(serving: Serving) -> None:
-    """See to it that it can be served so, before anything is made for it.
-
-    Raises:
-        NoPrivilege: the workers cannot become that user.
-        ConfigError: the certificate cannot be read.
-    """
-    _context(serving)
-    _user(serving.user)
-
-
-def run(
-    sockets: list[socket.socket],
-    site: Site,
-    serving: Serving,
-    *,
-    log: Callable[[str], None],
-    upkeep: Callable[[], object],
-) -> None:
-    """Serve until SIGTERM or SIGINT; returns when the last download has ended.
+def check_options(options: ServerOptions, readable: Iterable[Path]) -> None:
+    """Check that the server can run with these options, before anything is prepared for it.
 
     Args:
-        log: told of each request, in the workers.
-        upkeep: called twice a second, in this process; what it fails with is told, and it is called again.
+        readable: files that the workers must be able to read.
+
+    Raises:
+        NoPrivilege: the workers cannot become that user, or that user cannot read a file.
+        ConfigError: the certificate cannot be read.
+    """
+    _make_tls_context(options)
+    user = _find_user(options.user)
+    for file in readable:
+        if user is not None and user.pw_uid and (why := _why_unreadable(file, user)):
+            what = f"user {user.pw_name!r} cannot read {file}: {why}"
+            raise NoPrivilege(what, hint=f"chmod a+rX {file} and the directories above it, or pass another --user")
+
+
+def _why_unreadable(file: Path, user: pwd.struct_passwd) -> str:
+    """Return why a user cannot read a file; may be empty. A child process becomes that user and tries."""
+    reader, writer = os.pipe()
+    if not (number := os.fork()):
+        try:
+            _become(user)
+            file.open("rb").close()
+        except OSError as error:
+            os.write(writer, (error.strerror or str(error)).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, encoding="utf-8") as pipe:
+        why = pipe.read()
+    os.waitpid(number, 0)
+    return why
+
+
+def _become(user: pwd.struct_passwd) -> None:
+    os.initgroups(user.pw_name, user.pw_gid)
+    os.setgid(user.pw_gid)
+    os.setuid(user.pw_uid)
+
+
+def run_server(
+    listening: socket.socket,
+    site: Site,
+    options: ServerOptions,
+    *,
+    log: Callable[[str], None],
+    refresh: Callable[[], object],
+) -> None:
+    """Serve until SIGTERM or SIGINT; return when the last download has ended.
+
+    Args:
+        log: called with each request, in the workers.
+        refresh: called twice a second in this process; its errors are reported, and it is called again.
 
     Raises:
         NoPrivilege: the workers cannot become that user.
         ConfigError: the certificate cannot be read.
     """
-    context, user = _context(serving), _user(serving.user)
-    codecs.lookup("unicode_escape")  # of the log; whom the workers become may not read where Python keeps it
-    _many_files()
+    context, user = _make_tls_context(options), _find_user(options.user)
+    codecs.lookup("unicode_escape")  # for the log: the user of the workers may be unable to read Python's own files
+    _raise_file_limit()
     signal.pthread_sigmask(signal.SIG_BLOCK, {*_STOP, signal.SIGCHLD})
-    running: dict[int, socket.socket] = {}
-
-    def start(own: socket.socket) -> None:
-        if number := os.fork():
-            running[number] = own
-            return
-        status = 1
-        try:
-            _work(own, [one for one in sockets if one is not own], site, context, user, log)
-            status = 0
-        except BaseException as error:  # whatever it is, a worker must not go on as its parent
-            console.warn(f"a worker ended: {type(error).__name__}: {error}")
-        finally:
-            os._exit(status)
-
-    for own in sockets:
-        start(own)
-    told_of = ""
+    running: set[int] = set()
+    problems = ProblemLog(console.warning)
     try:
         while True:
-            told_of = _looked(upkeep, told_of)
-            told = signal.sigtimedwait({*_STOP, signal.SIGCHLD}, _PAUSE)
-            if told is not None and told.si_signo in _STOP:
+            while len(running) < options.workers:
+                running.add(_start_worker(partial(_run_worker, listening, site, context, user, log)))
+            _refresh(refresh, problems)
+            received = signal.sigtimedwait({*_STOP, signal.SIGCHLD}, _PAUSE)
+            if received is not None and received.si_signo in _STOP:
                 return
-            for number in _ended():
-                if own_of := running.pop(number, None):
-                    time.sleep(_STUMBLE)
-                    start(own_of)
+            if ended := running & _reap_children():
+                running -= ended
+                time.sleep(_RESTART_DELAY)
     finally:
-        _stop(running, sockets)
+        listening.close()
+        _stop(running)
 
 
-def _looked(upkeep: Callable[[], object], told_of: str) -> str:
-    """Keep house once; what went wrong, told unless it is what was told the last time."""
+def _start_worker(run: Callable[[], None]) -> int:
+    """Run a function in a child process; return its id."""
+    if number := os.fork():
+        return number
+    status = 1
     try:
-        upkeep()
+        run()
+        status = 0
+    except BaseException as error:  # a worker must never continue as its parent
+        console.warning(f"a worker ended: {type(error).__name__}: {error}")
+    finally:
+        os._exit(status)
+
+
+def _refresh(refresh: Callable[[], object], problems: ProblemLog) -> None:
+    """Check once for changes."""
+    try:
+        refresh()
     except (OSError, GmError) as error:
-        if str(error) != told_of:
-            console.warn(f"what is new in the binhost could not be looked at: {error}")
-        return str(error)
-    return ""
+        problems.failed(_CANNOT_REFRESH, str(error))
+    else:
+        problems.solved(_CANNOT_REFRESH)
 
 
-def _ended() -> list[int]:
-    """The children that have ended; as pid 1 of a container it is given those of others, too."""
-    found = []
+def _reap_children() -> set[int]:
+    """Return the children that have ended; pid 1 of a container gets those of other processes, too."""
+    ended = set()
     with contextlib.suppress(ChildProcessError):
         while number := os.waitpid(-1, os.WNOHANG)[0]:
-            found.append(number)
-    return found
+            ended.add(number)
+    return ended
 
 
-def _stop(running: dict[int, socket.socket], sockets: list[socket.socket]) -> None:
-    for own in sockets:
-        own.close()
+def _stop(running: set[int]) -> None:
     for number in running:
         os.kill(number, signal.SIGTERM)
     ends = time.monotonic() + _GRACE + 5
     while running and time.monotonic() < ends:
-        for number in _ended():
-            running.pop(number, None)
+        running -= _reap_children()
         time.sleep(0.02)
     for number in running:
         os.kill(number, signal.SIGKILL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {*_STOP, signal.SIGCHLD})
 
 
-def _work(
-    own: socket.socket,
-    others: list[socket.socket],
+def _run_worker(
+    listening: socket.socket,
     site: Site,
     context: ssl.SSLContext | None,
     user: pwd.struct_passwd | None,
     log: Callable[[str], None],
 ) -> None:
-    """A worker, to its end."""
-    for other in others:
-        other.close()
     if user is not None:
-        os.initgroups(user.pw_name, user.pw_gid)
-        os.setgid(user.pw_gid)
-        os.setuid(user.pw_uid)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # a client that goes away must not take its worker along
+        _become(user)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # a client that disconnects must not end its worker
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {*_STOP, signal.SIGCHLD})
-    asyncio.run(_serve(own, site, context, log))
+    asyncio.run(_serve(listening, site, context, log))
 
 
-async def _serve(own: socket.socket, site: Site, context: ssl.SSLContext | None, log: Callable[[str], None]) -> None:
+async def _serve(
+    listening: socket.socket, site: Site, context: ssl.SSLContext | None, log: Callable[[str], None]
+) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in _STOP:
         loop.add_signal_handler(number, stop.set)
-    binhost = Binhost(site, log)
+    binhost = BinhostServer(site, log, grace=_GRACE)
+    await binhost.runner.setup()
     limit = {"ssl_handshake_timeout": 10.0} if context else {}
-    listener = await loop.create_server(binhost.server, sock=own, ssl=context, backlog=1024, **limit)  # type: ignore[call-overload]
-    sweeping = asyncio.create_task(binhost.sweep())
-    orphaned = asyncio.create_task(_orphaned(stop, os.getppid()))
-    await stop.wait()
-    listener.close()
-    sweeping.cancel()
-    orphaned.cancel()
-    await binhost.finish(_GRACE)
+    listener = await loop.create_server(binhost.runner.server, sock=listening, ssl=context, backlog=_BACKLOG, **limit)  # type: ignore[call-overload]
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(binhost.close_slow()), tasks.create_task(_stop_with_parent(stop, os.getppid()))]
+        await stop.wait()
+        listener.close()
+        await binhost.runner.cleanup()
+        for task in running:
+            task.cancel()
 
 
-async def _orphaned(stop: asyncio.Event, parent: int) -> None:
-    """Stop where the first process was killed."""
+async def _stop_with_parent(stop: asyncio.Event, parent: int) -> None:
+    """Stop if the first process was killed."""
     while os.getppid() == parent:
         await asyncio.sleep(1)
     stop.set()
 
 
-def _context(serving: Serving) -> ssl.SSLContext | None:
-    if serving.certificate is None:
+def _make_tls_context(options: ServerOptions) -> ssl.SSLContext | None:
+    if options.certificate is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(serving.certificate, serving.key)
+        context.load_cert_chain(options.certificate, options.key)
     except (OSError, ssl.SSLError) as error:
-        told = f"{serving.certificate} is no certificate with its key: {error}"
-        raise ConfigError(told, remedy="--cert FILE --key FILE, both in PEM") from error
+        message = f"cannot load the certificate {options.certificate} and its key: {error}"
+        raise ConfigError(message, hint="--cert FILE --key FILE, both in PEM") from error
     return context
 
 
-def _user(name: str) -> pwd.struct_passwd | None:
-    if not name:
+def _find_user(name: str) -> pwd.struct_passwd | None:
+    if not name and os.geteuid():
         return None
+    name = name or _DEFAULT_USER
     try:
-        found = pwd.getpwnam(name)
+        user = pwd.getpwnam(name)
     except KeyError as error:
-        raise NoPrivilege(f"there is no user {name!r}", remedy="--user portage") from error
-    if os.geteuid() and os.geteuid() != found.pw_uid:
-        raise NoPrivilege(f"only root can serve as {name!r}", remedy="leave --user out")
-    return found if not os.geteuid() else None
+        raise NoPrivilege(f"user {name!r} not found", hint="--user portage") from error
+    if os.geteuid() and os.geteuid() != user.pw_uid:
+        raise NoPrivilege(f"only root can serve as {name!r}", hint="remove --user")
+    return user if not os.geteuid() else None
 
 
-def _many_files() -> None:
+def _raise_file_limit() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
