@@ -1,1 +1,2 @@
-"""Reading binary packages, here and on a binhost."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Read local and remote binary packages."""

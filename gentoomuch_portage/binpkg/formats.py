@@ -1,7 +1,5 @@
-"""Binary packages, local and remote: what they tell of themselves, read safely and no more of it than needed.
-
-``read`` is the one way in for their content; ``reader.Reader`` adds files, binhosts and a memory.
-"""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Read metadata of a binary package of either format: gpkg or xpak."""
 
 from collections.abc import Collection
 
@@ -12,10 +10,10 @@ __all__ = ["BadBinpkg", "Source", "read"]
 
 
 def read(source: Source, wanted: Collection[str]) -> dict[str, str]:
-    """The files of metadata that are wanted, stripped; those that the package lacks are left out.
+    """Read the requested files of metadata, stripped; files that the package lacks are omitted.
 
     Raises:
-        BadBinpkg: it is no binary package, a damaged or a hostile one.
+        BadBinpkg: it is not a binary package, or a damaged or hostile one.
     """
     name = source.name.lower()
     if name.endswith(".gpkg.tar"):

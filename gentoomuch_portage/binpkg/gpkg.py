@@ -1,59 +1,60 @@
-"""Metadata out of a gpkg: a tar archive that holds gpkg-1, metadata.tar[.zst|...], a signature, the image, a Manifest.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Read the metadata of a gpkg: a tar archive with gpkg-1, metadata.tar[.zst|...], signature, image and Manifest.
 
 Source: GLEP 78; portage.gpkg of Portage 3.0.83.
 """
 
 from collections.abc import Collection
 
-from gentoomuch_portage.binpkg.decompress import KINDS, Unpacked
-from gentoomuch_portage.binpkg.environment import ENVIRONMENT, MOST_PACKED, asked, variables
-from gentoomuch_portage.binpkg.source import MOST_READ, Source, value
-from gentoomuch_portage.binpkg.tar import Section, members
+from gentoomuch_portage.binpkg.decompress import DECODERS, DecompressedTape
+from gentoomuch_portage.binpkg.environment import ENVIRONMENT, MAX_COMPRESSED, needs_environment, read_variables
+from gentoomuch_portage.binpkg.source import MAX_READ, Source, read_value
+from gentoomuch_portage.binpkg.tar import Section, read_members
 
 _FORMAT = "gpkg-1"
 _METADATA = "metadata.tar"
-_MOST_BEFORE = 8
-"""Members before the metadata at most; Portage writes one."""
+_MAX_BEFORE = 8
+"""Maximum number of members before the metadata; Portage writes one."""
 
 
 def read(source: Source, wanted: Collection[str]) -> dict[str, str]:
-    """The files of metadata that are wanted, stripped; those that it lacks are left out.
+    """Read the requested files of metadata, stripped; files that the package lacks are omitted.
 
     Raises:
-        BadBinpkg: it is none, or breaks a limit.
+        BadBinpkg: it is not a gpkg, or exceeds a limit.
     """
-    kind, packed = _metadata(source)
-    found: dict[str, str] = {}
+    suffix, packed = _find_metadata(source)
+    metadata: dict[str, str] = {}
     environment = 0, b""
-    tape = Unpacked(source, packed, kind)
-    for name, size in members(tape, source.bad):
+    tape = DecompressedTape(source, packed, suffix)
+    for name, size in read_members(tape, source.bad):
         folder, _, key = name.partition("/")
         if folder != "metadata" or not key or "/" in key:
-            raise source.bad(f"its metadata holds {name[:60]!r}")
-        if key == ENVIRONMENT:  # whether it is wanted is known in the end: the order is none
-            environment = size, tape.take(size) if size <= MOST_PACKED else b""
+            raise source.bad(f"its metadata contains {name[:60]!r}")
+        if key == ENVIRONMENT:  # whether it is needed depends on later members
+            environment = size, tape.take(size) if size <= MAX_COMPRESSED else b""
         elif key in wanted:
-            found[key] = value(source, key, size, tape.take)
+            metadata[key] = read_value(source, key, size, tape.take)
     tape.finish()
-    if asked(found, wanted):
-        return variables(source, environment[0], lambda _: environment[1]) | found
-    return found
+    if needs_environment(metadata, wanted):
+        return read_variables(source, environment[0], lambda _: environment[1]) | metadata
+    return metadata
 
 
-def _metadata(source: Source) -> tuple[str, Section]:
-    """How the metadata is compressed, and where it lies."""
+def _find_metadata(source: Source) -> tuple[str, Section]:
+    """Find the metadata: its compression suffix and its section."""
     outer = Section(source, 0, source.size)
-    for number, (name, size) in enumerate(members(outer, source.bad)):
+    for number, (name, size) in enumerate(read_members(outer, source.bad)):
         member = name.rpartition("/")[2]
         if number == 0 and member != _FORMAT:
             raise source.bad(f"it does not begin with {_FORMAT}")
         if member.startswith(_METADATA) and not member.endswith(".sig"):
-            kind = member.removeprefix(_METADATA)
-            if kind not in KINDS:
-                raise source.bad(f"its metadata is compressed in a way that is not read here ({kind[:20]!r})")
-            if size > MOST_READ:
+            suffix = member.removeprefix(_METADATA)
+            if suffix not in DECODERS:
+                raise source.bad(f"its metadata has an unsupported compression ({suffix[:20]!r})")
+            if size > MAX_READ:
                 raise source.bad(f"its metadata has {size} bytes")
-            return kind, Section(source, outer.place, size)
-        if number > _MOST_BEFORE:
+            return suffix, Section(source, outer.place, size)
+        if number > _MAX_BEFORE:
             break
-    raise source.bad("it holds no metadata")
+    raise source.bad("it has no metadata")

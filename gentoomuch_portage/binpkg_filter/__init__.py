@@ -1,1 +1,2 @@
-"""Why a binary package must not be used."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reject binary packages that must not be used for a profile."""

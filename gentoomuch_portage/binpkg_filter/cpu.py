@@ -1,4 +1,5 @@
-"""Binary packages on offer, held against a profile's CPU."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reject binary packages that the CPU or the ABI of a profile cannot run."""
 
 import functools
 import os
@@ -6,182 +7,221 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from gentoomuch_portage.binpkg.environment import ENVIRONMENT
-from gentoomuch_portage.binpkg.http import Pools, Unread, proxy_of_environment
-from gentoomuch_portage.binpkg.metadata import Reader
+from gentoomuch_portage.binpkg.http import BinpkgUnreadable, Pools, proxy_of_environment
+from gentoomuch_portage.binpkg.metadata import MetadataReader
 from gentoomuch_portage.binpkg.source import BadBinpkg
 from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.errors import bare
-from gentoomuch_portage.isa import cpu as isa_cpu
-from gentoomuch_portage.isa import flags as isa_flags
-from gentoomuch_portage.isa import requirement, resolve
-from gentoomuch_portage.isa.requirement import LIBCS, Abi, Requirement, Verdict
+from gentoomuch_portage.isa import no_code, requirement
+from gentoomuch_portage.isa.abi import LIBCS, Abi, libc
+from gentoomuch_portage.isa.cached import find_answer
+from gentoomuch_portage.isa.requirement import Requirement, Verdict
+from gentoomuch_portage.isa.variables import VARIABLES
 from gentoomuch_portage.plan.plan import Plan
-from gentoomuch_portage.portage_adapter import user_patches
+from gentoomuch_portage.portage_adapter import binpkg as portage_binpkg
 from gentoomuch_portage.portage_adapter.binpkg import RECORDED, Binpkg
+from gentoomuch_portage.startup import LazyModule
+
+if TYPE_CHECKING:
+    from gentoomuch_portage.isa import cpu as isa_cpu
+    from gentoomuch_portage.isa import machine, resolve
+else:
+    isa_cpu = LazyModule("gentoomuch_portage.isa.cpu")
+    machine = LazyModule("gentoomuch_portage.isa.machine")
+    resolve = LazyModule("gentoomuch_portage.isa.resolve")
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _ANY = Abi("", "")
 
 
-def verdict(binpkg: Binpkg, plan: Plan, settings: Settings) -> Verdict:
-    """Whether a binary package may be used for a plan's profile, and why not."""
-    judged = runs(binpkg, *_machine(binpkg, plan), settings, unknown=plan.unknown)
-    if plan.audit == "yes" and judged.code == "unknown" and not judged.accept and binpkg.path is not None:
-        return _by_machine_code(binpkg.path, judged, offered_for(binpkg, plan, settings.cache), settings.cache)
-    return judged
+def check_binpkg(binpkg: Binpkg, plan: Plan, settings: Settings) -> Verdict:
+    """Check by its metadata whether a binary package may be used for a plan's profile."""
+    if reason := _find_abi_mismatch(binpkg, abi_of_root(binpkg.root, plan)):
+        return Verdict(accept=False, code="abi", reason=reason)
+    needed = find_requirement(binpkg, settings.cache, settings.binhosts)
+    return check_requirement(needed, binpkg.root, plan, settings.cache)
 
 
-def runs(binpkg: Binpkg, cpu: str, abi: Abi, settings: Settings, *, unknown: str) -> Verdict:
-    """Whether a binary package runs on a machine, and why not.
+def check_on_machine(binpkg: Binpkg, cpu: str, abi: Abi, settings: Settings, *, unknown: str) -> Verdict:
+    """Check whether a binary package runs on a machine.
 
     Args:
         cpu: machine flags of the compiler.
-        unknown: ``reject`` or ``accept`` what does not tell its needs.
+        unknown: ``reject`` or ``accept`` packages with unknown requirements.
     """
-    if foreign := _foreign(binpkg, abi):
-        return Verdict(accept=False, code="abi", reason=foreign)
-    needed = needed_by(binpkg, settings.cache, settings.binhosts)
-    return requirement.judge(needed, offered_by(cpu, settings.cache, abi), unknown=unknown)
+    if reason := _find_abi_mismatch(binpkg, abi):
+        return Verdict(accept=False, code="abi", reason=reason)
+    needed = find_requirement(binpkg, settings.cache, settings.binhosts, settings.logins)
+    return requirement.judge(needed, resolve_cpu(cpu, settings.cache, abi), unknown=unknown)
 
 
-def _foreign(binpkg: Binpkg, abi: Abi) -> str:
-    """In what a package is for another system, as its index already tells; empty where it is for this one."""
-    if not abi.takes(binpkg.chost):
+def _find_abi_mismatch(binpkg: Binpkg, abi: Abi) -> str:
+    """Return why a package is for another ABI according to its index; empty if it is for this one."""
+    if not abi.accepts(binpkg.chost):
         return f"is for {binpkg.chost}, not for {abi.chost}"
-    its, ours = isa_flags.libc(binpkg.chost, binpkg.use), _libc(abi)
-    return f"is for {' '.join(its)}, not for {' '.join(ours)}" if its and ours and not its & ours else ""
+    package_libc, own_libc = libc(binpkg.chost, binpkg.use), _libc(abi)
+    if not package_libc or not own_libc or package_libc & own_libc:
+        return ""
+    return f"is for {' '.join(package_libc)}, not for {' '.join(own_libc)}"
 
 
 def _libc(abi: Abi) -> frozenset[str]:
-    return LIBCS & {abi.libc} or isa_flags.libc(abi.chost, ())
+    return LIBCS & {abi.libc} or libc(abi.chost, ())
 
 
-def _machine(binpkg: Binpkg, plan: Plan) -> tuple[str, Abi]:
-    """The machine flags and the ABI that a binary package is for: of the profile, or of this machine for building."""
-    if plan.root != "/" and binpkg.root == "/":
-        return plan.build_cpu, Abi.of(plan.build_abi)
-    return plan.cpu, Abi.of(plan.abi)
-
-
-def _by_machine_code(path: Path, judged: Verdict, has: Requirement, cache: Path) -> Verdict:
-    """The verdict on a package that does not tell its flags, by what stands in its files.
-
-    Code that needs nothing which the CPU lacks, dispatched or not, runs; anything else proves nothing.
-    """
-    from gentoomuch_portage.audit import cache as audit_cache
-    from gentoomuch_portage.audit import report
-
-    try:
-        proven = report.proven(audit_cache.audited(path, cache), has, judged.reason)
-    except BadBinpkg as error:
-        return replace(judged, reason=f"{judged.reason}; its machine code: {error.why}")
-    if proven is None:
-        return replace(judged, reason=f"{judged.reason}; its machine code cannot be read as a whole")
-    cleared = requirement.judge(proven, has)
-    return cleared if cleared.accept else replace(judged, reason=proven.told)
-
-
-def offered_for(binpkg: Binpkg, plan: Plan, cache: Path) -> Requirement:
-    """What the CPU offers that a binary package is for: that of the profile, or of this machine for building."""
-    cpu, abi = _machine(binpkg, plan)
-    return offered_by(cpu, cache, abi)
-
-
-def needed_by(binpkg: Binpkg, cache: Path, declared: Mapping[str, str] = _NOTHING) -> Requirement:
-    """What a binary package needs: what it recorded, or what its flags mean, or what its binhost is declared to be.
+def check_requirement(needed: Requirement, root: str, plan: Plan, cache: Path) -> Verdict:
+    """Check whether code may be merged to a root for a plan's profile: a binary package, or a new build.
 
     Args:
-        declared: URL of a binhost -> the CPU that all its packages were built for; nothing of them is read.
+        root: the ROOT that it is for: that of the profile, or ``/`` for build dependencies.
     """
-    reader = _reader(cache, os.getpid())
+    return requirement.judge(needed, find_cpu_of_root(root, plan, cache), unknown=plan.unknown)
+
+
+def find_cpu_of_root(root: str, plan: Plan, cache: Path) -> Requirement:
+    """Find the CPU that code in a root is for: that of the profile, or that of this machine for build dependencies.
+
+    If no CPU is configured for this machine's own system, it is the CPU of this machine.
+    """
+    building, abi = _is_for_building(root, plan), abi_of_root(root, plan)
+    cpu = plan.build_cpu if building else plan.cpu
+    if (building or plan.own) and not cpu and (own_cpu := _resolve_own_cpu(cache, abi)).known:
+        return own_cpu
+    return resolve_cpu(cpu, cache, abi)
+
+
+def _is_for_building(root: str, plan: Plan) -> bool:
+    return plan.root != "/" and root == "/"
+
+
+def abi_of_root(root: str, plan: Plan) -> Abi:
+    """Return the ABI that code in a root is for."""
+    return Abi.parse(plan.build_abi if _is_for_building(root, plan) else plan.abi)
+
+
+def find_requirement(
+    binpkg: Binpkg, cache: Path, declared: Mapping[str, str] = _NOTHING, logins: tuple[str, ...] = ()
+) -> Requirement:
+    """Find what a binary package needs: its record, its build flags, or the declared CPU of its binhost.
+
+    Args:
+        declared: URL of a binhost -> the CPU that all its packages were built for; they are not read.
+        logins: URLs of binhosts with name and password.
+    """
+    reader = _reader(cache, os.getpid(), logins)
     use = frozenset(flag for flag in binpkg.use if flag in binpkg.iuse or flag.startswith("elibc_"))
     try:
-        below = _declared(binpkg.url, declared)
-        found = reader.remembered(binpkg) if below else reader.read(binpkg)
-    except (BadBinpkg, Unread) as error:
+        binhost = _find_declared(binpkg.url, declared)
+        metadata = reader.read_cached(binpkg) if binhost else reader.read(binpkg)
+    except (BadBinpkg, BinpkgUnreadable) as error:
         return _unknown(error.why)
-    if below and not _tells(found or {}):
-        return _of_declared(below, declared[below], isa_flags.libc(binpkg.chost, use), use, cache)
-    return told_by(found or {}, use, cache)
+    if binhost and not _has_flags(metadata or {}):
+        return _requirement_of_declared(binhost, declared[binhost], libc(binpkg.chost, use), use, cache)
+    return requirement_of_metadata(metadata or {}, use, cache)
 
 
-def told(binpkg: Binpkg, settings: Settings) -> Mapping[str, str] | None:
-    """What a binary package tells of itself; None where it cannot be looked into, or is not, as its binhost is
-    declared to be good."""
-    reader = _reader(settings.cache, os.getpid())
+def read_metadata(binpkg: Binpkg, settings: Settings) -> Mapping[str, str] | None:
+    """Read the metadata of a binary package; None if it is unreadable.
+
+    Of a binhost with a declared CPU, only cached metadata is returned.
+    """
+    reader = _reader(settings.cache, os.getpid(), settings.logins)
     try:
-        return reader.remembered(binpkg) if _declared(binpkg.url, settings.binhosts) else reader.read(binpkg)
-    except (BadBinpkg, Unread):
+        return reader.read_cached(binpkg) if _find_declared(binpkg.url, settings.binhosts) else reader.read(binpkg)
+    except (BadBinpkg, BinpkgUnreadable):
         return None
 
 
-def _tells(found: Mapping[str, str]) -> bool:
-    return bool({RECORDED, "CFLAGS", "CXXFLAGS"} & found.keys())
+def _has_flags(metadata: Mapping[str, str]) -> bool:
+    return bool({RECORDED, "CFLAGS", "CXXFLAGS"} & metadata.keys())
 
 
-def told_by(found: Mapping[str, str], use: Iterable[str], cache: Path) -> Requirement:
-    """What a package needs by its own metadata.
+def requirement_of_metadata(metadata: Mapping[str, str], use: Iterable[str], cache: Path) -> Requirement:
+    """Find what a package needs by its own metadata.
 
     Args:
-        found: of ``RECORDED`` and ``isa.resolve.VARIABLES`` those that it has.
-        use: its enabled USE flags, cpu_flags_* spelt out.
+        metadata: the available ones of ``RECORDED`` and ``isa.variables.VARIABLES``.
+        use: its enabled USE flags, cpu_flags_* expanded.
     """
-    if RECORDED in found:
-        return requirement.of_text(found[RECORDED])
-    if not _tells(found):
+    if RECORDED in metadata:
+        return requirement.parse_requirement(metadata[RECORDED])
+    if no_code.is_without_code(metadata):
+        return no_code.NO_CODE
+    if not _has_flags(metadata):
         return requirement.UNKNOWN
-    return resolve.of_variables(found, use, resolve.asking(cache, found.get("CC", ""), found.get("CHOST", "")))
+    return resolve.package_requirement(
+        metadata, use, resolve.query_all(cache, metadata.get("CC", ""), metadata.get("CHOST", ""))
+    )
 
 
-def _of_declared(url: str, cpu: str, libc: frozenset[str], use: Iterable[str], cache: Path) -> Requirement:
-    """What the packages of a binhost need that ``gentoomuch.toml`` tells of."""
-    named = bare(url)
+def _requirement_of_declared(url: str, cpu: str, libc: frozenset[str], use: Iterable[str], cache: Path) -> Requirement:
+    """Find what the packages of a binhost with a declared CPU need."""
+    shown_url = bare(url)
     if cpu == "native":
-        return _unknown(f'native says nothing about the packages of {named}; name its cpu in [binhost."{named}"]')
-    level = resolve.built_for(cpu, cache)
+        return _unknown(
+            f'cpu = "native" is invalid for the packages of {shown_url}; set cpu in [binhost."{shown_url}"]'
+        )
+    level = resolve.requirement_for_cpu(cpu, cache)
     if not level.known:
-        return _unknown(f'no known compiler knows the cpu {cpu!r}, which [binhost."{named}"] names')
-    flags = isa_cpu.features_of_flags(use)
+        return _unknown(f'unknown cpu {cpu!r} in [binhost."{shown_url}"]')
+    flags = isa_cpu.features_of_use(use)
     by = {**level.by, "USE": flags} if level.by else {}
-    told = f"{cpu}, declared for {named}"
-    return replace(level, features=level.features | flags, abi=level.abi | libc, by=by, told=told)
+    label = f"{cpu}, declared for {shown_url}"
+    return replace(level, features=level.features | flags, abi=level.abi | libc, by=by, description=label)
 
 
-def _declared(url: str, declared: Mapping[str, str]) -> str:
-    """The most telling of the declared binhosts that a URL lies below; empty where it lies below none."""
+def _find_declared(url: str, declared: Mapping[str, str]) -> str:
+    """Return the most specific declared binhost that a URL is below; empty if there is none."""
     if not url or ".." in urlsplit(url).path.split("/"):
         return ""
-    below = (one for one in declared if _plain(url).startswith(f"{_plain(one).rstrip('/')}/"))
-    return max(below, key=len, default="")
+    candidates = (
+        binhost for binhost in declared if _normalize_url(url).startswith(f"{_normalize_url(binhost).rstrip('/')}/")
+    )
+    return max(candidates, key=len, default="")
 
 
-def _plain(url: str) -> str:
-    """A URL as two of them can be compared: without name and password, scheme and host in lower case."""
+def _normalize_url(url: str) -> str:
+    """Normalize a URL for comparison: without name and password, scheme and host in lower case."""
     parts = urlsplit(url)
     netloc = parts.netloc.rpartition("@")[2].lower()
     return parts._replace(scheme=parts.scheme.lower(), netloc=netloc).geturl()
 
 
-def _unknown(told: str) -> Requirement:
-    return replace(requirement.UNKNOWN, told=told)
+def _unknown(label: str) -> Requirement:
+    return replace(requirement.UNKNOWN, description=label)
 
 
-@functools.lru_cache(maxsize=1)
-def _reader(cache: Path, process: int) -> Reader:
-    """One reader for all packages of a run; a process that Portage forks must not share its connections."""
-    wanted = {RECORDED, ENVIRONMENT, *resolve.VARIABLES, "USER_PATCHES", user_patches.NAMED}
-    return Reader(cache, wanted, Pools(proxy_of_environment))
+@functools.lru_cache(maxsize=2)
+def _reader(cache: Path, process: int, logins: tuple[str, ...]) -> MetadataReader:
+    """Return one reader for all packages of a run; a forked process must not share its connections."""
+    files = {RECORDED, ENVIRONMENT, *VARIABLES, *no_code.METADATA, "USER_PATCHES", portage_binpkg.PATCHES}
+    return MetadataReader(cache, files, Pools(proxy_of_environment, binhosts=logins))
 
 
 @functools.lru_cache(maxsize=8)
-def offered_by(cpu: str, cache: Path, abi: Abi = _ANY) -> Requirement:
-    """What a machine offers.
+def _resolve_own_cpu(cache: Path, abi: Abi) -> Requirement:
+    def compute() -> dict[str, Any]:
+        return machine.capabilities(cache, abi.chost).to_cache()
+
+    available = find_answer(cache, f"own CPU\0{abi.chost}", compute, requirement.parse_cached)
+    return replace(available, abi=available.abi | _libc(abi))
+
+
+@functools.lru_cache(maxsize=8)
+def resolve_cpu(cpu: str, cache: Path, abi: Abi = _ANY) -> Requirement:
+    """Find the features and the ABI of a CPU.
 
     Args:
-        cpu: as the plan has it: machine flags of the compiler.
+        cpu: machine flags of the compiler, as in the plan.
     """
-    found = resolve.offered(requirement.machine_flags(cpu), cache, chost=abi.chost)
-    return replace(found, abi=found.abi | _libc(abi))
+    flags = requirement.machine_flags(cpu)
+
+    def compute() -> dict[str, Any]:
+        return resolve.capabilities(flags, cache, chost=abi.chost).to_cache()
+
+    available = find_answer(cache, "\0".join(["CPU", abi.chost, *flags]), compute, requirement.parse_cached)
+    return replace(available, abi=available.abi | _libc(abi))
