@@ -1,5 +1,12 @@
-"""Which names Portage reads below /etc/portage, so that a mistyped or a stray one can be told."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Names below /etc/portage: those that Portage reads, to detect mistyped and unused files, and those of plugins."""
 
+PROFILE_BASHRC = "profile/profile.bashrc"
+"""Portage sources it in every phase. Lines of plugins follow those of layers."""
+MACHINE = "sets/machine"
+"""What a layer adds to the packages of a machine; parts of plugins have the same name."""
+PATCH_SUFFIXES = (".patch", ".diff")
+"""Suffixes of patches. Source: eapply_user in phase-helpers.sh."""
 _READ = frozenset(
     {
         "bashrc", "binrepos.conf", "categories", "color.map", "env", "license_groups", "make.conf", "make.profile",
@@ -21,6 +28,8 @@ _READ_IN_PROFILE = frozenset(
     }
 )  # fmt: skip
 """Source: portage(5), of profiles; each reader of a profile in portage.package.ebuild._config. Not ``parent``."""
+VCS_DIRS = frozenset({"CVS", "RCS", "SCCS"})
+"""Directories that Portage ignores, besides those with a leading dot. Source: portage.const.VCS_DIRS."""
 
 
 def known(name: str) -> bool:
@@ -29,8 +38,8 @@ def known(name: str) -> bool:
     return first in _READ and (first != "profile" or not below or below in _READ_IN_PROFILE)
 
 
-def every(name: str) -> frozenset[str]:
-    """The names beside a name: those of etc/portage, or of its profile/."""
+def siblings(name: str) -> frozenset[str]:
+    """Return all valid names in the directory of a name: of etc/portage, or of its profile/."""
     if name.startswith("profile/"):
-        return frozenset(f"profile/{one}" for one in _READ_IN_PROFILE)
+        return frozenset(f"profile/{below}" for below in _READ_IN_PROFILE)
     return _READ

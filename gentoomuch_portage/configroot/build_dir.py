@@ -1,51 +1,93 @@
-"""The folder that a run builds in, below PORTAGE_TMPDIR."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The directories that runs build in, below PORTAGE_TMPDIR."""
 
+import errno
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from gentoomuch_portage import fs
-from gentoomuch_portage.errors import MachineError
+from gentoomuch_portage import console, fs
+from gentoomuch_portage.errors import MachineError, NoPrivilege, cannot_write
 from gentoomuch_portage.plan.plan import Plan
+from gentoomuch_portage.startup import LazyModule
+
+if TYPE_CHECKING:
+    from gentoomuch_portage.portage_adapter import config
+else:
+    config = LazyModule("gentoomuch_portage.portage_adapter.config")
 
 
-class NoBuildFolder(MachineError):
-    """The folder of PORTAGE_TMPDIR is not there, as where nothing is mounted."""
-
-    code = "no-build-folder"
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(f"{folder} is to be built in, and is not there", remedy="mount or make PORTAGE_TMPDIR")
-        self.folder = folder
+def no_build_folder(folder: Path) -> MachineError:
+    """The directory of PORTAGE_TMPDIR does not exist, for example because it is not mounted."""
+    what = f"build directory {folder} does not exist"
+    return MachineError(what, code="no-build-folder", hint="mount or create PORTAGE_TMPDIR")
 
 
-def folder(above: str, profile: str) -> str:
-    """What stands for PORTAGE_TMPDIR in runs for a profile.
+_FALLBACK = "fallback-tmpdir"
+"""Below the cache: used if another user owns the directory that runs use otherwise."""
 
-    Where the user's is not there it is left as it is, and emerge refuses it by its name as soon as it needs it.
+
+def choose_folder(above: str, profile: str, cache: Path) -> str:
+    """Return PORTAGE_TMPDIR for runs of a profile.
+
+    A missing PORTAGE_TMPDIR is returned unchanged: emerge rejects it when it needs it. Every user can create files in
+    /var/tmp; if another user has created our directory there, a directory below the cache is used.
     """
-    return f"{above}/gentoomuch-{os.geteuid()}/{profile}" if Path(above).is_dir() else above
+    if not Path(above).is_dir():
+        return above
+    own = Path(above, _name())
+    return str((own if not os.path.lexists(own) or fs.is_own(own) else cache / _FALLBACK) / profile)
+
+
+def _name() -> str:
+    return f"gentoomuch-{os.geteuid()}"
+
+
+def container_folder(above: Path, run: Path) -> Path:
+    """Return PORTAGE_TMPDIR of a container: ``ABOVE/gentoomuch-RUN/tmp``.
+
+    The container owns it and can change its mode. ``gentoomuch-RUN`` is outside of the container, so that no build can
+    change its mode (0700).
+
+    Args:
+        above: the host's PORTAGE_TMPDIR.
+        run: the run's own directory, whose name nobody else can guess before it exists.
+    """
+    return above / f"gentoomuch-{run.name}" / "tmp"
 
 
 def make(plan: Plan) -> None:
-    """Make the folder that a plan builds in, where it can be made: with --pretend nobody needs it.
+    """Create the build directory of a plan, if this user can; --pretend does not need it.
 
     Raises:
-        NoPrivilege: it is somebody else's.
+        NoPrivilege: another user owns it.
     """
-    ours = Path(plan.env["PORTAGE_TMPDIR"])
-    if ours.parent.name == f"gentoomuch-{os.geteuid()}" and os.access(ours.parent.parent, os.W_OK):
-        fs.own_folder(ours.parent)
-        fs.own_folder(ours)
+    folder = Path(plan.env["PORTAGE_TMPDIR"])
+    if folder.parent.name == _FALLBACK:
+        reason = _unusable(Path(_tmpdir(plan), _name()))
+        console.warning(f"{reason.message}: building in {folder} instead (hint: {reason.hint})")
+    if folder.parent.name in {_name(), _FALLBACK} and os.access(folder.parent.parent, os.W_OK):
+        fs.private_folder(folder.parent)
+        fs.private_folder(folder)
 
 
-def needed(plan: Plan) -> None:
-    """Make the folder that a plan builds in, for a box, which would make it where nothing is mounted.
+def _tmpdir(plan: Plan) -> str:
+    """Return the host's PORTAGE_TMPDIR."""
+    return os.environ.get("PORTAGE_TMPDIR") or config.load(Path(plan.configroot)).values["PORTAGE_TMPDIR"]
+
+
+def _unusable(folder: Path) -> MachineError:
+    """Return why runs cannot build in a directory of PORTAGE_TMPDIR."""
+    if os.statvfs(folder.parent).f_flag & os.ST_RDONLY:
+        return cannot_write(folder, OSError(errno.EROFS, os.strerror(errno.EROFS)))
+    return NoPrivilege(f"{folder} is not a directory that this user alone can write to", hint=fs.inspect_hint(folder))
+
+
+def check_exists(above: Path) -> None:
+    """Check that the host's PORTAGE_TMPDIR exists; a container would create it below an empty mount point.
 
     Raises:
-        NoBuildFolder: it is not there, and cannot be made.
-        NoPrivilege: it is somebody else's.
+        MachineError[no-build-folder]: it does not exist.
     """
-    make(plan)
-    found = Path(plan.env["PORTAGE_TMPDIR"])
-    if not found.is_dir():
-        raise NoBuildFolder(found)
+    if not above.is_dir():
+        raise no_build_folder(above)

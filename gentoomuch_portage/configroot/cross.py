@@ -1,4 +1,5 @@
-"""Roots for another machine that are filled from this one, by crossdev's conventions: CHOST, CBUILD, SYSROOT.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Cross-compilation into roots of other machines, with crossdev's conventions: CHOST, CBUILD, SYSROOT.
 
 Source: crossdev(8); emerge(1), "SYSROOT"; PMS, "Cross-compile support".
 """
@@ -6,59 +7,88 @@ Source: crossdev(8); emerge(1), "SYSROOT"; PMS, "Cross-compile support".
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gentoomuch_portage.errors import MachineError
-from gentoomuch_portage.isa.requirement import Abi
+from gentoomuch_portage.isa.abi import Abi
 from gentoomuch_portage.plan.plan import Plan
+from gentoomuch_portage.startup import LazyModule
+
+if TYPE_CHECKING:
+    from gentoomuch_portage import process
+    from gentoomuch_portage.portage_adapter import config
+else:
+    config = LazyModule("gentoomuch_portage.portage_adapter.config")
+    process = LazyModule("gentoomuch_portage.process")
 
 
-class NoCompiler(MachineError):
-    """What was to be built is for another machine, and no compiler for that is here."""
-
-    code = "no-compiler"
-
-    def __init__(self, chost: str, program: str, root: Path) -> None:
-        super().__init__(
-            f"{root} is for {chost}, and {program} is not on PATH", remedy=f"crossdev --stable --target {chost}"
-        )
-        self.chost, self.program, self.root = chost, program, root
+def no_compiler(chost: str, program: str, root: Path) -> MachineError:
+    """The profile has another CHOST, and no compiler for it is installed."""
+    return MachineError(
+        f"{root} is for {chost}, and {program} is not on PATH",
+        code="no-compiler",
+        hint=f"crossdev --stable --target {chost}",
+    )
 
 
 def target(plan: Plan) -> str:
-    """The CHOST that a plan builds for with programs of another; empty where both are the same."""
-    wanted, here = Abi.of(plan.abi).chost, Abi.of(plan.build_abi).chost
+    """Return the CHOST of a plan that cross-compiles; empty if it is that of this machine."""
+    wanted, here = Abi.parse(plan.abi).chost, Abi.parse(plan.build_abi).chost
     return wanted if plan.root != "/" and here and wanted != here else ""
 
 
-def sysrooted(plan: Plan) -> Plan:
-    """The plan with SYSROOT as it has to be: headers and libraries of the target are those in its root.
+def with_sysroot(plan: Plan) -> Plan:
+    """Set SYSROOT of a plan that cross-compiles: its root has the headers and libraries of the target.
 
-    What the caller's environment says of it stays.
+    A SYSROOT in the environment is kept.
     """
     if not target(plan) or "SYSROOT" in os.environ:
         return plan
     return replace(plan, env={**plan.env, "SYSROOT": plan.root})
 
 
-def lacks(plan: Plan) -> NoCompiler | None:
-    """What is to be said where a plan was to build for another machine and no compiler for that is here."""
-    from gentoomuch_portage.portage_adapter import config
-    from gentoomuch_portage.process import where
-
+def find_missing_compiler(plan: Plan) -> MachineError | None:
+    """Return an error if a plan cross-compiles and no compiler for its CHOST is installed."""
     chost, root = target(plan), Path(plan.root)
-    if not chost or (plan.isolation != "none" and stands(root)):
+    if not chost or (plan.isolation != "none" and has_own_portage(root)):
         return None
-    asked = config.load(Path(plan.configroot)).values["CC"].split()
-    program = asked[0] if asked else f"{chost}-gcc"
-    return None if where(program) else NoCompiler(chost, program, root)
+    cc = config.load(Path(plan.configroot)).values["CC"].split()
+    program = cc[0] if cc else f"{chost}-gcc"
+    return None if process.find_program(program) else no_compiler(chost, program, root)
+
+
+SYSTEM = ("", "usr", "usr/bin", "usr/lib", "var/db/pkg")
+"""Directories below EROOT: if one of them is this machine's own, a merge changes this machine."""
+
+
+def is_own(root: Path, eprefix: str) -> bool:
+    """Whether a merge into a root changes the system of this machine, whatever the name of the root is.
+
+    This includes a bind mount of ``/``, a symbolic link to it, and a root that shares only /usr with it.
+
+    Args:
+        eprefix: Portage's EPREFIX, without a slash at its end.
+    """
+    if root == Path("/"):
+        return True
+    here, there = Path(eprefix or "/"), Path(f"{root}{eprefix}")
+    pairs = [(Path("/"), root), *((here / name, there / name) for name in SYSTEM)]
+    return any(_is_same_directory(own, theirs) for own, theirs in pairs)
+
+
+def _is_same_directory(own: Path, theirs: Path) -> bool:
+    try:
+        return own.is_dir() and own.samefile(theirs)
+    except OSError:
+        return False  # one of the two does not exist
 
 
 UNFINISHED = ".gentoomuch-bootstrap"
-"""Stands in a root as long as it is being made: what it holds may not run yet, though Portage is there."""
+"""A file in a root that is being created: its programs may not work yet, even if Portage is installed."""
 
 
-def stands(root: Path) -> bool:
-    """Whether a root can run emerge by itself."""
+def has_own_portage(root: Path) -> bool:
+    """Whether emerge can run within a root."""
     if root == Path("/") or (root / UNFINISHED).exists():
         return False
     return all((root / name).exists() for name in ("usr/bin/python3", "usr/bin/emerge"))

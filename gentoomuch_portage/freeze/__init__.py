@@ -1,1 +1,2 @@
-"""A profile in one signed file: freeze it, hold it against a machine, install it elsewhere."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Freeze a profile into an archive, and thaw it on another machine."""

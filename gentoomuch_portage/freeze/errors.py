@@ -1,107 +1,90 @@
-"""What can go wrong between freezing a profile and thawing it elsewhere."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Errors of freezing and thawing."""
 
+import os
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
-from gentoomuch_portage.errors import ConfigError, MachineError, RunError, UsageError
+from gentoomuch_portage.errors import ConfigError, MachineError, RunError, UsageError, correct_path, existing_path
 
 
-class CannotFreeze(ConfigError):
-    """A profile depends on something that an archive cannot hold."""
-
-    code = "cannot-freeze"
-
-    def __init__(self, why: str, *, remedy: str = "") -> None:
-        super().__init__(why, remedy=remedy)
+def cannot_freeze(why: str, *, hint: str = "") -> ConfigError:
+    """The profile needs files that a frozen archive cannot contain."""
+    return ConfigError(why, code="cannot-freeze", hint=hint)
 
 
-class SecretsFound(ConfigError):
-    """Files of a profile hold private keys, passwords or tokens, which must not leave the machine.
-
-    Attributes:
-        places: ``FILE:LINE: what it is``, a line each; never the secret itself.
-    """
-
-    code = "secrets-found"
-
-    def __init__(self, places: Iterable[str]) -> None:
-        self.places = list(places)
-        told = "\n    ".join(self.places)
-        super().__init__(
-            f"secrets do not go into an archive:\n    {told}",
-            remedy="take them out, or --redact writes REDACTED in their place",
-        )
+def secrets_found(places: Iterable[str]) -> ConfigError:
+    """Files of the profile contain private keys, passwords or tokens."""
+    places = list(places)
+    listing = "\n    ".join(places)
+    return ConfigError(
+        f"cannot freeze a profile with secrets:\n    {listing}",
+        code="secrets-found",
+        hint="remove them, or pass --redact to write REDACTED in their place",
+    )
 
 
 class BadArchive(RunError):
-    """A file is no frozen profile, or was tampered with; nothing was written.
+    """The file is not a frozen profile, or was changed. Nothing was written.
 
     Attributes:
-        why: the fact alone: ``it is cut off``.
+        why: the reason alone: ``it is truncated``.
     """
 
     code = "bad-archive"
 
     def __init__(self, name: str, why: str) -> None:
-        super().__init__(f"{name} is refused: {why}", remedy="get it anew from whoever froze it")
+        hint = "get another copy from its author"
+        if name != "-" and not os.path.lexists(name):
+            hint = f"ls -l {shlex.quote(str(existing_path(name)))}"
+        super().__init__(f"cannot read {name} as a frozen profile: {why}", hint=hint)
         self.name, self.why = name, why
+        correct_path(self, name)
 
 
-class Unsigned(UsageError):
-    """An archive carries no signature."""
-
-    code = "unsigned-archive"
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"{name} is not signed: nobody answers for what it holds", remedy="--unsigned takes it so")
-
-
-class SignerUnknown(UsageError):
-    """An archive is signed by a key that nobody confirmed."""
-
-    code = "signer-unknown"
-
-    def __init__(self, name: str, fingerprint: str, asked: str = "") -> None:
-        other = f", and {asked} was asked for" if asked else ", which is not known here"
-        super().__init__(
-            f"{name} is signed by {fingerprint}{other}",
-            remedy=f"compare it with gentoomuch binhost key there, then --key {fingerprint}",
-        )
-        self.fingerprint = fingerprint
+def unsigned_archive(name: str) -> UsageError:
+    """An archive has no signature."""
+    return UsageError(
+        f"{name} is not signed",
+        code="unsigned-archive",
+        hint="pass --unsigned to accept it",
+    )
 
 
-class RepositoriesDiffer(MachineError):
-    """Repositories that a frozen profile needs are missing here, or at another revision.
-
-    Attributes:
-        differences: one a repository, in words.
-    """
-
-    code = "repositories-differ"
-
-    def __init__(self, differences: Iterable[str]) -> None:
-        self.differences = list(differences)
-        told = "\n    ".join(self.differences)
-        super().__init__(
-            f"the repositories are not those that it was frozen with:\n    {told}",
-            remedy="bring them to those revisions, or --anyway",
-        )
+def signer_revoked(name: str, key: str) -> RunError:
+    """An archive is signed by a revoked key."""
+    return RunError(f"{name} is signed by the revoked key {key}", code="signer-revoked", hint="gentoomuch freeze")
 
 
-class ThawTaken(UsageError):
-    """What an archive would be written to is there already.
+def signer_unknown(name: str, fingerprint: str, expected: str = "") -> UsageError:
+    """An archive is signed by a key that the user has not confirmed."""
+    other = f", not by {expected}" if expected else ", which is unknown here"
+    return UsageError(
+        f"{name} is signed by {fingerprint}{other}",
+        code="signer-unknown",
+        hint=f"compare the key with gentoomuch binhost key on the other machine, then use --key {fingerprint}",
+    )
 
-    Attributes:
-        paths: of what is there.
-    """
 
-    code = "thaw-taken"
+def repositories_differ(differences: Iterable[str]) -> MachineError:
+    """Repositories of a frozen profile are missing on this machine, or have another commit."""
+    differences = list(differences)
+    listing = "\n    ".join(differences)
+    return MachineError(
+        f"the repositories differ from those of the frozen profile:\n    {listing}",
+        code="repositories-differ",
+        hint="sync them to those revisions, or pass --anyway",
+    )
 
-    def __init__(self, paths: Iterable[Path], *, world: bool) -> None:
-        self.paths = sorted(paths)
-        told = "\n    ".join(map(str, self.paths))
-        keep = "; --keep-world leaves the world of this machine as it is" if world else ""
-        super().__init__(
-            f"nothing was written, as this is there already:\n    {told}",
-            remedy=f"--as OTHER names it otherwise, --replace puts the frozen ones in their place{keep}",
-        )
+
+def thaw_taken(paths: Iterable[Path], *, world: bool) -> UsageError:
+    """``thaw`` would overwrite existing files."""
+    paths = sorted(paths)
+    listing = "\n    ".join(map(str, paths))
+    keep = "; --keep-world does not change the world file" if world else ""
+    return UsageError(
+        f"cannot thaw over existing files:\n    {listing}",
+        code="thaw-taken",
+        hint=f"--as OTHER chooses another name, --replace overwrites them{keep}",
+    )

@@ -1,6 +1,6 @@
-"""A profile's TOML as an archive holds it: complete, in one order, and by the names of its layers there."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Write and read the TOML of a profile in an archive: complete, ordered, with the layer names of the archive."""
 
-import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,75 +13,64 @@ from gentoomuch_portage.freeze.errors import BadArchive
 from gentoomuch_portage.freeze.thaw_record import CPU, HERE, HOST, Record
 
 
-def layers(profile: Profile, record: Record | None) -> dict[str, str]:
-    """Name in the archive -> name here, in order; ``HOST`` and ``CPU`` where they are no layers here."""
-    found = {HOST: ""} if profile.base == "host" else {}
-    found |= _plain(profile.layers, profile.name, record)
-    return found | ({CPU: ""} if profile.cpu == "native" else {})
+def map_layers(profile: Profile, record: Record | None) -> dict[str, str]:
+    """Map names in the archive to names here, in order; ``HOST`` and ``CPU`` if they are not layers here."""
+    names = {HOST: ""} if profile.base == "host" else {}
+    names |= _map_names(profile.layers, profile.name, record)
+    return names | ({CPU: ""} if profile.cpu == "native" else {})
 
 
-def patches(profile: Profile, record: Record | None) -> dict[str, str]:
-    """The same of patch sets."""
-    return _plain(profile.patches, profile.name, record)
+def map_patch_sets(profile: Profile, record: Record | None) -> dict[str, str]:
+    """Map names of patch sets in the archive to names here."""
+    return _map_names(profile.patches, profile.name, record)
 
 
-def _plain(names: tuple[str, ...], own: str, record: Record | None) -> dict[str, str]:
-    found = {record.plain(one, own) if record else one: one for one in names}
-    return {name: one for name, one in found.items() if not (record and name == HERE)}
+def _map_names(names: tuple[str, ...], own: str, record: Record | None) -> dict[str, str]:
+    mapping = {record.frozen_name(name, own) if record else name: name for name in names}
+    return {frozen: name for frozen, name in mapping.items() if not (record and frozen == HERE)}
 
 
-def text(profile: Profile, record: Record | None, make_profile: str) -> str:
-    """A profile that depends on neither ``gentoomuch.toml`` nor the host.
+def format_profile(profile: Profile, record: Record | None, make_profile: str) -> str:
+    """Format a profile that depends on neither ``gentoomuch.toml`` nor the host.
 
     Args:
-        make_profile: ``repo:path``; empty for none.
+        make_profile: ``repo:path``; may be empty.
     """
-    said = {key: _value(getattr(profile, key)) for key in schema.PROFILE}
-    said |= {"make_profile": make_profile, "base": "none"}
-    said |= {"layers": list(layers(profile, record)), "patches": list(patches(profile, record))}
-    said["cpu"] = "" if profile.cpu == "native" else profile.cpu
-    return toml(said)
+    values = {**profile.values, "root": str(profile.root)}
+    values |= {"make_profile": make_profile, "base": "none"}
+    values |= {"layers": list(map_layers(profile, record)), "patches": list(map_patch_sets(profile, record))}
+    values["cpu"] = "" if profile.cpu == "native" else profile.cpu
+    return format_toml(values)
 
 
-def _value(value: Any) -> Any:
-    if isinstance(value, Path):
-        return str(value)
-    return dict(value) if isinstance(value, Mapping) else list(value) if isinstance(value, tuple) else value
-
-
-def toml(said: Mapping[str, Any]) -> str:
-    """Keys, then tables. What is empty is said, too, or ``gentoomuch.toml`` of another machine would have its say."""
-    lines = [f"{key} = {_told(value)}" for key, value in said.items() if not isinstance(value, dict)]
-    for name, table in said.items():
+def format_toml(values: Mapping[str, Any]) -> str:
+    """Format keys, then tables. Empty values are written too, so that defaults of another machine do not apply."""
+    lines = [f"{key} = {schema.toml_value(value)}" for key, value in values.items() if not isinstance(value, dict)]
+    for name, table in values.items():
         if isinstance(table, dict) and table:
-            lines += ["", f"[{name}]", *(f"{key} = {_told(table[key])}" for key in sorted(table))]
+            lines += ["", f"[{name}]", *(f"{key} = {schema.toml_value(table[key])}" for key in sorted(table))]
     return "\n".join(lines) + "\n"
 
 
-def _told(value: Any) -> str:
-    """A value as TOML has it, which of strings, booleans, numbers and lists is as JSON has it."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def thawed(content: bytes, name: str, own: str) -> str:
-    """The TOML of a profile that is installed under a name: its layers are those that come with it, and this machine's.
+def rename_layers(content: bytes, name: str, own: str) -> str:
+    """Return the TOML of a thawed profile: its layers get the names that they have on this machine.
 
     Args:
-        name: of the archive, for messages.
-        own: the name.
+        name: name of the archive, for messages.
+        own: name of the profile here.
 
     Raises:
-        BadArchive: it is no profile.
+        BadArchive: it is not a profile.
     """
     try:
-        said = tomllib.loads(content.decode())
-        schema.check(Path("profile.toml"), content.decode(), said, schema.PROFILE)
-        if not said.get("root", "/").startswith("/") or ".." in said.get("root", "/").split("/"):
-            raise ValueError(f"root = {said['root']!r}")
-        for one in (*said.get("layers", ()), *said.get("patches", ())):
-            valid(one, "layer or patch set")
+        values = tomllib.loads(content.decode())
+        schema.check(Path("profile.toml"), content.decode(), values, schema.PROFILE)
+        if not values.get("root", "/").startswith("/") or ".." in values.get("root", "/").split("/"):
+            raise ValueError(f"root = {values['root']!r}")
+        for part in (*values.get("layers", ()), *values.get("patches", ())):
+            valid(part, "layer or patch set")
     except (ValueError, RecursionError, ConfigError) as error:
-        raise BadArchive(name, f"its profile is none: {error}") from error
-    said["layers"] = [*(f"{own}-{one}" for one in said.get("layers", ())), f"{own}-{HERE}"]
-    said["patches"] = [f"{own}-{one}" for one in said.get("patches", ())]
-    return toml(said)
+        raise BadArchive(name, f"its profile is invalid: {error}") from error
+    values["layers"] = [*(f"{own}-{layer}" for layer in values.get("layers", ())), f"{own}-{HERE}"]
+    values["patches"] = [f"{own}-{patch_set}" for patch_set in values.get("patches", ())]
+    return format_toml(values)

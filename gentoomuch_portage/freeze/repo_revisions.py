@@ -1,4 +1,5 @@
-"""Which state a repository is in: its commit, or its timestamp with a digest."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Identify the revision of a repository: its commit, or its timestamp with a digest."""
 
 import hashlib
 import re
@@ -6,37 +7,50 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gentoomuch_portage.git import git
+from gentoomuch_portage import git_reader
+from gentoomuch_portage.errors import MissingProgram
+from gentoomuch_portage.git_reader import BadTree
 
 _CACHES = frozenset({"metadata/md5-cache", "metadata/cache", "distfiles", "packages", "local"})
-"""Folders at the top of a repository that are made out of the rest of it, or are the owner's affair."""
+"""Directories at the top of a repository that are generated from the rest of it, or belong to the user."""
 _STAMPS = ("metadata/timestamp.commit", "metadata/timestamp.chk", "metadata/timestamp.x", "metadata/timestamp")
 
+_STATUS = ("--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=dirty")
 
-def revision(location: Path) -> dict[str, str]:
-    """What tells a state of a repository from all others; equal for equal content wherever it lies.
+
+def read_revision(location: Path) -> dict[str, str]:
+    """Identify the revision of a repository; equal for equal content at any location.
 
     Returns:
-        ``commit`` where it is kept in git, with ``changed``, a digest, where its files are not those of that commit;
-        otherwise ``timestamp``, where it has one, and ``digest``: of its top Manifest, which lists all files of a
-        signed tree (Source: GLEP 74), or of all of its files.
+        For git, ``commit``, and a digest ``changed`` if files differ from that commit. Otherwise ``timestamp``, if it
+        has one, and ``digest``: of the top Manifest, which lists all files of a signed tree (Source: GLEP 74), or of
+        all files.
 
     Raises:
-        MissingProgram, ProgramFailed: git is not here, or fails.
+        MissingProgram: git is not installed.
+        BadTree: git cannot read the repository.
     """
     if (location / ".git").exists():
-        return _of_git(location)
+        return _read_git_revision(location)
     stamp = next((text for name in _STAMPS if (text := _first_line(location / name))), "")
     manifest = location / "Manifest"
     signed = manifest.is_file() and re.search(rb"^MANIFEST ", manifest.read_bytes(), re.M)
-    digest = hashlib.sha256(manifest.read_bytes()).hexdigest() if signed else _of_files(location)
+    digest = hashlib.sha256(manifest.read_bytes()).hexdigest() if signed else _digest_files(location)
     return {**({"timestamp": stamp} if stamp else {}), "digest": digest}
 
 
-def _of_git(location: Path) -> dict[str, str]:
-    commit = git(location, "rev-parse", "HEAD").out.strip()
-    told = git(location, "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all").out
-    changed = sorted(entry for entry in told.split("\0") if entry and not _cached(entry[3:]))
+def _read_git_revision(location: Path) -> dict[str, str]:
+    with git_reader.open_reader(location) as reader:
+        if reader is None:
+            raise MissingProgram("git", "dev-vcs/git")
+        head = reader.query("rev-parse", "--verify", "HEAD")
+        # otherwise git runs in submodules with their own configuration
+        status = reader.query("status", *_STATUS)
+    if failed := next((ended for ended in (head, status) if ended.status), None):
+        why = next(iter(failed.err.strip().splitlines()), "no output")
+        raise BadTree(location, f"git cannot read its status: {why}", hint=f"git -C {location} status")
+    commit, output = head.out.strip(), status.out
+    changed = sorted(entry for entry in output.split("\0") if entry and not _is_generated(entry[3:]))
     if not changed:
         return {"commit": commit}
     total = hashlib.sha256()
@@ -46,18 +60,18 @@ def _of_git(location: Path) -> dict[str, str]:
     return {"commit": commit, "changed": total.hexdigest()}
 
 
-def _of_files(location: Path) -> str:
+def _digest_files(location: Path) -> str:
     total = hashlib.sha256()
     for path in sorted(location.rglob("*")):
         name = path.relative_to(location).as_posix()
         hidden = any(part.startswith(".") for part in name.split("/"))
-        if path.is_file() and not hidden and not _cached(name):
+        if path.is_file() and not hidden and not _is_generated(name):
             total.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return total.hexdigest()
 
 
-def _cached(name: str) -> bool:
-    return any(name == one or name.startswith(f"{one}/") for one in _CACHES)
+def _is_generated(name: str) -> bool:
+    return any(name == cache or name.startswith(f"{cache}/") for cache in _CACHES)
 
 
 def _first_line(path: Path) -> str:
@@ -67,24 +81,24 @@ def _first_line(path: Path) -> str:
         return ""
 
 
-def differences(needed: Mapping[str, Mapping[str, Any]], here: Mapping[str, Path]) -> list[str]:
-    """What is missing here, or at another revision, one a repository.
+def find_differences(needed: Mapping[str, Mapping[str, Any]], locations: Mapping[str, Path]) -> list[str]:
+    """Describe each repository that is missing here, or at another revision.
 
     Args:
-        needed: name -> ``revision``.
-        here: name -> location.
+        needed: name -> ``read_revision``.
+        locations: name -> location here.
     """
-    told = []
+    lines = []
     for name, wanted in sorted(needed.items()):
-        if name not in here or not here[name].is_dir():
-            told.append(f"{name}: it is not here; it was at {text(wanted)}")
-        elif (found := revision(here[name])) != dict(wanted):
-            told.append(f"{name}: it is at {text(found)}; it was at {text(wanted)}")
-    return told
+        if name not in locations or not locations[name].is_dir():
+            lines.append(f"{name}: missing here; frozen at {format_revision(wanted)}")
+        elif (own := read_revision(locations[name])) != dict(wanted):
+            lines.append(f"{name}: at {format_revision(own)}; frozen at {format_revision(wanted)}")
+    return lines
 
 
-def text(revision: Mapping[str, Any]) -> str:
-    """A revision for people."""
+def format_revision(revision: Mapping[str, Any]) -> str:
+    """Format a revision for messages."""
     if "commit" in revision:
         changed = f", with changes {revision['changed'][:12]}" if "changed" in revision else ""
         return f"commit {revision['commit']}{changed}"

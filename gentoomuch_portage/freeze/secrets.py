@@ -1,8 +1,9 @@
-"""Private keys, passwords and tokens in the files of a profile: found by their look, named by their place.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Find private keys, passwords and tokens in the files of a profile, and redact them.
 
-What is sure by its look alone (a private key, user:password@ in a URL, the tokens of known services) is found in
-every file. What merely has a name like a password's is found in files that Portage reads as settings: in a patch,
-``password = ask();`` is somebody's program.
+Secrets with a certain form (a private key, user:password@ in a URL, tokens of known services) are found in every
+file. Values of names like PASSWORD are found only in files that Portage reads as settings: in a patch,
+``password = ask();`` is program code.
 """
 
 import re
@@ -13,14 +14,14 @@ from gentoomuch_portage.freeze.archive import Member
 
 REDACTED = b"REDACTED"
 _PASSES = 4
-"""What one look takes for the secret may stand before it, as in ``Bearer SECRET``."""
+"""Passes of redaction: a pattern may first match what precedes the secret, as in ``Bearer SECRET``."""
 
 _FILES = re.compile(r"(^|/)(secring\.gpg|private-keys-v1\.d/.*|id_(rsa|dsa|ecdsa|ed25519)|netrc|[^/]+\.(p12|pfx|jks))$")
-"""Names of files that hold nothing but secrets, some of them in no text."""
+"""Names of files that contain nothing but secrets, some of them binary."""
 _BLOCK = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]*-----|\Z)", re.S)
 _VALUE = rb"""(?!REDACTED|\$[{(\w])(?P<secret>[^\s"'\\;,&#<>|)]+)"""
 _QUOTED = rb"""\\?["']?"""
-_SURE = (
+_CERTAIN = (
     ("a private key of GnuPG", re.compile(rb"(?P<secret>\((?:\d+:)?(?:protected-|openpgp-)?private-key.*)", re.S)),
     ("a key of age", re.compile(rb"(?P<secret>AGE-SECRET-KEY-1[0-9A-Z]+)")),
     ("a key of PuTTY", re.compile(rb"(?P<secret>PuTTY-User-Key-File-\d.*)", re.S)),
@@ -40,25 +41,26 @@ _SURE = (
         ),
     ),
 )
-_WORDS = (
+_SECRET_NAMES = (
     rb"(?:password|passwd|passphrase|secret(?:[_-]?key)?|token|credential|(?<!by)(?<!com)pass|pw"
     rb"|(?<![A-Z])(?:passcode|pwd|auth|api[_-]?key|access[_-]?key|private[_-]?key))s?"
 )
-_SAID = (
+_VALUE_IN_SHELL = (
     rb'''"(?!REDACTED|\$[{(\w])(?P<double>(?:[^"\\\n]|\\.)+)"'''
     rb"""|'(?!REDACTED|\$\{\w+\}')(?P<single>[^'\n]+)'"""
     rb"""|\\["'](?!REDACTED|\$[{(\w])(?P<escaped>[^"'\\\n]+)"""
     rb"""|(?!REDACTED|["']|\\["']|\$)(?P<bare>[^\s"'#]+)"""
 )
-"""A value as bash and Portage read it: what is between single quotes is what it is, but for Portage's ``${NAME}``."""
-_ELSEWHERE = re.compile(rb"(?i)(?:file|path|dir|sock|askpass|helper|command|cmd|private[_-]?key)$")
-"""Names that tell where a secret is kept, or who is asked for it."""
+"""A value as bash and Portage read it: single quotes expand nothing but Portage's ``${NAME}``."""
+_REFERENCES = re.compile(rb"(?i)(?:file|path|dir|sock|askpass|helper|command|cmd|private[_-]?key)$")
+"""Names of settings that refer to a secret in a file or program."""
 _SETTINGS = (
     (
         "a password or token",
         re.compile(
-            rb"(?im)(?:^|(?<=[\s;\"']))(?P<name>[A-Z0-9_.-]*?" + _WORDS + rb"(?![A-Z])[A-Z0-9_]*?)[ \t]*\+?=[ \t]*(?:"
-            + _SAID + rb")"
+            rb"(?im)(?:^|(?<=[\s;\"']))(?P<name>[A-Z0-9_.-]*?" + _SECRET_NAMES
+            + rb"(?![A-Z])[A-Z0-9_]*?)[ \t]*\+?=[ \t]*(?:"
+            + _VALUE_IN_SHELL + rb")"
         ),
     ),
     (
@@ -80,7 +82,7 @@ _SETTINGS = (
         ),
     ),
     (
-        "a header of a fetch command that lets somebody in",
+        "an authorization header of a fetch command",
         re.compile(
             rb"(?i)(?:authorization|private-token|x-[\w-]{0,30}(?:api|auth|key|token)[\w-]{0,30}|job-token|cookie)"
             rb"[ \t]*:[ \t]*(?:(?:basic|bearer|token|negotiate)[ \t]+)?" + _VALUE
@@ -96,7 +98,7 @@ _SETTINGS = (
 
 
 class Secret(NamedTuple):
-    """Where one stands."""
+    """Where a secret was found."""
 
     path: str
     line: int
@@ -104,14 +106,14 @@ class Secret(NamedTuple):
     what: str
 
 
-def found(member: Member) -> list[Secret]:
-    """The secrets in a member, by line."""
+def find_secrets(member: Member) -> list[Secret]:
+    """Find the secrets in a member, by line."""
     lines = {(member.content.count(b"\n", 0, start) + 1, what) for start, _, what in _spans(member)}
     return [Secret(member.path, line, what) for line, what in sorted(lines)]
 
 
-def redacted(member: Member) -> Member:
-    """A member with its secrets replaced; itself where it has none."""
+def redact(member: Member) -> Member:
+    """Replace the secrets in a member."""
     content = member.content
     for _ in range(_PASSES):
         spans = sorted(_spans(member._replace(content=content)), reverse=True)
@@ -123,7 +125,7 @@ def redacted(member: Member) -> Member:
 
 
 def _spans(member: Member) -> Iterator[tuple[int, int, str]]:
-    """Begin and end of each secret, and what it is."""
+    """Yield begin and end of each secret, and a description."""
     if _FILES.search(member.path) and member.content != REDACTED:
         yield 0, len(member.content), "a file of secrets"
         return
@@ -132,26 +134,26 @@ def _spans(member: Member) -> Iterator[tuple[int, int, str]]:
     of_settings = not member.path.startswith("patches/") and not member.path.startswith(
         "configroot/etc/portage/patches/"
     )
-    for what, look in (*_SURE, *(_SETTINGS if of_settings else ())):
-        for one in look.finditer(member.content):
-            which = next(name for name, value in one.groupdict().items() if name != "name" and value is not None)
-            if "name" not in one.groupdict() or not _tells_none(one["name"], one[which]):
-                yield *one.span(which), what
+    for what, pattern in (*_CERTAIN, *(_SETTINGS if of_settings else ())):
+        for match in pattern.finditer(member.content):
+            which = next(name for name, value in match.groupdict().items() if name != "name" and value is not None)
+            if "name" not in match.groupdict() or not _is_reference(match["name"], match[which]):
+                yield *match.span(which), what
 
 
-def _tells_none(name: bytes, value: bytes) -> bool:
-    """Whether a setting tells where a secret is kept, as PASSWORD_FILE does, or is a mere switch."""
+def _is_reference(name: bytes, value: bytes) -> bool:
+    """Check whether a setting names the location of a secret, as PASSWORD_FILE does, or is a switch."""
     if value.lower() in {b"yes", b"no", b"true", b"false", b"y", b"n"}:
         return not re.search(rb"PASS(?:WORD|WD|PHRASE)S?$", name)
-    return value.startswith((b"/", b"~/", b"./")) and bool(_ELSEWHERE.search(name))
+    return value.startswith((b"/", b"~/", b"./")) and bool(_REFERENCES.search(name))
 
 
-def places(members: Iterable[Member], origins: dict[str, str]) -> list[str]:
-    """``FILE:LINE: what`` of each secret; what is composed is told only where no source of it tells it.
+def list_places(members: Iterable[Member], origins: dict[str, str]) -> list[str]:
+    """List ``FILE:LINE: what`` of each secret; composed files are listed only if no source of them has it.
 
     Args:
         origins: path of a member -> the file that it came from.
     """
-    every = [one for member in members for one in found(member)]
-    sources = [one for one in every if not one.path.startswith("configroot/")]
-    return [f"{origins.get(one.path, one.path)}:{one.line}: {one.what}" for one in sources or every]
+    secrets = [secret for member in members for secret in find_secrets(member)]
+    in_sources = [secret for secret in secrets if not secret.path.startswith("configroot/")]
+    return [f"{origins.get(secret.path, secret.path)}:{secret.line}: {secret.what}" for secret in in_sources or secrets]

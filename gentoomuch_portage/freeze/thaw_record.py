@@ -1,63 +1,71 @@
-"""What is remembered of a profile that was thawed, so that its layers are known by the names they were frozen by."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Record of a thawed profile, which maps the names of its layers to their frozen names."""
 
 import json
 from pathlib import Path
 from typing import NamedTuple
 
+from gentoomuch_portage import stored
 from gentoomuch_portage.config.settings import Settings
-from gentoomuch_portage.errors import BadFile
 
 HOST = "etc-portage"
-"""The layer that the frozen host's own etc/portage becomes."""
+"""Name of the layer made from the frozen host's own etc/portage."""
 CPU = "the-frozen-cpu"
-"""The layer with the flags that ``cpu = "native"`` meant."""
+"""Name of the layer with the flags that ``cpu = "native"`` resolved to."""
 HERE = "this-machine"
-"""The layer that thawing adds: where repositories, packages and sources lie here."""
+"""Name of the layer that thawing adds: locations of repositories, packages and sources on this machine."""
 
 
 class Record(NamedTuple):
     """A thawed profile."""
 
     profile: str
-    """The name it was frozen by."""
+    """Name of the frozen profile."""
     digest: str
-    """Of the manifest."""
+    """Digest of the manifest."""
     key: str
-    """Fingerprint of who signed it; empty where nobody did."""
+    """Fingerprint of the signing key; empty if it was unsigned."""
     folders: tuple[str, ...]
-    """What was made below the configuration directory: ``layers/NAME-common``."""
+    """Directories made below the configuration directory: ``layers/NAME-common``."""
 
-    def plain(self, name: str, own: str) -> str:
-        """The name that a layer or patch set had when it was frozen; itself where it was added since.
+    def frozen_name(self, name: str, own: str) -> str:
+        """Return the frozen name of a layer or patch set; the name itself if it was added since.
 
         Args:
-            own: the profile's name here.
+            own: name of the profile here.
         """
         known = any(name == folder.partition("/")[2] for folder in self.folders)
         return name.removeprefix(f"{own}-") if known else name
 
 
-def path(settings: Settings, profile: str) -> Path:
-    """Where it is kept."""
+def record_path(settings: Settings, profile: str) -> Path:
+    """Return the path of the record."""
     return settings.state / profile / "thawed.json"
 
 
-def read(settings: Settings, profile: str) -> Record | None:
-    """What is remembered of a profile; None where it was not thawed.
+def read_record(settings: Settings, profile: str) -> Record | None:
+    """Read the record of a profile; None if it was not thawed.
 
     Raises:
-        BadFile: something else is written there.
+        BadFile: it is not a record.
     """
-    place = path(settings, profile)
-    try:
-        told = json.loads(place.read_text(encoding="utf-8"))
-        return Record(**{**told, "folders": tuple(told["folders"])})
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise BadFile(place, 0, f"this is no record of a thawed profile: {error}", remedy=f"rm {place}") from error
+    file = record_path(settings, profile)
+    return stored.load(file, _parse, "the record of a thawed profile", hint=stored.removal_command(file))
 
 
-def text(record: Record) -> str:
-    """A record as it is written."""
+def _parse(text: str) -> Record:
+    """Parse a record as ``format_record`` writes it.
+
+    Raises:
+        ValueError, TypeError, KeyError: it is not a record.
+    """
+    fields = json.loads(text)
+    record = Record(**{**fields, "folders": tuple(fields["folders"])})
+    if not all(isinstance(value, str) for value in (*record[:3], *record.folders)):
+        raise TypeError("not a record")
+    return record
+
+
+def format_record(record: Record) -> str:
+    """Format a record."""
     return json.dumps(record._asdict(), indent=1, sort_keys=True) + "\n"

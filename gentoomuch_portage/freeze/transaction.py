@@ -1,8 +1,9 @@
-"""Put many files and folders in their places, all of them or none, whenever the process dies.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Replace many files and directories completely or not at all, even if the process is killed.
 
-What is to be put lies in a folder beside the places, ``.thaw-...``; then ``state/thaw.json`` lists what goes where, and
-that file's appearance is the moment from which on it is done: whoever comes next finishes it. Until then nothing has
-changed. The profile's own file goes away first and comes last, so that nobody finds a profile with half of its layers.
+The new content is staged in a directory beside the targets, ``.thaw-...``. Then ``state/thaw.json`` lists the
+changes: once that file exists, the transaction is committed, and the next command finishes it. Before, nothing has
+changed. The profile's own file is removed first and written last, so that no profile has half of its layers.
 """
 
 import json
@@ -14,82 +15,90 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from gentoomuch_portage import fs
+from gentoomuch_portage import fs, stored
 from gentoomuch_portage.config.settings import Settings
-from gentoomuch_portage.errors import BadFile, NoPrivilege
+from gentoomuch_portage.errors import BadFile
 from gentoomuch_portage.freeze.archive import Member
 
 _STAGED = ".thaw-"
 
 
-class Work(NamedTuple):
-    """What is to be put where."""
+class Changes(NamedTuple):
+    """The files and directories to be written."""
 
     profile: str
     """Path of the profile's file."""
     text: str
-    """What it will say."""
+    """Its new content."""
     folders: dict[str, str]
-    """Place -> name in the folder that waits; empty where the place is only to be cleared."""
+    """Target -> name in the staging directory; empty if the target is only removed."""
     files: dict[str, str]
-    """Place -> text."""
+    """Path -> text."""
 
 
-def place(settings: Settings) -> Path:
-    """Where what is to be done is written down."""
+def journal_path(settings: Settings) -> Path:
+    """Return the path of the journal."""
     return settings.state / "thaw.json"
 
 
-def staged(settings: Settings) -> list[Path]:
-    """The folders that wait, or that a process which died before it was decided has left."""
+def list_staged(settings: Settings) -> list[Path]:
+    """List the staging directories, also those of killed processes."""
     return sorted(settings.config.glob(f"{_STAGED}*"))
 
 
 @contextmanager
-def alone(settings: Settings) -> Iterator[None]:
-    """Be the only one who puts anything, with all finished that others have left.
+def locked(settings: Settings) -> Iterator[None]:
+    """Lock out other transactions, and finish those of killed processes.
 
     Raises:
         NoPrivilege: the state cannot be written.
     """
     with fs.locked(settings.state / "thaw.lock"):
         _finish(settings)
-        for left in staged(settings):
-            shutil.rmtree(left, ignore_errors=True)
+        for leftover in list_staged(settings):
+            shutil.rmtree(leftover, ignore_errors=True)
         yield
 
 
 def finish(settings: Settings) -> None:
-    """Finish what a process that died has begun, whatever configuration is in force; nothing where none did.
+    """Finish the transaction of a killed process, if there is one.
 
     Raises:
         BadFile: it cannot be finished.
     """
-    if place(settings).is_file():
-        with alone(settings):
+    if os.path.lexists(journal_path(settings)):
+        with locked(settings):
             pass
 
 
-def put(settings: Settings, work: Work, trees: dict[str, list[Member]]) -> None:
-    """Do a work. Call it while ``alone``.
+def apply(settings: Settings, changes: Changes, trees: dict[str, list[Member]]) -> None:
+    """Apply changes. The caller holds ``locked``.
 
     Args:
-        trees: name of a folder -> its files, with paths below it.
+        trees: name of a staging directory -> its files, with paths below it.
 
     Raises:
-        NoPrivilege: a place cannot be written.
+        NoPrivilege: a target cannot be written.
     """
-    _writable(settings, work)
-    fresh = Path(tempfile.mkdtemp(prefix=_STAGED, dir=fs.ensure(settings.config)))
+    _check_writable(settings, changes)
+    with fs.disk_errors(settings.config):
+        _stage_and_apply(settings, changes, trees)
+
+
+def _stage_and_apply(settings: Settings, changes: Changes, trees: dict[str, list[Member]]) -> None:
+    staging = Path(tempfile.mkdtemp(prefix=_STAGED, dir=fs.ensure(settings.config)))
     try:
         for name, members in trees.items():
-            (fresh / name).mkdir(parents=True)
-            for one in members:
-                _write(fresh / name / one.path, one)
-        fs.write(place(settings), json.dumps({"staged": str(fresh.absolute()), "work": work._asdict()}, sort_keys=True))
+            (staging / name).mkdir(parents=True)
+            for member in members:
+                _write(staging / name / member.path, member)
+        fs.write(
+            journal_path(settings),
+            json.dumps({"staged": str(staging.absolute()), "work": changes._asdict()}, sort_keys=True),
+        )
     except BaseException:
-        if not place(settings).is_file():
-            shutil.rmtree(fresh, ignore_errors=True)
+        if not journal_path(settings).is_file():
+            shutil.rmtree(staging, ignore_errors=True)
         raise
     _finish(settings)
 
@@ -103,48 +112,60 @@ def _write(path: Path, member: Member) -> None:
     path.chmod(member.mode)
 
 
-def _writable(settings: Settings, work: Work) -> None:
-    """Find out before the first change whether all of them can be made.
+def _check_writable(settings: Settings, changes: Changes) -> None:
+    """Check before the first change whether all targets can be written.
 
     Raises:
-        NoPrivilege: one cannot.
+        NoPrivilege: a target cannot be written.
     """
-    for one in (str(settings.config / "any"), work.profile, *work.folders, *work.files):
-        there = next(folder for folder in Path(one).parents if folder.exists())
-        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-            raise NoPrivilege(f"{there} cannot be written", remedy="run it as the owner of that folder")
+    for target in (str(settings.config / "any"), changes.profile, *changes.folders, *changes.files):
+        fs.check_writable(Path(target).parent)
 
 
 def _finish(settings: Settings) -> None:
-    """Do what is written down, from whatever point it has come to.
+    """Apply the journal, from any state that a killed process left.
 
     Raises:
-        BadFile: it is no text of ours, or what was to be put is gone.
+        BadFile: the journal is invalid, or staged files are missing.
     """
-    try:
-        told = json.loads(place(settings).read_text(encoding="utf-8"))
-        work, fresh = Work(**told["work"]), Path(told["staged"])
-    except FileNotFoundError:
+    hint = stored.removal_command(journal_path(settings))
+    journal = stored.load(journal_path(settings), _parse_journal, "the journal of a thaw", hint=hint)
+    if journal is None:
         return
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise BadFile(place(settings), 0, f"this tells of no thaw: {error}", remedy=f"rm {place(settings)}") from error
-    for target, name in work.folders.items():
-        if not fresh.is_dir() or (name and not (fresh / name).is_dir() and not Path(target).is_dir()):
-            what = f"it tells of a thaw, and what waited in {fresh} for {target} is gone"
-            raise BadFile(place(settings), 0, what, remedy=f"rm {place(settings)}, then thaw again with --replace")
-    Path(work.profile).unlink(missing_ok=True)
-    for number, (target, name) in enumerate(sorted(work.folders.items())):
-        _swap(Path(target), fresh / name if name else None, fresh / f".old-{number}")
-    for target, text in sorted(work.files.items()):
+    changes, staging = journal
+    for target, name in changes.folders.items():
+        if not staging.is_dir() or (name and not (staging / name).is_dir() and not Path(target).is_dir()):
+            what = f"the staged files for {target} are missing in {staging}"
+            raise BadFile(
+                journal_path(settings), 0, what, hint=f"rm {journal_path(settings)}, then thaw again with --replace"
+            )
+    Path(changes.profile).unlink(missing_ok=True)
+    for number, (target, name) in enumerate(sorted(changes.folders.items())):
+        _replace_directory(Path(target), staging / name if name else None, staging / f".old-{number}")
+    for target, text in sorted(changes.files.items()):
         fs.write(Path(target), text)
-    fs.write(Path(work.profile), work.text)
-    place(settings).unlink()
-    shutil.rmtree(fresh, ignore_errors=True)
+    fs.write(Path(changes.profile), changes.text)
+    journal_path(settings).unlink()
+    shutil.rmtree(staging, ignore_errors=True)
 
 
-def _swap(target: Path, fresh: Path | None, old: Path) -> None:
-    """Put a folder in the place of another; nothing where that was done before."""
-    if fresh is not None and not fresh.is_dir():
+def _parse_journal(text: str) -> tuple[Changes, Path]:
+    """Parse the changes and the staging directory.
+
+    Raises:
+        ValueError, TypeError, KeyError: it is not a journal.
+    """
+    journal = json.loads(text)
+    changes = Changes(**journal["work"])
+    values = (changes.profile, changes.text, *changes.folders.items(), *changes.files.items())
+    if not all(isinstance(text, str) for value in values for text in ((value,) if isinstance(value, str) else value)):
+        raise TypeError("not a thaw")
+    return changes, Path(journal["staged"])
+
+
+def _replace_directory(target: Path, staged: Path | None, old: Path) -> None:
+    """Replace a directory by another; do nothing if that was done before."""
+    if staged is not None and not staged.is_dir():
         return
     if target.is_symlink() or target.is_file():
         target.unlink()
@@ -152,6 +173,6 @@ def _swap(target: Path, fresh: Path | None, old: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
         old.parent.mkdir(exist_ok=True)
         target.rename(old)
-    if fresh is not None:
+    if staged is not None:
         target.parent.mkdir(parents=True, exist_ok=True)
-        fresh.rename(target)
+        staged.rename(target)

@@ -1,4 +1,5 @@
-"""What differs between an archive and this machine, file by file."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Compare an archive with this machine, file by file."""
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,11 +9,11 @@ from typing import NamedTuple
 from gentoomuch_portage.freeze.archive import KEY, Member
 
 _OF_MACHINE = ("keys/", "binhosts.json", "configroot/")
-"""What thawing leaves to the machine, or makes anew from the rest."""
+"""Members that thawing does not install, or that are generated from others."""
 
 
 class Change(NamedTuple):
-    """A file that is not as it was frozen."""
+    """A file that differs from its frozen state."""
 
     path: str
     """In the archive."""
@@ -22,23 +23,23 @@ class Change(NamedTuple):
     now: Member | None
 
 
-def drift(frozen: Mapping[str, Member], here: Iterable[Member], *, thawed: bool) -> list[Change]:
-    """The changes since a profile was frozen, by path.
+def find_changes(frozen: Mapping[str, Member], current: Iterable[Member], *, thawed: bool) -> list[Change]:
+    """List the changes since a profile was frozen, by path.
 
-    What is composed follows from the rest, so it is told of only where nothing else has changed.
+    The composed configuration is compared only if none of its inputs changed.
 
     Args:
-        thawed: the profile came out of an archive here; what thawing does not install is not compared.
+        thawed: whether the profile was thawed here; members that thawing does not install are not compared.
     """
-    left_out = _OF_MACHINE if thawed else ()
-    before = {path: one for path, one in frozen.items() if path != KEY and not path.startswith(left_out)}
-    now = {one.path: one for one in here if not one.path.startswith(left_out)}
+    skipped = _OF_MACHINE if thawed else ()
+    before = {path: member for path, member in frozen.items() if path != KEY and not path.startswith(skipped)}
+    now = {member.path: member for member in current if not member.path.startswith(skipped)}
     changes = [
         Change(path, _kind(path, before, now), before.get(path), now.get(path))
         for path in sorted(before.keys() | now.keys())
         if before.get(path) != now.get(path)
     ]
-    sources = [one for one in changes if not one.path.startswith("configroot/")]
+    sources = [change for change in changes if not change.path.startswith("configroot/")]
     return sources or changes
 
 
@@ -46,14 +47,14 @@ def _kind(path: str, before: Mapping[str, Member], now: Mapping[str, Member]) ->
     return "added" if path not in before else "removed" if path not in now else "changed"
 
 
-def unified(change: Change) -> Iterator[str]:
-    """The lines of a unified diff, without line ends; at least two for each file, or one for its mode."""
+def unified_diff(change: Change) -> Iterator[str]:
+    """Yield the lines of a unified diff without line ends; for a changed mode, one line."""
     first, second = _lines(change.before), _lines(change.now)
     old = f"frozen/{change.path}" if change.before else "/dev/null"
     new = f"here/{change.path}" if change.now else "/dev/null"
     lines = [*difflib.unified_diff(first, second, old, new, lineterm="")]
-    other = change.before is None or change.now is None or change.before.content != change.now.content
-    yield from lines or ([f"--- {old}", f"+++ {new}"] if other else [])  # an empty file, or a line end alone
+    differs = change.before is None or change.now is None or change.before.content != change.now.content
+    yield from lines or ([f"--- {old}", f"+++ {new}"] if differs else [])  # only an empty file or a line end
     if change.before and change.now and change.before.mode != change.now.mode:
         yield f"mode of {change.path}: {change.before.mode:04o}, now {change.now.mode:04o}"
 
@@ -64,4 +65,4 @@ def _lines(member: Member | None) -> list[str]:
     try:
         return member.content.decode().splitlines()
     except UnicodeDecodeError:
-        return [f"{len(member.content)} bytes that are no text, SHA-256 {sha256(member.content).hexdigest()}"]
+        return [f"{len(member.content)} bytes of binary data, SHA-256 {sha256(member.content).hexdigest()}"]

@@ -1,4 +1,5 @@
-"""Try patches on sources, in order, without building: on copies of the few files that they touch."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Apply patches to copies of the files that they change, without building."""
 
 import os
 import re
@@ -12,49 +13,49 @@ from gentoomuch_portage.patches import parse
 from gentoomuch_portage.process import Ran, run
 
 OPTIONS = ("-p1", "-f", "-g0", "--no-backup-if-mismatch")
-"""What Portage calls patch(1) with. Source: __eapply_patch in phase-helpers.sh."""
+"""Portage's options of patch(1). Source: __eapply_patch in phase-helpers.sh."""
 _LEVELS = (0, 2, 3, 4)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a patch fits."""
+    """The result of applying a patch."""
 
     name: str
     kind: str
-    """Empty where it fits; ``fuzz``, ``upstream``, ``conflict``, ``level``, ``endings`` or ``stale``."""
+    """Empty for success; ``fuzz``, ``upstream``, ``conflict``, ``level``, ``endings`` or ``stale``."""
     text: str = ""
     line: int = 0
-    """Of the patch, where the trouble begins."""
+    """Of the patch, where the problem begins."""
 
 
-def outcomes(patches: Mapping[str, Path], tree: Path) -> Iterator[Outcome]:
-    """Each patch tried after those before it; one that does not fit is left out for the next.
+def try_patches(patches: Mapping[str, Path], tree: Path) -> Iterator[Outcome]:
+    """Apply each patch after the previous ones, without those that failed.
 
     Args:
         patches: in the order in which Portage applies them.
-        tree: where they are applied; not changed.
+        tree: the sources; not changed.
 
     Raises:
         MissingProgram: patch is not on PATH.
     """
     with tempfile.TemporaryDirectory(prefix="gm-patches-") as above:
         plain = Path(above) / "plain"
-        copied(tree, patches.values(), plain)
+        copy_touched(tree, patches.values(), plain)
         state = plain
         for number, (name, file) in enumerate(patches.items()):
-            outcome, fitted = _outcome(name, file, plain, state, Path(above) / str(number))
+            outcome, patched = _try_patch(name, file, plain, state, Path(above) / str(number))
             yield outcome
-            state = fitted or state
+            state = patched or state
 
 
-def copied(tree: Path, patches: Iterable[Path], into: Path) -> None:
-    """Copy those files of a tree that patches name, by any number of leading folders."""
+def copy_touched(tree: Path, patches: Iterable[Path], into: Path) -> None:
+    """Copy the files of a tree that patches name, with any number of leading directories."""
     into.mkdir()
     inside = Path(os.path.realpath(tree))
     for file in patches:
-        for one in parse.touched(file.read_bytes()):
-            for name in {name for level in range(6) for name in one.stripped(level)}:
+        for changed in parse.find_touched(file.read_bytes()):
+            for name in {name for level in range(6) for name in changed.strip_names(level)}:
                 source = tree / name
                 if ".." in Path(name).parts or not Path(os.path.realpath(source.parent)).is_relative_to(inside):
                     continue
@@ -65,33 +66,36 @@ def copied(tree: Path, patches: Iterable[Path], into: Path) -> None:
                         shutil.copy2(source, target, follow_symlinks=False)
 
 
-def _outcome(name: str, file: Path, plain: Path, state: Path, aside: Path) -> tuple[Outcome, Path | None]:
-    """The outcome of one patch, and the tree that has it applied."""
-    told, fitted = _fits(file, state, aside, "--fuzz=0")
-    if fitted:
-        return Outcome(name, ""), fitted
-    fuzzy, fitted = _fits(file, state, aside)
-    if fitted:
+def _try_patch(name: str, file: Path, plain: Path, state: Path, aside: Path) -> tuple[Outcome, Path | None]:
+    """Return the outcome of one patch, and the tree after it."""
+    failed, patched = _apply(file, state, aside, "--fuzz=0")
+    if patched:
+        return Outcome(name, ""), patched
+    fuzzy, patched = _apply(file, state, aside)
+    if patched:
         return Outcome(
-            name, "fuzz", f"fits with fuzz alone: {words(fuzzy.out, 'fuzz')}", _line(file, fuzzy.out)
-        ), fitted
-    if _fits(file, plain, aside, "--fuzz=0", "-R")[1]:
-        return Outcome(name, "upstream", "is in the sources already"), None
+            name, "fuzz", f"applies only with fuzz: {summarise(fuzzy.out, 'fuzz')}", _line(file, fuzzy.out)
+        ), patched
+    if _apply(file, plain, aside, "--fuzz=0", "-R")[1]:
+        return Outcome(name, "upstream", "is already in the sources"), None
     for level in _LEVELS:
-        if _fits(file, state, aside, "--fuzz=0", f"-p{level}")[1]:
-            return Outcome(name, "level", f"fits with -p{level} alone; Portage applies patches with -p1", 1), None
-    if state != plain and _fits(file, plain, aside, "--fuzz=0")[1]:
+        if _apply(file, state, aside, "--fuzz=0", f"-p{level}")[1]:
+            return Outcome(name, "level", f"applies only with -p{level}; Portage uses -p1", 1), None
+    if state != plain and _apply(file, plain, aside, "--fuzz=0")[1]:
         return Outcome(
-            name, "conflict", f"fits alone, but not after those before it: {words(told.out)}", _line(file, told.out)
+            name,
+            "conflict",
+            f"applies alone, but not after previous patches: {summarise(failed.out)}",
+            _line(file, failed.out),
         ), None
-    if "different line endings" in told.out:
-        lines = f"lines of the sources end otherwise than its own (LF, CR LF): {words(told.out)}"
-        return Outcome(name, "endings", lines, _line(file, told.out)), None
-    return Outcome(name, "stale", f"does not apply: {words(told.out)}", _line(file, told.out)), None
+    if "different line endings" in failed.out:
+        lines = f"its line endings (LF, CR LF) differ from those of the sources: {summarise(failed.out)}"
+        return Outcome(name, "endings", lines, _line(file, failed.out)), None
+    return Outcome(name, "stale", f"does not apply: {summarise(failed.out)}", _line(file, failed.out)), None
 
 
-def _fits(file: Path, folder: Path, aside: Path, *options: str) -> tuple[Ran, Path | None]:
-    """Apply a patch to a copy; the copy where it fits."""
+def _apply(file: Path, folder: Path, aside: Path, *options: str) -> tuple[Ran, Path | None]:
+    """Apply a patch to a copy; return the copy, or None on failure."""
     shutil.rmtree(aside, ignore_errors=True)
     shutil.copytree(folder, aside, symlinks=True)
     words = ["patch", *OPTIONS, *options, "-i", str(file)]
@@ -99,30 +103,30 @@ def _fits(file: Path, folder: Path, aside: Path, *options: str) -> tuple[Ran, Pa
     return ran, aside if ran.status == 0 else None
 
 
-def words(told: str, about: str = "") -> str:
-    """What patch(1) said of the first thing that is wrong."""
+def summarise(message: str, about: str = "") -> str:
+    """Return patch(1)'s message about the first problem."""
     file = ""
-    for line in told.splitlines():
-        if found := re.match(r"(?:patching|checking) file (.*)", line):
-            file = found[1]
+    for line in message.splitlines():
+        if match := re.match(r"(?:patching|checking) file (.*)", line):
+            file = match[1]
         elif about in line and re.search(
             r"FAILED|fuzz|can't find|malformed|garbage|dangerous|[Rr]eversed|\*\*\*\*", line
         ):
-            said = line.removeprefix("patch: ").strip("* ").rstrip(".")
-            return f"{file}: {said}" if file else said
-    return " ".join(told.split())[-200:]
+            text = line.removeprefix("patch: ").strip("* ").rstrip(".")
+            return f"{file}: {text}" if file else text
+    return " ".join(message.split())[-200:]
 
 
-def _line(patch: Path, told: str) -> int:
-    """The line of the hunk that patch(1) speaks of first."""
-    if found := re.search(r"input line (\d+)|malformed patch at line (\d+)|garbage .* at line (\d+)", told):
-        return int(next(filter(None, found.groups())))
-    file, counted = "", parse.touched(patch.read_bytes())
-    for line in told.splitlines():
-        if found := re.match(r"(?:patching|checking) file '?(.*?)'?$", line):
-            file = found[1].partition(" (")[0]
-        elif found := re.match(r"Hunk #(\d+) (?:FAILED|succeeded .* fuzz)", line):
-            for one in counted:
-                if file in one.stripped(1) and len(one.hunks) >= int(found[1]):
-                    return one.hunks[int(found[1]) - 1]
+def _line(patch: Path, message: str) -> int:
+    """Return the line of the first hunk that patch(1) reports."""
+    if match := re.search(r"input line (\d+)|malformed patch at line (\d+)|garbage .* at line (\d+)", message):
+        return int(next(filter(None, match.groups())))
+    file, counted = "", parse.find_touched(patch.read_bytes())
+    for line in message.splitlines():
+        if match := re.match(r"(?:patching|checking) file '?(.*?)'?$", line):
+            file = match[1].partition(" (")[0]
+        elif match := re.match(r"Hunk #(\d+) (?:FAILED|succeeded .* fuzz)", line):
+            for changed in counted:
+                if file in changed.strip_names(1) and len(changed.hunks) >= int(match[1]):
+                    return changed.hunks[int(match[1]) - 1]
     return counted[0].line if counted else 1

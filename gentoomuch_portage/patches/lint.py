@@ -1,4 +1,5 @@
-"""What is wrong with a patch by its own look, whatever it is applied to."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Find problems of a patch itself, independent of any sources."""
 
 import os
 from collections.abc import Iterator
@@ -6,49 +7,49 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gentoomuch_portage.patches import parse
-from gentoomuch_portage.patches.patch_set import Saved
+from gentoomuch_portage.patches.patch_set import SetFile
 
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Something that is wrong with a patch."""
+    """A problem of a patch."""
 
     kind: str
     text: str
     line: int = 0
     stops: bool = False
-    """Whether it needs no trying on sources any more."""
+    """Whether it is useless to apply the patch to sources."""
 
 
-def remarks(one: Saved, config: Path) -> Iterator[Remark]:
-    """What is wrong with a file of a set.
+def find_remarks(patch: SetFile, config: Path) -> Iterator[Remark]:
+    """Find problems of a file of a set.
 
     Args:
-        config: the configuration directory; no link may lead out of it.
+        config: the configuration directory; a link must not lead out of it.
     """
-    real = Path(os.path.realpath(one.file))
+    real = Path(os.path.realpath(patch.file))
     if not real.is_relative_to(Path(os.path.realpath(config))):
-        yield Remark("link", f"is a link that leads out of {config}, to {real}", stops=True)
+        yield Remark("link", f"is a link to {real}, outside of {config}", stops=True)
     elif not real.is_file():
         yield Remark("link", f"is a broken link to {real}", stops=True)
-    elif not one.category:
-        if ".patch" in one.file.name or ".diff" in one.file.name:
-            told = "Portage reads CAT/PACKAGE/NAME.patch or NAME.diff of a set alone"
-            yield Remark("place", f"is never applied: {told}", stops=True)
-    elif content := one.file.read_bytes():
-        yield from _of_content(content)
+    elif not patch.category:
+        if ".patch" in patch.file.name or ".diff" in patch.file.name:
+            text = "is never applied: Portage reads only CAT/PACKAGE/NAME.patch and NAME.diff of a set"
+            yield Remark("place", text, stops=True)
+    elif content := patch.file.read_bytes():
+        yield from _check_content(content)
 
 
-def _of_content(content: bytes) -> Iterator[Remark]:
-    files = parse.touched(content)
+def _check_content(content: bytes) -> Iterator[Remark]:
+    files = parse.find_touched(content)
     if not any(file.hunks or file.binary or file.git for file in files):
-        yield Remark("no-patch", "has nothing that patch(1) takes for a change", 1, stops=True)
+        yield Remark("no-patch", "contains no change that patch(1) recognises", 1, stops=True)
     for file in files:
         name = file.names[0] if file.names else "a file"
         if file.binary:
-            yield Remark("binary", f"changes {name} as a binary, which patch(1) cannot", file.line, stops=True)
-        if outside := next((one for one in file.names if _leads_out(one)), ""):
-            yield Remark("outside", f"touches {outside}, outside of the sources", file.line, stops=True)
+            yield Remark("binary", f"changes the binary file {name}, which patch(1) cannot do", file.line, stops=True)
+        if outside := next((path for path in file.names if _leads_out(path)), ""):
+            yield Remark("outside", f"changes {outside}, outside of the sources", file.line, stops=True)
 
 
 def _leads_out(name: str) -> bool:

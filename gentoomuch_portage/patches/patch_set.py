@@ -1,83 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Patch sets on disk: ``patches/SET/CAT/PN[-PV[-rN]][:SLOT]/*.patch``."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from gentoomuch_portage.config import profile
+from gentoomuch_portage.config.portage_names import PATCH_SUFFIXES
 from gentoomuch_portage.config.settings import Settings
-from gentoomuch_portage.configroot.layers import PATCHES
-from gentoomuch_portage.errors import GmError, UsageError, listed, nearest
+from gentoomuch_portage.errors import GmError
 from gentoomuch_portage.plan.plan import Patches, Plan
 
 
-class UnknownSet(UsageError):
-    """A patch set was named that has no folder under ``patches/``."""
-
-    code = "unknown-patch-set"
-
-    def __init__(self, name: str, known: Iterable[str]) -> None:
-        known = sorted(known)
-        near = nearest(name, known)
-        super().__init__(f"there is no patch set {name!r} {listed(known)}", remedy=near and f"{near} ?")
-        self.name = name
-
-
 @dataclass(frozen=True, slots=True, order=True)
-class Saved:
+class SetFile:
     """A file of a patch set."""
 
     set: str
     category: str
-    """Empty where the file lies where Portage would never look."""
+    """Empty if Portage never reads a file in this place."""
     package: str
-    """The folder: ``hello``, ``hello-2.10``, ``hello-2.10-r1``, each perhaps with ``:SLOT``."""
+    """The directory: ``hello``, ``hello-2.10``, ``hello-2.10-r1``, each optionally with ``:SLOT``."""
     file: Path
 
 
 def names(settings: Settings) -> tuple[str, ...]:
-    """The patch sets that there are, sorted."""
+    """Return the names of all patch sets, sorted."""
     top = settings.config / "patches"
     return (
-        tuple(sorted(one.name for one in top.iterdir() if one.is_dir() and one.name[0] != ".")) if top.is_dir() else ()
+        tuple(sorted(path.name for path in top.iterdir() if path.is_dir() and path.name[0] != "."))
+        if top.is_dir()
+        else ()
     )
 
 
 def folder(settings: Settings, name: str) -> Path:
-    """The folder of a set, whether it is there or not.
+    """Return the directory of a set, which may not exist.
 
     Raises:
-        BadName: the name would leave ``patches/``.
+        ConfigError[bad-name]: the name would leave ``patches/``.
     """
     return settings.config / "patches" / profile.valid(name, "patch set")
 
 
-def saved(name: str, place: Path) -> Iterator[Saved]:
-    """Every file of a set, sorted, but for what is hidden and what editors leave behind."""
+def list_files(name: str, place: Path) -> Iterator[SetFile]:
+    """Generate the files of a set, sorted, without hidden files and backups of editors."""
     for path in sorted(place.rglob("*")):
         inside = path.relative_to(place)
         if path.is_dir() or any(part.startswith(".") or part.endswith("~") for part in inside.parts):
             continue
         match inside.parts:
-            case (category, package, file) if file.endswith(PATCHES):
-                yield Saved(name, category, package, path)
+            case (category, package, file) if file.endswith(PATCH_SUFFIXES):
+                yield SetFile(name, category, package, path)
             case _:
-                yield Saved(name, "", "", path)
+                yield SetFile(name, "", "", path)
 
 
-def of_plan(plan: Plan) -> list[Patches]:
-    """The sets of a plan, in order."""
+def list_sets(plan: Plan) -> list[Patches]:
+    """Return the sets of a plan, in order."""
     return [part for _, part in plan.parts if isinstance(part, Patches)]
 
 
-def users(settings: Settings) -> dict[str, list[str]]:
-    """Set -> the profiles that name it. A profile that cannot be read names none: lint tells what is wrong with it."""
-    found: dict[str, list[str]] = {}
+def find_users(settings: Settings) -> dict[str, list[str]]:
+    """Return set -> the profiles that use it, without invalid profiles, which lint reports."""
+    users: dict[str, list[str]] = {}
     for name in profile.names(settings):
         try:
-            wanted = profile.read(settings, name).patches
+            sets = profile.read(settings, name).patches
         except GmError:
             continue
-        for one in dict.fromkeys(wanted):
-            found.setdefault(one, []).append(name)
-    return found
+        for patch_set in dict.fromkeys(sets):
+            users.setdefault(patch_set, []).append(name)
+    return users

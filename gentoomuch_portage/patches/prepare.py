@@ -1,177 +1,172 @@
-"""Make a work tree: the sources of a package as user patches find them, in git, with the set's patches as commits."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Create a work tree: prepared sources of a package in git, with the set's patches as commits."""
 
 import os
+import re
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gentoomuch_portage import fs
 from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.errors import RunError, UsageError, listed
-from gentoomuch_portage.git import begin, commit, git
+from gentoomuch_portage.git import commit, init_repository, run_git
 from gentoomuch_portage.patches import parse, worktree
 from gentoomuch_portage.patches.check import World, package
-from gentoomuch_portage.patches.digest import applied
-from gentoomuch_portage.patches.dry_run import OPTIONS, words
-from gentoomuch_portage.patches.worktree import Bench, WorkTreeExists
+from gentoomuch_portage.patches.dry_run import OPTIONS, summarise
+from gentoomuch_portage.patches.worktree import PatchTree, work_tree_exists
 from gentoomuch_portage.portage_adapter import ebuilds
 from gentoomuch_portage.portage_adapter.ebuilds import Ebuild
-from gentoomuch_portage.process import owner, run
+from gentoomuch_portage.portage_adapter.patch_digest import find_applied
+from gentoomuch_portage.process import run, tree_owner
 
 
-class UnknownPackage(UsageError):
-    """No ebuild of the profile's repositories matches an atom."""
+def unknown_package(atom: str, why: str = "") -> UsageError:
+    """No package that is available for the profile matches the name or atom."""
+    name = re.sub(r"[^A-Za-z0-9_+-]", "", re.split(r"[:\[]", atom)[0].rpartition("/")[2])
+    return UsageError(
+        why or f"no ebuild matches {atom!r}", code="unknown-package", hint=f"emerge --search {name or 'NAME'}"
+    )
 
-    code = "unknown-package"
 
-    def __init__(self, asked: str, why: str = "") -> None:
-        super().__init__(why or f"no ebuild matches {asked!r}", remedy="emerge --search NAME")
-
-
-class PatchRejected(RunError):
-    """A patch of a set does not apply to the sources that are to be worked on.
-
-    Attributes:
-        patch: the file.
-    """
-
-    code = "patch-rejected"
-
-    def __init__(self, patch: Path, cpv: str, why: str, again: str) -> None:
-        super().__init__(f"{patch} does not apply to the sources of {cpv}: {why}", remedy=again)
-        self.patch = patch
+def patch_rejected(patch: Path, cpv: str, why: str, again: str) -> RunError:
+    """A patch of the set does not apply to the sources in a new work tree."""
+    return RunError(f"{patch} does not apply to the sources of {cpv}: {why}", code="patch-rejected", hint=again)
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A work tree that was made."""
+    """A new work tree."""
 
-    bench: Bench
+    bench: PatchTree
     conflict: str
-    """What git said where a rebase waits to be ended; otherwise empty."""
+    """Git's message if a rebase stopped at a conflict; otherwise empty."""
 
 
-def prep(settings: Settings, world: World, name: str, asked: str, *, old: str = "") -> Prepared:
-    """Make a work tree.
+def prepare_worktree(settings: Settings, world: World, name: str, atom: str, *, old: str = "") -> Prepared:
+    """Create a work tree.
 
     Args:
-        name: of the set; it need not be there yet.
-        asked: an atom; the folder that the patch will be saved to is named as it is.
-        old: the version whose patches are to be brought to that of ``asked``; empty for the same version.
+        name: of the set, which may not exist yet.
+        atom: of the package; the directory of the patch is named like it.
+        old: rebase the patches of this version; empty for the same version.
 
     Raises:
-        UnknownPackage: nothing matches.
-        WorkTreeExists: the package is being patched in this set already, or another version for the same folder.
+        UsageError[unknown-package]: nothing matches.
+        UsageError[work-tree-exists]: this set already has a work tree of the package.
         Unprepared: Portage cannot prepare its sources.
-        PatchRejected: a patch that is there does not apply.
+        RunError[patch-rejected]: an existing patch does not apply.
     """
-    ebuild = _best(world, asked)
+    ebuild = _find_best(world, atom)
     folder = settings.config / "patches" / name
     tree = worktree.place(settings, name, ebuild.cpv)
     if tree.exists():
-        raise WorkTreeExists(tree)
-    before = _version(world, ebuild, old) if old else ebuild
-    patches = applied(folder, package(before))
-    bench = Bench(
+        raise work_tree_exists(tree)
+    before = _find_version(world, ebuild, old) if old else ebuild
+    patches = find_applied(folder, package(before))
+    bench = PatchTree(
         tree=tree,
         set=name,
         cpv=ebuild.cpv,
         slot=ebuild.slot,
         repository=ebuild.repository,
-        target=_target(asked, ebuild, patches),
+        target=_choose_target(atom, ebuild, patches),
         base="",
         inside=".",
-        taken=tuple(str(file.relative_to(folder)) for file in patches.values()),
+        patches=tuple(str(file.relative_to(folder)) for file in patches.values()),
     )
-    worktree.alone(settings, bench)
-    again = f"gentoomuch patch prep {name} '{asked}' --from OLD-VERSION, or move the patch away"
+    worktree.check_single(settings, bench)
+    again = f"gentoomuch patch prep {name} '{atom}' --from OLD-VERSION, or move the patch away"
     try:
-        return _made(bench, before, ebuild, patches, world, again)
+        with fs.disk_errors(tree):
+            return _create(bench, before, ebuild, patches, world, again)
     except BaseException:
         shutil.rmtree(tree, ignore_errors=True)
         raise
 
 
-def _made(bench: Bench, before: Ebuild, ebuild: Ebuild, patches: dict[str, Path], world: World, again: str) -> Prepared:
-    found = ebuilds.prepared(before, world.env, world.cache)
-    worktree.copied(found.tree, bench.tree)
-    begin(bench.tree, f"{before.cpv} as user patches find it")
+def _create(
+    bench: PatchTree, before: Ebuild, ebuild: Ebuild, patches: dict[str, Path], world: World, again: str
+) -> Prepared:
+    sources = ebuilds.prepared(before, world.env, world.cache, world.prepare)
+    worktree.copy_sources(sources.tree, bench.tree)
+    init_repository(bench.tree, f"{before.cpv} before user patches")
     first = _head(bench.tree)
     for name, file in patches.items():
         _apply(bench.tree, name, file, before.cpv, again)
     if before == ebuild:
-        bench = replace(bench, base=first, inside=str(found.tree.relative_to(found.work)))
-        bench.keep()
+        bench = replace(bench, base=first, inside=str(sources.tree.relative_to(sources.work)))
+        bench.save()
         return Prepared(bench, "")
-    return _rebased(bench, first, ebuild, world)
+    return _rebase(bench, first, ebuild, world)
 
 
-def _rebased(bench: Bench, first: str, ebuild: Ebuild, world: World) -> Prepared:
-    """Put what stands on the old sources on the new ones."""
+def _rebase(bench: PatchTree, first: str, ebuild: Ebuild, world: World) -> Prepared:
+    """Rebase the commits on the old sources onto the new ones."""
     tree = bench.tree
-    found = ebuilds.prepared(ebuild, world.env, world.cache)
-    git(tree, "checkout", "-q", "--detach", first)
-    for one in tree.iterdir():
-        if one.name != ".git":
-            shutil.rmtree(one) if one.is_dir() and not one.is_symlink() else one.unlink()
-    worktree.copied(found.tree, tree)
-    commit(tree, f"{ebuild.cpv} as user patches find it")
-    bench = replace(bench, base=_head(tree), inside=str(found.tree.relative_to(found.work)))
-    bench.keep()
-    ran = git(tree, "rebase", "--onto", bench.base, first, "work", accept=(0, 1), env={"GIT_EDITOR": "true"})
+    sources = ebuilds.prepared(ebuild, world.env, world.cache, world.prepare)
+    run_git(tree, "checkout", "-q", "--detach", first)
+    for path in tree.iterdir():
+        if path.name != ".git":
+            fs.remove(path)
+    worktree.copy_sources(sources.tree, tree)
+    commit(tree, f"{ebuild.cpv} before user patches")
+    bench = replace(bench, base=_head(tree), inside=str(sources.tree.relative_to(sources.work)))
+    bench.save()
+    ran = run_git(tree, "rebase", "--onto", bench.base, first, "work", accept=(0, 1), env={"GIT_EDITOR": "true"})
     return Prepared(bench, (ran.out + ran.err).strip() if ran.status else "")
 
 
 def _apply(tree: Path, name: str, file: Path, cpv: str, again: str) -> None:
-    """Apply a patch as Portage does, and commit it as whoever made it said."""
+    """Apply a patch as Portage does, and commit it with its own author, date and message."""
     content = file.read_bytes()
     note = tree / ".git/gentoomuch.patch"
-    note.write_bytes(content)
-    user, environ = owner(tree), {**os.environ, "LC_ALL": "C"}
+    fs.write(note, content, durable=False)
+    user, environ = tree_owner(tree), {**os.environ, "LC_ALL": "C"}
     argv = ["patch", *OPTIONS, "-i", str(note)]
     ran = run(argv, cwd=tree, keep=True, accept=(), env=environ, atom="sys-devel/patch", user=user)
     if ran.status:
-        raise PatchRejected(file, cpv, words(ran.out), again)
+        raise patch_rejected(file, cpv, summarise(ran.out), again)
     note.unlink()
-    said = parse.read(content, name)
-    commit(tree, said.message, author=(said.name, said.address, said.date))
+    header = parse.parse_header(content, name)
+    commit(tree, header.message, author=(header.name, header.address, header.date))
 
 
 def _head(tree: Path) -> str:
-    return git(tree, "rev-parse", "HEAD").out.strip()
+    return run_git(tree, "rev-parse", "HEAD").out.strip()
 
 
-def _best(world: World, asked: str) -> Ebuild:
+def _find_best(world: World, atom: str) -> Ebuild:
     try:
-        found = world.ebuilds.means(asked)
+        ebuilds = world.ebuilds.means(atom)
     except LookupError as error:
-        raise UnknownPackage(asked, str(error)) from error
-    if not found:
-        raise UnknownPackage(asked)
-    return next((one for one in reversed(found) if one.visible), found[-1])
+        raise unknown_package(atom, str(error)) from error
+    if not ebuilds:
+        raise unknown_package(atom)
+    return next((ebuild for ebuild in reversed(ebuilds) if ebuild.visible), ebuilds[-1])
 
 
-def _version(world: World, ebuild: Ebuild, version: str) -> Ebuild:
-    """The ebuild of another version of a package: ``1.0``, ``1.0-r1``, or all of ``pkg-1.0``."""
-    versions = world.ebuilds.of(f"{ebuild.category}/{ebuild.name}")
+def _find_version(world: World, ebuild: Ebuild, version: str) -> Ebuild:
+    """Find the ebuild of another version of a package: ``1.0``, ``1.0-r1``, or ``pkg-1.0``."""
+    versions = world.ebuilds.versions(f"{ebuild.category}/{ebuild.name}")
     wanted = {version, f"{ebuild.name}-{version}", version.rpartition("/")[2]}
-    found = next((one for one in versions if one.pf in wanted), None)
-    if found is None:
-        known = listed(one.pf.removeprefix(f"{ebuild.name}-") for one in versions)
-        told = f"there is no ebuild of {ebuild.category}/{ebuild.name}-{version} {known}"
-        raise UnknownPackage(version, told)
-    return found
+    match = next((candidate for candidate in versions if candidate.pf in wanted), None)
+    if match is None:
+        known = listed(candidate.pf.removeprefix(f"{ebuild.name}-") for candidate in versions)
+        raise unknown_package(version, f"no ebuild of {ebuild.category}/{ebuild.name}-{version} {known}")
+    return match
 
 
-def _target(asked: str, ebuild: Ebuild, patches: dict[str, Path]) -> str:
-    """The folder of the set: named as the atom was, unless a patch that is there lies in a more telling one.
+def _choose_target(atom: str, ebuild: Ebuild, patches: dict[str, Path]) -> str:
+    """Return the directory of the set: named like the atom, unless an existing patch is in a more specific one.
 
-    Of an atom that means some versions, the one that was chosen: nobody has looked at the others.
+    For an atom with a range of versions, it is the chosen version, because the others were not checked.
     """
-    text, _, slot = asked.partition("::")[0].lstrip("=~<>").partition(":")
+    text, _, slot = atom.partition("::")[0].lstrip("=~<>").partition(":")
     name = text.rpartition("/")[2]
     slot = slot.partition("/")[0].rstrip("=*")
     folders = package(ebuild).folders
-    plain = f"{ebuild.name}-{ebuild.version}" if asked[:1] in "=<>~" else ebuild.name
+    plain = f"{ebuild.name}-{ebuild.version}" if atom[:1] in "=<>~" else ebuild.name
     typed = name if name in folders else plain
     candidates = [f"{typed}:{slot}" if slot else typed, *(file.parent.name for file in patches.values())]
-    return max((one for one in candidates if one in folders), key=folders.index)
+    return max((folder for folder in candidates if folder in folders), key=folders.index)

@@ -1,52 +1,43 @@
-"""Work trees: the sources of a package in git, where a patch of a set is being made.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Work trees: the sources of a package in git, for editing patches of a set.
 
-``cache/patching/SET/CAT/PF`` is the tree, owned by whoever asked for it; what it is for stands in its ``.git``.
+``cache/patching/SET/CAT/PF`` is the tree, owned by the invoking user; ``.git`` contains a note with its purpose.
 """
 
 import json
 import os
 import pwd
+import shlex
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from gentoomuch_portage import fs
+from gentoomuch_portage import fs, stored
 from gentoomuch_portage.config.settings import Settings
+from gentoomuch_portage.containers import lifecycle
 from gentoomuch_portage.errors import RunError, UsageError
-from gentoomuch_portage.git import git
+from gentoomuch_portage.git import check_pipes, run_git
 
 
-class NothingPrepared(UsageError):
-    """No work tree of a patch set is there to be tried or saved."""
-
-    code = "nothing-prepared"
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"no package is being patched in set {name!r}", remedy=f"gentoomuch patch prep {name} CAT/PACKAGE"
-        )
+def nothing_prepared(name: str) -> UsageError:
+    """The patch set has no work tree: ``gentoomuch patch prep`` makes one."""
+    return UsageError(
+        f"patch set {name!r} has no work tree",
+        code="nothing-prepared",
+        hint=f"gentoomuch patch prep {shlex.quote(name)} app-misc/hello",
+    )
 
 
-class WorkTreeExists(UsageError):
-    """The package is being patched in this set already, or another version of it for the same folder."""
-
-    code = "work-tree-exists"
-
-    def __init__(self, tree: Path) -> None:
-        super().__init__(f"there is a work tree already: {tree}", remedy=f"go on in it, or: rm -r '{tree}'")
-
-
-class BadWorkTree(RunError):
-    """A work tree is no longer what it was made as."""
-
-    code = "bad-work-tree"
+def work_tree_exists(tree: Path) -> UsageError:
+    """The patch set already has a work tree of this package, maybe of another version."""
+    return UsageError(f"work tree {tree} exists", code="work-tree-exists", hint=f"use it, or: rm -r '{tree}'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
-    """A work tree, and what it is for."""
+class PatchTree:
+    """A work tree and its purpose."""
 
     tree: Path
     set: str
@@ -54,117 +45,126 @@ class Bench:
     slot: str
     repository: str
     target: str
-    """The folder of the set that the patch goes to: ``hello`` or ``hello-2.10`` and so on."""
+    """The directory of the set for the patch: ``hello`` or ``hello-2.10``."""
     base: str
-    """The commit of the sources as user patches find them."""
+    """The commit of the sources before user patches."""
     inside: str
-    """Where in Portage's WORKDIR the tree lies; ``.`` where it is all of it."""
-    taken: tuple[str, ...]
-    """The patches that were there before, by their path within the set."""
+    """Path of the tree below WORKDIR; ``.`` for WORKDIR itself."""
+    patches: tuple[str, ...]
+    """Paths of the previous patches within the set."""
 
     @property
     def category(self) -> str:
-        """The category."""
+        """The category of the package."""
         return self.cpv.partition("/")[0]
 
     @property
     def made_for(self) -> str:
-        """The ebuild, as a patch names it."""
+        """The ebuild, for the header of a patch."""
         return f"{self.cpv}::{self.repository}"
 
-    def keep(self) -> None:
-        """Write down what it is for."""
-        said = {key: value for key, value in asdict(self).items() if key != "tree"}
+    def save(self) -> None:
+        """Write its note."""
+        fields_of_note = {key: value for key, value in asdict(self).items() if key != "tree"}
         note = self.tree / ".git/gentoomuch.json"
-        note.write_text(json.dumps(said, indent=2), encoding="utf-8")
-        os.chown(note, self.tree.stat().st_uid, self.tree.stat().st_gid)
+        fs.write(note, json.dumps(fields_of_note, indent=2))
+        os.chown(note, self.tree.stat().st_uid, self.tree.stat().st_gid, follow_symlinks=False)
 
 
 def place(settings: Settings, name: str, cpv: str) -> Path:
-    """Where the work tree of a package stands."""
+    """Return the directory for the work tree of a package."""
     return settings.cache / "patching" / name / cpv
 
 
-def of(settings: Settings, name: str) -> list[Bench]:
-    """The work trees of a set, sorted.
+def load_set(settings: Settings, name: str) -> list[PatchTree]:
+    """Load the work trees of a set, sorted.
 
     Raises:
-        NothingPrepared: there is none.
+        UsageError[nothing-prepared]: it has none.
     """
-    found = list(_found(settings, name))
-    if not found:
-        raise NothingPrepared(name)
-    return found
+    benches = list(_load(settings, name))
+    if not benches:
+        raise nothing_prepared(name)
+    return benches
 
 
-def every(settings: Settings) -> list[Bench]:
-    """All work trees."""
+def load_all(settings: Settings) -> list[PatchTree]:
+    """Load all work trees."""
     top = settings.cache / "patching"
-    return [bench for one in sorted(top.glob("*")) for bench in _found(settings, one.name)]
+    return [bench for folder in sorted(top.glob("*")) for bench in _load(settings, folder.name)]
 
 
-def alone(settings: Settings, bench: Bench) -> None:
-    """Raise where another work tree would be saved to the same folder: one would undo the other.
+def check_single(settings: Settings, bench: PatchTree) -> None:
+    """Reject a second work tree for the same directory, which would overwrite patches of the first.
 
     Raises:
-        WorkTreeExists: with the other.
+        UsageError[work-tree-exists]: with the first one.
     """
-    for one in _found(settings, bench.set):
-        if (one.category, one.target) == (bench.category, bench.target):
-            raise WorkTreeExists(one.tree)
+    for other in _load(settings, bench.set):
+        if (other.category, other.target) == (bench.category, bench.target):
+            raise work_tree_exists(other.tree)
 
 
-def _found(settings: Settings, name: str) -> Iterator[Bench]:
+def _load(settings: Settings, name: str) -> Iterator[PatchTree]:
     for note in sorted((settings.cache / "patching" / name).glob("*/*/.git/gentoomuch.json")):
-        yield _read(note)
+        bench = _read(note)
+        check_pipes(bench.tree)
+        yield bench
 
 
-def _read(note: Path) -> Bench:
+def _read(note: Path) -> PatchTree:
     tree = note.parents[1]
     try:
-        said = json.loads(note.read_text(encoding="utf-8"))
-        told = {one.name: said[one.name] for one in fields(Bench) if one.name != "tree"}
-        bench = Bench(tree=tree, **{**told, "taken": tuple(map(str, told["taken"]))})
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadWorkTree(f"{tree} does not say what it is for: {error}", remedy=f"rm -r '{tree}'") from error
+        content = json.loads(stored.read_bytes(note))
+        content = {"patches": content.get("taken"), **content}  # its name in version 0.1
+        values = {field.name: content[field.name] for field in fields(PatchTree) if field.name != "tree"}
+        if not all(isinstance(value, str) for name, value in values.items() if name != "patches"):
+            raise TypeError("not a note")
+        bench = PatchTree(tree=tree, **{**values, "patches": tuple(map(str, values["patches"]))})
+    except (OSError, *stored.DAMAGED) as error:
+        raise RunError(
+            f"cannot read the note of work tree {tree}: {error}", code="bad-work-tree", hint=f"rm -r '{tree}'"
+        ) from error
     if bench.cpv != f"{tree.parent.name}/{tree.name}" or "/" in bench.target or bench.set != tree.parents[1].name:
-        raise BadWorkTree(f"{tree} says that it is for something else", remedy=f"rm -r '{tree}'")
+        raise RunError(
+            f"the note of work tree {tree} belongs to another one", code="bad-work-tree", hint=f"rm -r '{tree}'"
+        )
     return bench
 
 
-def drop(settings: Settings, benches: Iterable[Bench]) -> None:
-    """Remove work trees, what was tried of their sets, and the folders that are empty then."""
-    for one in benches:
-        shutil.rmtree(settings.cache / "trying" / one.set, ignore_errors=True)
-        shutil.rmtree(one.tree)
-        with suppress(OSError):  # other work trees lie there
-            one.tree.parent.rmdir()
-            one.tree.parents[1].rmdir()
+def drop(settings: Settings, benches: Iterable[PatchTree]) -> None:
+    """Remove work trees, the build directories of their sets, and empty directories."""
+    for bench in benches:
+        lifecycle.remove_trees([settings.cache / "trying" / bench.set])
+        fs.remove(bench.tree)
+        with suppress(OSError):  # other work trees are there
+            bench.tree.parent.rmdir()
+            bench.tree.parents[1].rmdir()
 
 
-def settled(bench: Bench) -> None:
-    """Raise where git is in the middle of something.
+def check_settled(bench: PatchTree) -> None:
+    """Check that no git operation is in progress.
 
     Raises:
-        BadWorkTree: a rebase, a merge or an am waits to be ended.
+        RunError[bad-work-tree]: a rebase, a merge or an am is in progress.
     """
     for name, what in (("rebase-merge", "rebase"), ("rebase-apply", "rebase"), ("MERGE_HEAD", "merge")):
         if (bench.tree / ".git" / name).exists():
-            told = f"a {what} is not ended in {bench.tree}"
-            raise BadWorkTree(told, remedy=f"mend what git status names there, git add it, then: git {what} --continue")
-    if git(bench.tree, "merge-base", "--is-ancestor", bench.base, "HEAD", accept=(0, 1, 128)).status:
-        told = f"the commits in {bench.tree} do not stand on the sources any more"
-        raise BadWorkTree(told, remedy=f"git rebase --onto {bench.base[:12]} COMMIT, there")
+            hint = f"resolve the conflicts that git status names, git add, then: git {what} --continue"
+            raise RunError(f"a {what} is in progress in {bench.tree}", code="bad-work-tree", hint=hint)
+    if run_git(bench.tree, "merge-base", "--is-ancestor", bench.base, "HEAD", accept=(0, 1, 128)).status:
+        hint = f"git -C {bench.tree} rebase --onto {bench.base[:12]} COMMIT"
+        raise RunError(f"the commits of {bench.tree} are not based on its sources", code="bad-work-tree", hint=hint)
 
 
-def copied(source: Path, target: Path) -> None:
-    """Copy sources to where they can be edited; repositories of theirs stay behind.
+def copy_sources(source: Path, target: Path) -> None:
+    """Copy sources for editing, without their own git repositories.
 
-    They belong to the user who called sudo, where that is how we came to be root.
+    They are owned by the user who called sudo or doas, if any.
     """
     fs.ensure(target.parent)
-    shutil.copytree(source, target, symlinks=True, ignore=_odd, dirs_exist_ok=True)
-    uid, gid = invoking()
+    shutil.copytree(source, target, symlinks=True, ignore=_ignored, dirs_exist_ok=True)
+    uid, gid = find_invoker()
     for above, _, names in os.walk(target):
         folder = Path(above)
         _open(folder, uid, gid)
@@ -172,8 +172,8 @@ def copied(source: Path, target: Path) -> None:
             _open(folder / name, uid, gid)
 
 
-def _odd(above: str, names: list[str]) -> set[str]:
-    """What does not come along: git's own, and what is neither a file nor a folder nor a link."""
+def _ignored(above: str, names: list[str]) -> set[str]:
+    """Return what is not copied: .git, and special files."""
     folder = Path(above)
     return {
         name
@@ -189,11 +189,11 @@ def _open(path: Path, uid: int, gid: int) -> None:
         path.chmod(path.stat().st_mode & 0o777 | (0o700 if path.is_dir() else 0o600))
 
 
-def invoking() -> tuple[int, int]:
-    """User and group of whoever asked: who we are, or who called sudo or doas."""
+def find_invoker() -> tuple[int, int]:
+    """Return user and group of the user who runs this, or who called sudo or doas."""
     if os.geteuid() == 0:
-        for who in filter(None, (os.environ.get("SUDO_USER"), os.environ.get("DOAS_USER"))):
+        for name in filter(None, (os.environ.get("SUDO_USER"), os.environ.get("DOAS_USER"))):
             with suppress(KeyError):
-                found = pwd.getpwnam(who)
-                return found.pw_uid, found.pw_gid
+                entry = pwd.getpwnam(name)
+                return entry.pw_uid, entry.pw_gid
     return os.geteuid(), os.getegid()

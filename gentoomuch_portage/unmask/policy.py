@@ -1,41 +1,42 @@
-"""What a profile lets emerge unmask without asking."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What emerge may unmask for a profile without asking."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 KINDS = ("keywords", "live", "use", "license", "mask")
-"""As ``[unmask]`` of a profile names them. ``live``: no keywords at all, as live ebuilds have."""
+"""Keys of ``[unmask]`` in a profile. ``live``: ebuilds without keywords, such as live ebuilds."""
 
 Matches = Callable[[str, "Candidate"], bool]
-"""Whether an atom means a package."""
+"""Returns whether an atom matches a package."""
 
-_SECURITY = re.compile(r"\bCVE-\d{4}-\d+|\bGLSA\b|security|vulnerab|exploit|remote code|backdoor|malware", re.I)
-"""Words that Gentoo's security masks are written with. Source: profiles/package.mask of ::gentoo, 2004 to 2026."""
+_SECURITY = r"\bCVE-\d{4}-\d+|\bGLSA\b|security|vulnerab|exploit|remote code|backdoor|malware"
+"""Words in comments of Gentoo's security masks. Source: profiles/package.mask of ::gentoo, 2004 to 2026."""
 
 
 class Candidate(NamedTuple):
-    """A package that could be taken if something were unmasked."""
+    """A package that would be usable if it were unmasked."""
 
     cpv: str
     slot: str
     repository: str
     reasons: str = ""
-    """Why package.mask masks it, where it does."""
+    """Comment in package.mask, if any."""
 
 
 class Policy(NamedTuple):
-    """Kind -> what may be unmasked: ``("*",)`` all, ``()`` nothing, or atoms."""
+    """Kind -> atoms that may be unmasked; ``("*",)``: all, ``()``: none."""
 
     allowed: Mapping[str, tuple[str, ...]]
     trusted: frozenset[str]
-    """Repositories whose packages may be unmasked without being named: the main one and those of the layers."""
+    """Repositories for which ``*`` applies: the main one and those of the layers."""
 
     def against(self, kind: str, candidate: Candidate, matches: Matches) -> str | None:
-        """Why a package may not be unmasked, or None.
+        """Return why a package may not be unmasked, or None.
 
         Args:
-            matches: whether an atom means a package.
+            matches: whether an atom matches a package.
         """
         atoms = self.allowed.get(kind, ())
         named = any(atom != "*" and matches(atom, candidate) for atom in atoms)
@@ -43,34 +44,34 @@ class Policy(NamedTuple):
             return None
         if "*" not in atoms:
             return f"[unmask] {kind} does not allow it"
-        if kind == "mask" and security(candidate.reasons):
-            return "it is masked for security; only its name in [unmask] mask lifts that"
+        if kind == "mask" and is_security_mask(candidate.reasons):
+            return "it is masked for security; name it in [unmask] mask to allow it"
         if kind != "use" and candidate.repository not in self.trusted:
-            told = f"the profile does not list the repository {candidate.repository}"
-            return f"{told}; only its name in [unmask] {kind} allows it"
+            reason = f"repository {candidate.repository} is not listed by the profile"
+            return f"{reason}; name the package in [unmask] {kind} to allow it"
         return None
 
 
-def allowed(unmask: Mapping[str, Any], said: str | None = None) -> dict[str, str]:
-    """The policy of a profile as texts: ``*`` for all, empty for nothing, otherwise atoms.
+def format_policy(unmask: Mapping[str, Any], option: str | None = None) -> dict[str, str]:
+    """Format the policy of a profile: kind -> ``*`` for all, empty for none, otherwise atoms.
 
     Args:
-        unmask: the table of the profile: true, false, or a list of atoms, by kind.
-        said: ``--gm-unmask=``: the kinds that are allowed in this run, or ``none``.
+        unmask: kind -> true, false or a list of atoms, as in the profile.
+        option: ``--gm-unmask=``: kinds that are allowed in this run, or ``none``.
     """
-    if said is not None:
-        kinds = {kind for kind in said.split(",") if kind}
+    if option is not None:
+        kinds = {kind for kind in option.split(",") if kind}
         return {kind: "*" if kind in kinds else "" for kind in KINDS}
     return {kind: _text(unmask[kind]) for kind in KINDS}
 
 
-def security(text: str) -> bool:
-    """Whether the comment of a mask tells of a vulnerability."""
-    return bool(_SECURITY.search(text))
+def is_security_mask(text: str) -> bool:
+    """Return whether the comment of a mask mentions a vulnerability."""
+    return bool(re.search(_SECURITY, text, re.I))
 
 
-def of(texts: Mapping[str, str], trusted: Iterable[str]) -> Policy:
-    """The policy that texts mean."""
+def parse_policy(texts: Mapping[str, str], trusted: Iterable[str]) -> Policy:
+    """Parse a formatted policy."""
     return Policy({kind: tuple(text.split()) for kind, text in texts.items()}, frozenset(trusted))
 
 
