@@ -1,1 +1,2 @@
-"""The plugins that are always here, a file each."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The built-in plugins, one in each file."""

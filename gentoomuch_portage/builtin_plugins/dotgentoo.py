@@ -1,6 +1,7 @@
-"""``gm-emerge .``: the project in this work tree, as its .gentoo folder says, for this run.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``gm-emerge .``: build the project of this work tree, as its .gentoo directory describes it.
 
-Nothing of a folder is run before it was allowed; what may be read before is read strictly.
+Nothing of a directory is executed before the user trusts it; its files are parsed strictly.
 """
 
 import os
@@ -11,56 +12,56 @@ from typing import TYPE_CHECKING
 from gentoomuch_portage import console, fs
 from gentoomuch_portage.config.profile import Profile
 from gentoomuch_portage.config.settings import Settings
-from gentoomuch_portage.dotgentoo.arguments import means_folder
-from gentoomuch_portage.plan.plan import Instead, Part, Plan, Show, Tree, Word
+from gentoomuch_portage.dotgentoo.arguments import is_project
+from gentoomuch_portage.plan.plan import EmergeOption, Note, Part, Plan, Replacement, WorkTree
 from gentoomuch_portage.plan.request import Request
 from gentoomuch_portage.plugins.hookspec import hookimpl
-from gentoomuch_portage.portage_adapter import emerge
-from gentoomuch_portage.portage_adapter.binpkg import Binpkg
+from gentoomuch_portage.portage_adapter.binpkg import DOTGENTOO, Binpkg
 
 if TYPE_CHECKING:
     from gentoomuch_portage.dotgentoo.plan_parts import Project
 
-_BUILDS_ANYHOW = frozenset({"--buildpkgonly", "--fetchonly", "--fetch-all-uri", "--onlydeps", "--root"})
-"""Options with which it does not matter, or cannot be told, what is installed."""
+_ALWAYS_BUILDS = frozenset({"--buildpkgonly", "--fetchonly", "--fetch-all-uri", "--onlydeps", "--root"})
+"""Options for which the installed state is irrelevant or unknown."""
 
 
 @hookimpl
 def gm_parts(request: Request, settings: Settings, profile: Profile) -> Iterator[Part]:
-    if not any(map(means_folder, request.words)):
+    if not any(map(is_project, request.arguments)):
         return
     from gentoomuch_portage.dotgentoo import (
         plan_parts,
         trust,
-        worktree,  # only where a word means a folder
+        worktree,  # only for directories
     )
-    from gentoomuch_portage.portage_adapter import installed
+    from gentoomuch_portage.portage_adapter import emerge_arguments, installed
 
-    action, options, targets = emerge.asked(request.words)
-    projects = plan_parts.projects(word for word in targets if means_folder(word))
-    there = plan_parts.repositories(settings, profile)
-    for one in projects:
+    action, options, targets = emerge_arguments.parse(request.arguments)
+    projects = plan_parts.load_projects(word for word in targets if is_project(word))
+    repositories = plan_parts.find_repositories(settings, profile)
+    for project in projects:
         if action:
-            yield Instead(one.word, one.folder.cp)
+            yield Replacement(project.word, project.folder.cp)
             continue
-        lifted = plan_parts.security(one.folder, settings, there)
-        yield Show(f"{one.folder.path} has the ID {one.id}")
-        if not trust.allows(settings.state, one.id, lifted, request.said.get("trust", "")):
-            if "explain" in request.said:
-                yield Show(f"{one.folder.path} has not been allowed: nothing of it is used, nor asked for in this plan")
+        lifted = plan_parts.find_security_masks(project.folder, settings, repositories)
+        yield Note(f"{project.folder.path} has the ID {project.id}")
+        if not trust.is_trusted(settings.state, project.id, lifted, request.options.get("trust", "")):
+            if "explain" in request.options:
+                yield Note(f"{project.folder.path} is not trusted: this plan does not use it, and does not ask")
                 continue
-            trust.ask(one.folder, one.id, lifted, settings.state)
-        tree = worktree.copied(one.folder.project, settings.cache)
-        yield from plan_parts.added(one, there, tree, settings.cache)
-        told = f"{one.id} {tree.digest}"
-        contained = "isolation" not in request.said and not trust.fully(
-            settings.state, one.id, request.said.get("trust", "")
+            trust.ask_user(project.folder, project.id, lifted, settings.state)
+        tree = worktree.copy_tree(project.folder.project, settings.cache)
+        yield from plan_parts.generate_parts(project, repositories, tree, settings.cache)
+        state = f"{project.id} {tree.digest}"
+        contained = "isolation" not in request.options and not trust.is_fully_trusted(
+            settings.state, project.id, request.options.get("trust", "")
         )
-        yield Tree(one.folder.cpv, tree.path, told, "yes" if contained else "")
+        yield WorkTree(project.folder.cpv, tree.path, state, "yes" if contained else "")
         unchanged = (
-            not options & _BUILDS_ANYHOW and installed.installed_worktree(one.folder.cpv, _root(profile)) == told
+            not options.keys() & _ALWAYS_BUILDS
+            and installed.installed_worktree(project.folder.cpv, _root(profile)) == state
         )
-        yield from _words(one, unchanged=unchanged, alone=len(targets) == len(projects) == 1)
+        yield from _words(project, unchanged=unchanged, alone=len(targets) == len(projects) == 1)
 
 
 def _root(profile: Profile) -> str:
@@ -68,41 +69,43 @@ def _root(profile: Profile) -> str:
 
 
 def _words(project: "Project", *, unchanged: bool, alone: bool) -> Iterator[Part]:
-    """The atom; of an unchanged project only what emerge's own --noreplace does, which --selective=n takes back."""
+    """Generate the atom; for an unchanged project only --noreplace, which --selective=n overrides."""
     if unchanged:
-        console.tell(f"{project.folder.cpv} is installed from {project.folder.project} as it is")
+        console.info(f"{project.folder.cpv} is already installed from {project.folder.project}")
     if unchanged and alone:
-        yield Word("--noreplace")
-    yield Instead(project.word, "" if unchanged and not alone else project.atom)
+        yield EmergeOption("--noreplace")
+    yield Replacement(project.word, "" if unchanged and not alone else project.atom)
 
 
 @hookimpl(wrapper=True)
 def gm_run_emerge(plan: Plan) -> Iterator[None]:
-    found = [part for _, part in plan.parts if isinstance(part, Tree)]
-    if not found:
+    trees = [part for _, part in plan.parts if isinstance(part, WorkTree)]
+    if not trees:
         return (yield)
-    from gentoomuch_portage.portage_adapter import installed
+    from gentoomuch_portage.portage_adapter import binpkg_build
 
-    with ExitStack() as around:
-        for part in found:
-            if (lock := fs.hold(part.folder)) is not None:
-                around.callback(os.close, lock)
-        around.enter_context(installed.told({part.cpv: part.told for part in found}))
+    with ExitStack() as stack:
+        for part in trees:
+            if (lock := fs.lock_shared(part.folder)) is not None:
+                stack.callback(os.close, lock)
+        stack.enter_context(binpkg_build.worktrees_recorded({part.cpv: part.description for part in trees}))
         return (yield)
 
 
 @hookimpl
 def gm_reject_binpkg(binpkg: Binpkg, plan: Plan, settings: Settings) -> str | None:
-    told = next((part.told for _, part in plan.parts if isinstance(part, Tree) and part.cpv == binpkg.cpv), None)
-    if told is None:
+    state = next(
+        (part.description for _, part in plan.parts if isinstance(part, WorkTree) and part.cpv == binpkg.cpv), None
+    )
+    if state is None:
         return None
-    from gentoomuch_portage.binpkg.http import Pools, Unread, proxy_of_environment
-    from gentoomuch_portage.binpkg.metadata import Reader
+    from gentoomuch_portage.binpkg.http import BinpkgUnreadable, Pools, proxy_of_environment
+    from gentoomuch_portage.binpkg.metadata import MetadataReader
     from gentoomuch_portage.binpkg.source import BadBinpkg
-    from gentoomuch_portage.portage_adapter import installed
 
     try:
-        found = Reader(settings.cache, {installed.NAME}, Pools(proxy_of_environment)).read(binpkg)
-    except (BadBinpkg, Unread) as error:
-        return f"does not tell what it was built from: {error.why}"
-    return None if found.get(installed.NAME, "").strip() == told else "was built from another state of the work tree"
+        pools = Pools(proxy_of_environment, binhosts=settings.logins)
+        metadata = MetadataReader(settings.cache, {DOTGENTOO}, pools).read(binpkg)
+    except (BadBinpkg, BinpkgUnreadable) as error:
+        return f"has no record of its sources: {error.why}"
+    return None if metadata.get(DOTGENTOO, "").strip() == state else "was built from another state of the work tree"

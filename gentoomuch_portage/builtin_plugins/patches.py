@@ -1,24 +1,24 @@
-"""``patches = ["musl", "router"]``: patch sets in the configroot, where Portage's own eapply_user finds them."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``patches = ["musl", "router"]``: patch sets in the configroot, for Portage's own eapply_user."""
 
 from collections.abc import Iterator
 
+from gentoomuch_portage.config.portage_names import PROFILE_BASHRC
 from gentoomuch_portage.config.profile import Profile, patch_folder
 from gentoomuch_portage.config.settings import Settings
-from gentoomuch_portage.configroot.layers import BASH
 from gentoomuch_portage.plan.plan import File, Line, Part, Patches, Plan
 from gentoomuch_portage.plan.request import Request
 from gentoomuch_portage.plugins.hookspec import hookimpl
-from gentoomuch_portage.portage_adapter import user_patches as portage_user_patches
 from gentoomuch_portage.portage_adapter.binpkg import Binpkg
 
 _SET = """[gm-patches-changed]
-class = gentoomuch_portage.portage_adapter.package_sets.Changed
+class = gentoomuch_portage.portage_adapter.user_patches.Changed
 world-candidate = false
 """
-_EXACTLY = """# A patch of a set fits without fuzz, or the build stops.
+_EXACTLY = """# A patch of a set applies without fuzz, or the build fails.
 if [[ ${EBUILD_PHASE} == prepare ]]; then
 	patch() {
-		# Portage's __eapply_patch has the name of the file in a variable of this name.
+		# In Portage's __eapply_patch, a variable of this name has the path of the file.
 		if [[ ${FUNCNAME[1]-} == __eapply_patch && ${patch-} == */patches/*/+([0-9])-@(SETS)-* ]]; then
 			set -- --fuzz=0 "$@"
 		fi
@@ -28,7 +28,7 @@ elif [[ $(declare -f patch) == *@(SETS)* ]]; then
 	unset -f patch
 fi
 """
-"""Bash that Portage reads in every phase. Gone again after src_prepare, so that no package keeps it."""
+"""Bash that Portage sources in every phase. It is unset after src_prepare, so that no package records it."""
 
 
 @hookimpl
@@ -36,7 +36,7 @@ def gm_parts(request: Request, settings: Settings, profile: Profile) -> Iterator
     for name in dict.fromkeys(profile.patches):
         yield Patches(name, patch_folder(settings, profile, name))
     if profile.patches:
-        yield Line(BASH, _EXACTLY.replace("SETS", "|".join(dict.fromkeys(profile.patches))))
+        yield Line(PROFILE_BASHRC, _EXACTLY.replace("SETS", "|".join(dict.fromkeys(profile.patches))))
     yield File("sets.conf", _SET)
 
 
@@ -46,16 +46,18 @@ def gm_run_emerge(plan: Plan) -> Iterator[None]:
         from gentoomuch_portage import console
         from gentoomuch_portage.patches import check, patch_set
 
-        for one in check.found(patch_set.of_plan(plan)):
-            console.warn(one.text)
-    with portage_user_patches.mended(), portage_user_patches.named():
+        for overlap in check.find_overlaps(patch_set.list_sets(plan)):
+            console.warning(overlap.text)
+    from gentoomuch_portage.portage_adapter import binpkg_build, user_patches
+
+    with user_patches.mended(), binpkg_build.patches_recorded():
         return (yield)
 
 
 @hookimpl
 def gm_reject_binpkg(binpkg: Binpkg, plan: Plan, settings: Settings) -> str | None:
     from gentoomuch_portage.binpkg_filter import (
-        user_patches as binpkg_filter_user_patches,  # only where there are binary packages on offer
+        user_patches as binpkg_filter_user_patches,  # only if binary packages are available
     )
 
-    return binpkg_filter_user_patches.against(binpkg, plan, settings)
+    return binpkg_filter_user_patches.find_reject_reason(binpkg, plan, settings)

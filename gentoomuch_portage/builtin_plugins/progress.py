@@ -1,39 +1,42 @@
-"""On a terminal: how far the run has come and how long it will still take, in its last row.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Show progress and remaining time in the last row of a terminal.
 
-Not with --quiet, and not a byte of emerge's own output is another.
+Not with --quiet. The output of emerge itself is unchanged.
 """
 
+import os
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from gentoomuch_portage import console
 from gentoomuch_portage.config.settings import Settings
-from gentoomuch_portage.events.reporter import Watch
 from gentoomuch_portage.plan.plan import Plan
-from gentoomuch_portage.plugins.hookspec import hookimpl
+from gentoomuch_portage.plugins.hookspec import RunListener, hookimpl
 
 
 @hookimpl(wrapper=True)
-def gm_run_emerge(plan: Plan, settings: Settings, watch: Watch | None) -> Generator[None, int, int]:
+def gm_run_emerge(plan: Plan, settings: Settings, listener: RunListener | None) -> Generator[None, int, int]:
     row = console.BottomLine()
-    if watch is None or not row.possible:
+    if listener is None or not row.possible:
         return (yield)
     from gentoomuch_portage.events.progress import Progress
-    from gentoomuch_portage.portage_adapter import config
+    from gentoomuch_portage.portage_adapter import atoms
 
     def usual(merges: Sequence[Mapping[str, Any]]) -> Mapping[tuple[str, str], float]:
-        return _usual(settings, plan.profile, {one["cpv"]: config.package_of(one["cpv"]) for one in merges})
+        return _usual(settings, plan.profile, {merge["cpv"]: atoms.package_of(merge["cpv"]) for merge in merges})
 
-    progress = Progress(usual, config.package_of)
+    progress = Progress(usual, atoms.package_of)
+    # gentoomuch update sets it: which of its profiles this is.
+    position = f"{console.escape_unprintable(name)}: " if (name := os.environ.get("GM_UPDATE_POSITION")) else ""
 
     def drawn(event: Mapping[str, Any]) -> None:
-        progress.hear(event)
+        progress.update(event)
         if progress.quiet:
             row.close()
         else:
-            row.draw(progress.line())
+            row.draw(f"{position}{progress.line()}")
 
-    watch.follow(drawn)
+    listener.follow(drawn)
     try:
         return (yield)
     finally:
@@ -41,10 +44,10 @@ def gm_run_emerge(plan: Plan, settings: Settings, watch: Watch | None) -> Genera
 
 
 def _usual(settings: Settings, profile: str, named: Mapping[str, str]) -> Mapping[tuple[str, str], float]:
-    """What this profile tells of a package; where it tells nothing, what the others do."""
+    """Return the usual build times of packages: of this profile, or else of the others."""
     from gentoomuch_portage import history
     from gentoomuch_portage.events import estimate
 
-    others = [one for one in history.profiles(settings.state) if one != profile]
-    told = (estimate.usual(history.packages(settings.state, names), named) for names in (others, [profile]))
-    return {kind: seconds for one in told for kind, seconds in one.items()}
+    others = [name for name in history.list_profiles(settings.state) if name != profile]
+    times = (estimate.find_usual(history.read_packages(settings.state, names), named) for names in (others, [profile]))
+    return {kind: seconds for known in times for kind, seconds in known.items()}

@@ -1,4 +1,5 @@
-"""The plan: everything a run needs to know, as data that can be printed, kept and sent."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The plan: all data of a run, which can be printed, stored and sent."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -6,8 +7,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from gentoomuch_portage.errors import PartsConflict
-from gentoomuch_portage.plan.request import UnreadablePlan
+from gentoomuch_portage import stored
+from gentoomuch_portage.errors import parts_conflict
+from gentoomuch_portage.plan.request import unreadable_plan
 
 if TYPE_CHECKING:
     from gentoomuch_portage.config.profile import Profile
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Layer(NamedTuple):
-    """A folder laid out like /etc/portage, in its turn."""
+    """A directory like /etc/portage; layers apply in order."""
 
     name: str
     folder: Path
@@ -25,7 +27,7 @@ class Layer(NamedTuple):
 
 
 class Patches(NamedTuple):
-    """A patch set, in its turn: ``CAT/PN[-PV[-rN]][:SLOT]/*.patch``."""
+    """A patch set, ``CAT/PN[-PV[-rN]][:SLOT]/*.patch``; sets apply in order."""
 
     name: str
     folder: Path
@@ -59,14 +61,14 @@ class MakeProfile(NamedTuple):
 
     name: str
     where: str
-    """``FILE:LINE`` that says so."""
+    """``FILE:LINE`` that sets it."""
 
     def __str__(self) -> str:
         return self.name
 
 
-class Word(NamedTuple):
-    """A word put before the user's."""
+class EmergeOption(NamedTuple):
+    """An argument of emerge, put before those of the user."""
 
     text: str
 
@@ -85,7 +87,7 @@ class Env(NamedTuple):
 
 
 class Unmask(NamedTuple):
-    """What emerge may unmask without asking: ``*``, nothing, or atoms, by kind."""
+    """What emerge may unmask without asking, by kind: ``*``, nothing, or atoms."""
 
     kind: str
     allowed: str
@@ -95,7 +97,7 @@ class Unmask(NamedTuple):
 
 
 class Locked(NamedTuple):
-    """A run that would need anything new unmasked fails."""
+    """A run fails if it would unmask anything new."""
 
     by: str
 
@@ -103,8 +105,8 @@ class Locked(NamedTuple):
         return f"nothing new is unmasked ({self.by})"
 
 
-class Show(NamedTuple):
-    """Something that ``--gm-explain`` tells, without effect."""
+class Note(NamedTuple):
+    """A text that ``--gm-explain`` prints, without effect."""
 
     text: str
 
@@ -112,34 +114,34 @@ class Show(NamedTuple):
         return self.text
 
 
-class Instead(NamedTuple):
-    """What emerge gets in the place of a word of the user's; nothing where it is empty."""
+class Replacement(NamedTuple):
+    """A replacement for an argument of the user; removes it if empty."""
 
-    word: str
+    argument: str
     text: str
 
     def __str__(self) -> str:
-        return f"{self.text or 'nothing'} instead of {self.word}"
+        return f"{self.text or 'nothing'} instead of {self.argument}"
 
 
-class Tree(NamedTuple):
-    """A copy of a work tree that a package is built from, and what the package records of it."""
+class WorkTree(NamedTuple):
+    """A copy of a work tree to build a package from, and the data that the package records about it."""
 
     cpv: str
     folder: Path
-    told: str
+    description: str
     contained: str = ""
-    """``yes`` where it is built in a container unless somebody said otherwise."""
+    """``yes`` to build it in a container by default."""
 
     def __str__(self) -> str:
         return f"{self.cpv} from {self.folder}"
 
 
 class Mounted(NamedTuple):
-    """What stands in the container that the plan is carried out in."""
+    """A mount of the container that the plan runs in."""
 
     kind: str
-    """bind, overlay, tmpfs, dev, proc, squashfs or link."""
+    """bind, composed, overlay, tmpfs, dev, proc, squashfs or link."""
     target: str
     text: str
 
@@ -147,57 +149,69 @@ class Mounted(NamedTuple):
         return f"{self.kind} {self.text}"
 
 
-Part = Layer | Patches | File | Line | MakeProfile | Word | Env | Unmask | Locked | Instead | Tree | Mounted | Show
+Part = (
+    Layer | Patches | File | Line | MakeProfile | EmergeOption | Env | Unmask | Locked | Replacement | WorkTree
+    | Mounted | Note
+)  # fmt: skip
 KINDS: Mapping[str, type[Any]] = {
-    "layer": Layer, "patches": Patches, "file": File, "line": Line, "make_profile": MakeProfile, "word": Word,
-    "env": Env, "unmask": Unmask, "locked": Locked, "instead": Instead, "tree": Tree, "mounted": Mounted,
-    "show": Show,
+    "layer": Layer, "patches": Patches, "file": File, "line": Line, "make_profile": MakeProfile,
+    "emerge_option": EmergeOption, "env": Env, "unmask": Unmask, "locked": Locked, "replacement": Replacement,
+    "work_tree": WorkTree, "mounted": Mounted, "note": Note,
 }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One run of emerge for one profile."""
+    """A run of emerge for a profile."""
 
     profile: str
     base: str
-    """``host`` or ``none``: what lies below the layers."""
+    """``host`` or ``none``: the base of the layers."""
     root: str
     """ROOT; ``/`` for this machine."""
     configroot: str = ""
-    """The composed configroot, as PORTAGE_CONFIGROOT means it; empty before it is composed."""
+    """The value of PORTAGE_CONFIGROOT; empty before the configroot is written."""
     build_configroot: str = ""
-    """What governs packages installed in ``/`` for building, where the root is another; otherwise empty."""
-    words: tuple[str, ...] = ()
+    """The configroot of packages that are installed in ``/`` for building; empty if ROOT is ``/``."""
+    arguments: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     isolation: str = "none"
     without: str = ""
-    """Plugins that take no part, parted by commas."""
+    """The plugins that the run does not use, separated by commas."""
     cpu: str = ""
-    """Machine flags that stand for the CPU of the profile: ``-march=znver3``."""
+    """Compiler flags for the CPU of the profile: ``-march=znver3``."""
     build_cpu: str = ""
-    """The same for what is installed in ``/`` for building, where the root is another."""
+    """The same for packages that are installed in ``/`` for building."""
     abi: str = ""
-    """CHOST, ELIBC and ACCEPT_CHOSTS of the profile, as ``isa.requirement.Abi`` writes them; empty before."""
+    """CHOST, ELIBC and ACCEPT_CHOSTS of the profile, as ``isa.abi.Abi`` writes them; empty before."""
     build_abi: str = ""
-    """The same for what is installed in ``/`` for building, where the root is another."""
+    """The same for packages that are installed in ``/`` for building."""
+    own: str = ""
+    """``yes`` if merging to the root changes the system of this machine; empty if not, or before that is known."""
     unknown: str = "reject"
-    """``reject`` or ``accept`` a binary package that does not tell its flags."""
+    """``reject`` or ``accept`` a binary package whose build flags are unknown."""
     audit: str = "no"
-    """``yes`` where the machine code of binary packages is looked into before they are used."""
+    """``yes`` to check the machine code of binary packages before they are used."""
     processes: str = "0"
-    """How many processes a user may have in a container; 0 for no limit."""
+    """Maximum number of processes of a user in a container; 0 for no limit."""
     disk: str = ""
-    """How much may be written in a container: ``20G``; empty for as much as there is room."""
+    """Maximum size of what is written in a container: ``20G``; empty for no limit."""
     kernel: str = ""
-    """The file of the Linux that a virtual machine boots; empty for one of the host's."""
+    """The kernel file that a virtual machine boots; empty for one of the host."""
+    show: str = ""
+    """More paths of the host that a container sees: absolute, one a line."""
     parts: tuple[tuple[str, Part], ...] = ()
-    """Each part with the name of the plugin that gave it."""
+    """Each part with the name of its plugin."""
+
+    @property
+    def disabled_plugins(self) -> frozenset[str]:
+        """The names of the plugins that the run does not use."""
+        return frozenset(filter(None, self.without.split(",")))
 
     def to_json(self) -> str:
-        """The plan as ``--gm-explain=json`` prints it; equal plans give equal text."""
-        shown = {one.name: getattr(self, one.name) for one in fields(self)}
-        shown["parts"] = [
+        """Return the plan as ``--gm-explain=json`` prints it; equal plans give equal text."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values["parts"] = [
             {
                 "plugin": plugin,
                 "kind": _kind(part),
@@ -206,91 +220,101 @@ class Plan:
             }
             for plugin, part in self.parts
         ]
-        return json.dumps(shown, indent=2, sort_keys=True) + "\n"
+        return json.dumps(values, indent=2, sort_keys=True) + "\n"
 
     @classmethod
     def from_json(cls, path: Path, opened: int | None = None) -> Self:
-        """Read a printed plan.
+        """Load a printed plan.
 
         Args:
-            opened: a descriptor to read it from; the path is then no more than its name.
+            opened: a descriptor to read it from; then the path is only a name for messages.
 
         Raises:
-            UnreadablePlan: it is none.
+            UsageError[unreadable-plan]: it is not a plan.
         """
         try:
             with open(path if opened is None else opened, encoding="utf-8", closefd=opened is None) as file:
-                found = json.load(file)
-            parts = tuple((_text(one["plugin"]), _part(one["kind"], one["data"])) for one in found["parts"])
-            words = tuple(_text(word) for word in _list(found["words"]))
-            env = {name: _text(value) for name, value in found["env"].items()}
-            rest = {one.name: _text(found[one.name]) for one in fields(cls) if one.type is str}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UnreadablePlan(path, error) from error
-        return cls(words=words, env=env, parts=parts, **rest)
+                data = json.load(file)
+            parts = tuple((_text(part["plugin"]), _part(part["kind"], part["data"])) for part in data["parts"])
+            arguments = tuple(map(_text, _list(data["words" if "words" in data else "arguments"])))
+            env = {name: _text(value) for name, value in data["env"].items()}
+            rest = {field.name: _text(data[field.name]) for field in fields(cls) if field.type is str}
+        except (OSError, *stored.DAMAGED) as error:
+            raise unreadable_plan(path, error) from error
+        return cls(arguments=arguments, env=env, parts=parts, **rest)
 
 
-def _text(found: object) -> str:
-    if not isinstance(found, str):
-        raise TypeError(f"{found!r} is no text")
-    return found
+_OLD_KINDS = {"word": "emerge_option", "instead": "replacement", "tree": "work_tree", "show": "note"}
+_OLD_FIELDS = {"word": "argument", "told": "description"}
+"""Names that plans of version 0.1 use."""
 
 
-def _list(found: object) -> list[object]:
-    if not isinstance(found, list):
-        raise TypeError(f"{found!r} is no list")
-    return found
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a text")
+    return value
+
+
+def _list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is not a list")
+    return value
 
 
 def _part(kind: str, data: Mapping[str, object]) -> Part:
-    texts: dict[str, Any] = {key: _text(value) for key, value in data.items()}
-    if KINDS[kind] in {Layer, Patches, Tree}:
+    kind = _OLD_KINDS.get(kind, kind)
+    texts: dict[str, Any] = {_OLD_FIELDS.get(key, key): _text(value) for key, value in data.items()}
+    if KINDS[kind] in {Layer, Patches, WorkTree}:
         texts["folder"] = Path(texts["folder"])
     part: Part = KINDS[kind](**texts)
     return part
 
 
 def make_plan(request: "Request", profile: "Profile", parts: Iterable[tuple[str, Part]]) -> Plan:
-    """Add the parts up.
+    """Make a plan of parts.
 
-    Layers keep the order of their one giver; everything else is independent of order.
+    Layers keep their order; the order of other parts does not matter.
 
     Raises:
-        PartsConflict: two plugins set one variable to different values.
+        RunError[parts-conflict]: two plugins set one variable to different values.
     """
     parts = tuple(parts)
-    words: list[str] = []
+    options: list[str] = []
     env: dict[str, str] = {}
     givers: dict[str, str] = {}
-    instead: dict[str, str] = {}
+    replacements: dict[str, str] = {}
     for plugin, part in parts:
         match part:
-            case Word(text):
-                words.append(text)
-            case Instead(word, text):
-                instead[word] = text
+            case EmergeOption(text):
+                options.append(text)
+            case Replacement(argument, text):
+                replacements[argument] = text
             case Env(name, value):
                 if env.setdefault(name, value) != value:
-                    raise PartsConflict(name, givers[name], plugin)
+                    raise parts_conflict(name, givers[name], plugin)
                 givers.setdefault(name, plugin)
     return Plan(
         profile=profile.name,
         base=profile.base,
         root=str(profile.root),
-        words=(*words, *(instead.get(word, word) for word in request.words if instead.get(word) != "")),
+        arguments=(
+            *options,
+            *(replacements.get(word, word) for word in request.arguments if replacements.get(word) != ""),
+        ),
         env=dict(sorted(env.items())),
-        isolation=request.said.get("isolation") or _isolation(profile, parts),
+        isolation=request.options.get("isolation") or _isolation(profile, parts),
         unknown=profile.binpkg["unknown"],
         audit="yes" if profile.binpkg["audit"] else "no",
         processes=str(profile.container["processes"]),
         disk=profile.container["disk"],
         kernel=profile.container["kernel"],
+        show="\n".join(profile.container["show"]),
         parts=parts,
     )
 
 
 def _isolation(profile: "Profile", parts: Iterable[tuple[str, Part]]) -> str:
-    contained = any(isinstance(part, Tree) and part.contained for _, part in parts)
+    contained = any(isinstance(part, WorkTree) and part.contained for _, part in parts)
     return "auto" if contained and profile.isolation == "none" else profile.isolation
 
 

@@ -1,15 +1,16 @@
-"""What the user typed, ours parted from emerge's."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Parse the command line of gm-emerge: split its own options from the arguments of emerge."""
 
 import json
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from gentoomuch_portage.config import schema
 from gentoomuch_portage.errors import UsageError, listed, nearest
 
-WORDS: Mapping[str, str] = {
+OPTIONS: Mapping[str, str] = {
     "--gm-profile": "NAME",
     "--gm-config": "DIR",
     "--gm-state": "DIR",
@@ -25,165 +26,178 @@ WORDS: Mapping[str, str] = {
     "--gm-help": "",
     "--gm-version": "",
 }
-"""Our words on emerge's command line, each with the shape of its value: in brackets where it may be left out."""
-_KINDS: Mapping[str, tuple[str, ...]] = {
+"""The options of gm-emerge -> the form of their values; in brackets if optional."""
+_VALUES: Mapping[str, tuple[str, ...]] = {
     "--gm-explain": ("json", "text"),
-    "--gm-isolation": schema.PROFILE["isolation"],
+    "--gm-isolation": schema.ISOLATION,
     "--gm-unmask": (*schema.PROFILE["unmask"], "none"),
 }
-"""What words that take kinds take."""
+"""Options whose values come from a list -> the list."""
+SAMPLES: Mapping[str, str] = {
+    "--gm-profile": "NAME",
+    "--gm-config": "/etc/gentoomuch",
+    "--gm-state": "/var/lib/gentoomuch",
+    "--gm-cache": "/var/cache/gentoomuch",
+    "--gm-plan": "plan.json",
+    "--gm-isolation": "auto",
+    "--gm-unmask": "keywords",
+    "--gm-no": "history",
+    "--gm-json": "events.json",
+}
+"""Options -> an example of their value, for hints; the ID of ``--gm-trust`` has none."""
+_OF_EMERGE = frozenset({"ask", "deep", "newuse", "oneshot", "pretend", "quiet", "search", "update", "verbose"})
+"""Frequent options of emerge."""
 
 
-class UnknownWord(UsageError):
-    """A ``--gm-`` word that nobody knows."""
-
-    code = "unknown-word"
-
-    def __init__(self, word: str, known: Iterable[str]) -> None:
-        near = nearest(word.partition("=")[0], known)
-        super().__init__(f"unknown word {word!r}", remedy=f"{near} ?" if near else "gm-emerge --gm-help")
-        self.word = word
-
-
-class UnknownKind(UsageError):
-    """A ``--gm-`` word names a kind of something that there is not."""
-
-    code = "unknown-kind"
-
-    def __init__(self, word: str, kind: str, known: Iterable[str]) -> None:
-        known = tuple(known)
-        near = nearest(kind, known)
-        remedy = f"{word}={near} ?" if near else "gm-emerge --gm-help"
-        super().__init__(f"{word}= takes no {kind!r} {listed(known)}", remedy=remedy)
-        self.word, self.kind = word, kind
+def unknown_option(option: str, known: Iterable[str]) -> UsageError:
+    """There is no ``--gm-`` option of this name."""
+    prefix = "--gm-"
+    name, equals, value = option.removeprefix(prefix).partition("=")
+    near = nearest(name, [option.removeprefix(prefix) for option in known])
+    error = UsageError(f"unknown option {option!r}", code="unknown-option", hint="gm-emerge --gm-help")
+    if name in _OF_EMERGE:
+        return error.with_correction(option, f"--{name}{equals}{value}")
+    return error.with_correction(option, _fill_value(f"{prefix}{near}", value)) if near else error
 
 
-class WordNeedsValue(UsageError):
-    """A ``--gm-`` word without the ``=value`` that it needs."""
-
-    code = "word-needs-value"
-
-    def __init__(self, word: str, shape: str) -> None:
-        super().__init__(f"{word} needs a value", remedy=f"write {word}={shape}")
-        self.word = word
+def _fill_value(option: str, value: str) -> str:
+    """Return an option with a value: the given one, or an example if it needs one."""
+    form = OPTIONS[option]
+    value = value or ("" if form.startswith("[") else SAMPLES.get(option, ""))
+    return f"{option}={value}" if value and form else option
 
 
-class WordNeedsProfile(UsageError):
-    """A ``--gm-`` word that only a run for a profile can keep, and none is given or set."""
-
-    code = "word-needs-profile"
-
-    def __init__(self, word: str) -> None:
-        remedy = "--gm-profile=NAME, or gentoomuch profile set NAME; without one this is plain emerge"
-        super().__init__(f"--gm-{word} needs a profile, and none is given or set", remedy=remedy)
-        self.word = word
+def invalid_value(option: str, value: str, known: Iterable[str]) -> UsageError:
+    """A ``--gm-`` option has a value that it does not accept."""
+    known = tuple(known)
+    near = nearest(value, known)
+    what = f"invalid value {value!r} for {option} {listed(known)}"
+    error = UsageError(what, code="invalid-value", hint="gm-emerge --gm-help")
+    return error.with_correction(value, near) if near else error
 
 
-class WordLeftOut(UsageError):
-    """A ``--gm-`` word beside ``--gm-no`` for the plugin that would keep it."""
-
-    code = "word-left-out"
-
-    def __init__(self, word: str, plugin: str) -> None:
-        told = f"nobody is there to keep --gm-{word}: the plugin {plugin!r} is left out"
-        super().__init__(told, remedy=f"leave out --gm-{word}, or --gm-no={plugin}")
-        self.word, self.plugin = word, plugin
+def option_needs_value(option: str, form: str) -> UsageError:
+    """A ``--gm-`` option needs a value, and no value was given."""
+    error = UsageError(f"{option} requires a value", code="option-needs-value", hint=f"gm-emerge {option}={form}")
+    return error.with_correction(option, f"{option}={SAMPLES[option]}") if option in SAMPLES else error
 
 
-class UnreadableWords(UsageError):
-    """A variable that holds words has a quote that is not closed."""
-
-    code = "unreadable-words"
-
-    def __init__(self, variable: str, why: str) -> None:
-        super().__init__(f"{variable} cannot be parted into words: {why}", remedy=f"unset {variable}, or quote it well")
-        self.variable = variable
+def option_needs_profile(name: str) -> UsageError:
+    """A ``--gm-`` option needs a profile: none was named, and there is no default profile."""
+    hint = "pass --gm-profile=NAME, or run: gentoomuch profile set NAME"
+    error = UsageError(f"--gm-{name} requires a profile", code="option-needs-profile", hint=hint)
+    return error.with_correction("", "--gm-profile=NAME")
 
 
-class UnreadablePlan(UsageError):
-    """``--gm-plan=FILE`` does not hold a plan of this version."""
-
-    code = "unreadable-plan"
-
-    def __init__(self, path: Path, why: Exception | str) -> None:
-        super().__init__(f"{path} holds no plan: {_told(why)}", remedy="gm-emerge --gm-explain=json ... > FILE")
-        self.path = path
+def plugin_disabled(option: str, plugin: str) -> UsageError:
+    """A ``--gm-`` option belongs to a plugin that ``--gm-no`` disables."""
+    message = f"--gm-{option} requires the plugin {plugin!r}, which --gm-no disables"
+    error = UsageError(message, code="plugin-disabled", hint=f"omit --gm-{option} or --gm-no={plugin}")
+    return error.with_correction("--gm-no", length=2)
 
 
-def _told(why: Exception | str) -> str:
-    match why:
-        case OSError(strerror=str(told)):
-            return told
-        case json.JSONDecodeError(lineno=line, msg=told):
-            return f"line {line}: {told[:1].lower()}{told[1:]}"
+def unparsable_variable(variable: str, reason: str) -> UsageError:
+    """A quote is not closed in a variable with options, such as EMERGE_DEFAULT_OPTS."""
+    return UsageError(
+        f"cannot parse {variable}: {reason}", code="unparsable-variable", hint=f"unset {variable}, or fix the quoting"
+    )
+
+
+def unreadable_plan(path: Path, reason: Exception | str) -> UsageError:
+    """The file of ``--gm-plan=FILE`` is not a plan, or a plan of another version."""
+    return UsageError(
+        f"cannot load a plan from {path}: {_describe(reason)}",
+        code="unreadable-plan",
+        hint="gm-emerge --gm-explain=json ... > FILE",
+    )
+
+
+def _describe(reason: Exception | str) -> str:
+    match reason:
+        case OSError(strerror=str(text)):
+            return text.lower()
+        case json.JSONDecodeError(lineno=line, msg=text):
+            return f"line {line}: {text[:1].lower()}{text[1:]}"
         case KeyError():
-            return f"there is no {why}"
-    return str(why)
+            return f"{reason} is missing"
+    return str(reason)
 
 
 class Request(NamedTuple):
-    """What the user typed, ours parted from emerge's."""
+    """A parsed command line."""
 
-    words: tuple[str, ...]
-    """Emerge's words, in order."""
-    said: Mapping[str, str]
-    """Our words without ``--gm-``; the last of a kind wins, but ``no`` adds up."""
+    arguments: tuple[str, ...]
+    """The arguments of emerge, in order."""
+    options: Mapping[str, str]
+    """Own options without ``--gm-`` -> values. The last of several wins; all values of ``no`` count."""
 
     @classmethod
-    def of(cls, argv: Iterable[str], environ: Mapping[str, str], *, called: str = "gm-emerge") -> Self:
-        """Part a command line.
+    def parse(cls, argv: Iterable[str], environ: Mapping[str, str], *, called: str = "gm-emerge") -> Self:
+        """Parse a command line.
 
         Args:
-            called: the name we were started by; ``router-emerge`` chooses the profile router.
+            called: the name of the program; ``router-emerge`` selects the profile router.
 
         Raises:
-            UnknownWord, UnknownKind, WordNeedsValue: a word of ours is wrong.
-            UnreadableWords: GM_DEFAULT_OPTS has an open quote.
+            UsageError[unknown-option], UsageError[invalid-value], UsageError[option-needs-value]: an own option is
+                not valid.
+            UsageError[unparsable-variable]: GM_DEFAULT_OPTS has a quote that is not closed.
         """
-        said: dict[str, str] = {}
+        options: dict[str, str] = {}
         machine = called.removesuffix("-emerge")
         if machine not in {called, "gm"}:
-            said["profile"] = machine
+            options["profile"] = machine
         ours: list[str] = []
         theirs: list[str] = []
-        rest = iter([*_parted(environ, "GM_DEFAULT_OPTS"), *argv])
-        for word in rest:
-            if word == "--":
-                theirs += [word, *rest]
+        rest = iter([*_split(environ, "GM_DEFAULT_OPTS"), *argv])
+        for argument in rest:
+            if argument == "--":
+                theirs += [argument, *rest]
+            elif argument.startswith("--gm-"):
+                ours.append(_join_value(argument, rest))
             else:
-                (ours if word.startswith("--gm-") else theirs).append(word)
-        for word in ours:
-            name, equals, value = word.partition("=")
-            shape = WORDS.get(name)
-            if shape is None:
-                raise UnknownWord(word, WORDS)
-            if shape and not shape.startswith("[") and not value:
-                raise WordNeedsValue(name, shape)
-            if equals and not shape:
-                raise UnknownWord(word, WORDS)
-            _check_kinds(name, value)
+                theirs.append(argument)
+        for option in ours:
+            name, equals, value = option.partition("=")
+            form = OPTIONS.get(name)
+            if form is None or (equals and not form):
+                raise unknown_option(option, OPTIONS)
+            if form and not form.startswith("[") and not value:
+                raise option_needs_value(name, form)
+            _check_value(name, value)
             key = name.removeprefix("--gm-")
-            said[key] = f"{said[key]},{value}" if key == "no" and key in said else value
-        if (default := environ.get("GM_PROFILE")) and "plan" not in said:  # a plan has its own
-            said.setdefault("profile", default)
-        return cls(words=tuple(theirs), said=said)
+            options[key] = f"{options[key]},{value}" if key == "no" and key in options else value
+        if (default := environ.get("GM_PROFILE")) and "plan" not in options:  # a plan names its profile
+            options.setdefault("profile", default)
+        return cls(arguments=tuple(theirs), options=options)
 
     @property
     def without(self) -> frozenset[str]:
-        """The plugins that this run leaves out."""
-        return frozenset(name for name in self.said.get("no", "").split(",") if name)
+        """The plugins that the run does not use."""
+        return frozenset(name for name in self.options.get("no", "").split(",") if name)
 
 
-def _check_kinds(word: str, value: str) -> None:
-    known = _KINDS.get(word, ())
-    kinds = value.split(",") if "," in WORDS[word] else [value]
-    for kind in kinds if known else ():
-        if kind and kind not in known:
-            raise UnknownKind(word, kind, known)
+def _join_value(option: str, rest: Iterator[str]) -> str:
+    """Return an option with its value, which may be the next argument."""
+    form = OPTIONS.get(option, "")
+    if not form or form.startswith("["):
+        return option
+    value = next(rest, "")
+    if value.startswith("-") and value != "-":
+        raise option_needs_value(option, form)
+    return f"{option}={value}"
 
 
-def _parted(environ: Mapping[str, str], variable: str) -> list[str]:
+def _check_value(option: str, value: str) -> None:
+    known = _VALUES.get(option, ())
+    values = value.split(",") if "," in OPTIONS[option] else [value]
+    for each in values if known else ():
+        if each and each not in known:
+            raise invalid_value(option, each, known)
+
+
+def _split(environ: Mapping[str, str], variable: str) -> list[str]:
     try:
         return shlex.split(environ.get(variable, ""))
     except ValueError as error:
-        raise UnreadableWords(variable, str(error).lower()) from error
+        raise unparsable_variable(variable, str(error).lower()) from error

@@ -1,181 +1,226 @@
-"""Which plugins take part, and how their answers are gathered.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Load plugins and call their hooks."""
 
-Who could take part in a run, and who does.
-"""
-
-import contextlib
-import json
 import os
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from gentoomuch_portage import __version__, console
-from gentoomuch_portage.errors import GmError, PluginFailed, UnknownPlugin, refused
+from gentoomuch_portage import console, ownership
+from gentoomuch_portage.errors import GmError, plugin_failed, refused, unknown_plugin
+from gentoomuch_portage.fs import Cache
 from gentoomuch_portage.plan.plan import KINDS, Part
 from gentoomuch_portage.plugins import hookspec
+from gentoomuch_portage.startup import LazyModule
+
+if TYPE_CHECKING:
+    from importlib import metadata
+
+    from gentoomuch_portage.config.settings import Settings
+    from gentoomuch_portage.plan.plan import Plan
+    from gentoomuch_portage.plugins.hookspec import RunListener
+    from gentoomuch_portage.portage_adapter.binpkg import Binpkg, Reject
+else:
+    metadata = LazyModule("importlib.metadata")
 
 BUILT_IN = (
     "profile", "cpu", "binpkg", "binhost", "patches", "audit", "unmask", "dotgentoo", "journal", "progress",
     "isolation", "runner",
 )  # fmt: skip
-"""Ours, each a module of ``gentoomuch_portage.builtin_plugins``."""
+"""Own plugins, each a module of ``gentoomuch_portage.builtin_plugins``."""
 _MODULES = {"journal": "history"}
 _NEEDED = frozenset({"profile", "runner"})
-"""Without these there is no run for a profile."""
+"""A run for a profile needs these."""
 _RACY = 2_000_000_000
-"""Nanoseconds. A folder changed so shortly before it was searched may change again unseen."""
+"""Nanoseconds. If a directory was changed within that time, the next change may have the same time stamp."""
 _TYPES = tuple(KINDS.values())
 
 
 def make_manager(
-    cache: Path, *, without: frozenset[str] = frozenset(), strict: bool = False, also: Iterable[tuple[str, object]] = ()
+    cache: Path,
+    *,
+    without: frozenset[str] = frozenset(),
+    strict: bool = False,
+    also: Iterable[tuple[str, object]] = (),
+    checked: bool = True,
 ) -> pluggy.PluginManager:
-    """Let the plugins join: ours, those of other distributions, then the given objects.
+    """Load the plugins: own ones, those of other distributions, then the given objects.
 
     Args:
-        without: names that stay out.
-        strict: a plugin that cannot be imported ends the run; otherwise it is named and left out.
+        without: names of plugins that are not loaded.
+        strict: raise an error if a plugin cannot be imported; otherwise it is skipped with a warning.
+        checked: reject code of other users if the user is root.
 
     Raises:
-        UnknownPlugin: ``without`` names one that is not here, or that cannot be left out.
-        PluginFailed: a plugin cannot be imported, or misspells a hook.
+        UsageError[unknown-plugin]: ``without`` has a plugin that is not installed, or that cannot be disabled.
+        RunError[plugin-failed]: a plugin cannot be imported, or misspells a hook.
+        ConfigError[foreign-file]: a plugin belongs to another user.
     """
     manager = pluggy.PluginManager(hookspec.GROUP)
     manager.add_hookspecs(hookspec)
-    offered = entry_points(cache)
+    others = entry_points(cache)
     for name in sorted(without):
-        if name in _NEEDED or name not in {*BUILT_IN, *(name for name, _ in offered)}:
-            others = {*BUILT_IN, *(name for name, _ in offered)} - _NEEDED
-            raise UnknownPlugin(name, others, needed=name in _NEEDED)
+        if name in _NEEDED or name not in {*BUILT_IN, *(name for name, _ in others)}:
+            available = {*BUILT_IN, *(name for name, _ in others)} - _NEEDED
+            raise unknown_plugin(name, available, needed=name in _NEEDED)
     for name in BUILT_IN:
         if name not in without:
             manager.register(import_module(f"gentoomuch_portage.builtin_plugins.{_MODULES.get(name, name)}"), name)
-    for name, place in offered:
+    for name, place in others:
         if name not in without:
-            _join(manager, name, place, strict=strict)
+            if checked:
+                _check_owner(name, place.partition(":")[0])
+            _load(manager, name, place, strict=strict)
     for name, plugin in also:
         manager.register(plugin, name)
     try:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        raise PluginFailed(manager.get_name(error.plugin) or "?", "its hooks", str(error)) from error
+        raise plugin_failed(manager.get_name(error.plugin) or "?", "its hooks", str(error)) from error
     return manager
 
 
-def _join(manager: pluggy.PluginManager, name: str, place: str, *, strict: bool) -> None:
-    """Let a plugin of another distribution join; ``place`` is ``module:attribute``."""
+def _load(manager: pluggy.PluginManager, name: str, place: str, *, strict: bool) -> None:
+    """Load a plugin of another distribution; ``place`` is ``module:attribute``."""
     try:
         module, _, attribute = place.partition(":")
         plugin: Any = import_module(module)
         manager.register(getattr(plugin, attribute) if attribute else plugin, name)
-    except (Exception, SystemExit) as error:  # whatever a stranger's import raises
-        told = " ".join(f"{type(error).__name__}: {error}".split())
+    except (Exception, SystemExit) as error:  # an import may raise anything
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
         if isinstance(error, pluggy.PluginValidationError) and manager.has_plugin(name):
-            manager.unregister(name=name)  # before pluggy 1.7 some of its hooks are in by now
+            manager.unregister(name=name)  # before pluggy 1.7 some of its hooks are registered by now
         if strict:
-            raise PluginFailed(name, "import", told) from error
-        console.warn(f"plugin {name!r} is left out: {told}")
+            raise plugin_failed(name, "import", reason) from error
+        console.warning(f"plugin {name!r} skipped: {reason}")
 
 
-def gather(manager: pluggy.PluginManager, hook: str, **asked: Any) -> Iterator[tuple[str, Any]]:
-    """Each plugin's answers to a hook that returns several, by plugin, ours first, then by name.
+def _check_owner(name: str, module: str) -> None:
+    """Check the owner of a plugin's code before it runs.
 
     Raises:
-        PluginFailed: an implementation raised something of its own, or answered with something else.
+        ConfigError[foreign-file]: we are root, and another user can change it.
+    """
+    package = find_spec(module.partition(".")[0])
+    for place in filter(None, (*(package.submodule_search_locations or ()), package.origin) if package else ()):
+        ownership.check_path(f"plugin {name!r}", Path(place))
+
+
+def gather(manager: pluggy.PluginManager, hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
+    """Yield plugin and answer for each answer of a hook that returns several; own plugins first, then by name.
+
+    Raises:
+        RunError[plugin-failed]: an implementation raised another exception, or returned another type.
     """
     caller = getattr(manager.hook, hook)
     order = {name: number for number, name in enumerate(BUILT_IN)}
     for implementation in sorted(
-        caller.get_hookimpls(), key=lambda one: (order.get(one.plugin_name, 99), one.plugin_name)
+        caller.get_hookimpls(), key=lambda impl: (order.get(impl.plugin_name, 99), impl.plugin_name)
     ):
-        named = {name: asked[name] for name in implementation.argnames}
+        named = {name: arguments[name] for name in implementation.argnames}
         try:
             for answer in implementation.function(**named) or ():
                 if hook == "gm_parts" and not isinstance(answer, _TYPES):
-                    raise PluginFailed(implementation.plugin_name, hook, f"{answer!r} is no part")
+                    raise plugin_failed(implementation.plugin_name, hook, f"{answer!r} is not a part")
                 yield implementation.plugin_name, answer
         except GmError:
             raise
         except Exception as error:
             if isinstance(error, OSError) and implementation.plugin_name in BUILT_IN:
                 raise refused(error) from error
-            raise PluginFailed(implementation.plugin_name, hook, f"{type(error).__name__}: {error}") from error
+            raise plugin_failed(implementation.plugin_name, hook, f"{type(error).__name__}: {error}") from error
 
 
-def first(manager: pluggy.PluginManager, hook: str, **asked: Any) -> Any:
-    """The first answer to a hook that wants one.
+def first(manager: pluggy.PluginManager, hook: str, **arguments: Any) -> Any:
+    """Return the first answer to a hook.
 
     Raises:
-        PluginFailed: a plugin of another distribution raised something of its own.
+        RunError[plugin-failed]: a plugin of another distribution raised another exception.
     """
     caller = getattr(manager.hook, hook)
     try:
-        return caller(**asked)
+        return caller(**arguments)
     except GmError:
         raise
     except Exception as error:
-        codes = {getattr(one.function, "__code__", None): one.plugin_name for one in caller.get_hookimpls()}
+        codes = {getattr(impl.function, "__code__", None): impl.plugin_name for impl in caller.get_hookimpls()}
         frames = (frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__))
         name = [codes[code] for code in frames if code in codes][-1:]
         if not name or name[0] in BUILT_IN:
             raise
-        raise PluginFailed(name[0], hook, f"{type(error).__name__}: {error}") from error
+        raise plugin_failed(name[0], hook, f"{type(error).__name__}: {error}") from error
 
 
-def hear(manager: pluggy.PluginManager, hook: str, *, failed: set[str] | None = None, **told: Any) -> None:
-    """Tell all plugins what has happened; where one fails, that is one line of warning.
+def each(manager: pluggy.PluginManager, hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
+    """Yield plugin and answer for all plugins that answer a hook which ``first`` asks for one answer, in its order.
+
+    Raises:
+        RunError[plugin-failed]: a plugin of another distribution raised another exception.
+    """
+    for implementation in reversed(getattr(manager.hook, hook).get_hookimpls()):
+        name = implementation.plugin_name
+        try:
+            answer = implementation.function(**{key: arguments[key] for key in implementation.argnames})
+        except GmError:
+            raise
+        except Exception as error:
+            if name in BUILT_IN:
+                raise
+            raise plugin_failed(name, hook, f"{type(error).__name__}: {error}") from error
+        if answer is not None:
+            yield name, answer
+
+
+def notify(manager: pluggy.PluginManager, hook: str, *, failed: set[str] | None = None, **arguments: Any) -> None:
+    """Notify all plugins; print a warning if one raises an exception.
 
     Args:
-        failed: names of plugins that are no longer told; grows by those that fail.
+        failed: plugins that are not notified; those that fail are added.
     """
     for implementation in getattr(manager.hook, hook).get_hookimpls():
         if failed is not None and implementation.plugin_name in failed:
             continue
         try:
-            implementation.function(**{key: told[key] for key in implementation.argnames})
-        except Exception as error:  # whatever a stranger's plugin raises
-            console.warn(f"plugin {implementation.plugin_name!r} did not record this run: {error}")
+            implementation.function(**{key: arguments[key] for key in implementation.argnames})
+        except Exception as error:  # a plugin may raise anything
+            console.warning(f"plugin {implementation.plugin_name!r} did not record this run: {error}")
+            if isinstance(error, GmError) and error.hint:
+                console.info(f"gentoomuch:     hint: {error.hint}")
             if failed is not None:
                 failed.add(implementation.plugin_name)
 
 
-def parts(manager: pluggy.PluginManager, **asked: Any) -> tuple[tuple[str, Part], ...]:
-    """All parts of a run."""
-    return tuple(gather(manager, "gm_parts", **asked))
+def parts(manager: pluggy.PluginManager, **arguments: Any) -> tuple[tuple[str, Part], ...]:
+    """Return all parts of a run."""
+    return tuple(gather(manager, "gm_parts", **arguments))
 
 
 def entry_points(cache: Path) -> list[tuple[str, str]]:
-    """Name and ``module:attribute`` of the plugins of other distributions, sorted.
+    """Return name and ``module:attribute`` of the plugins of other distributions, sorted.
 
-    Scanning 300 distributions takes longer than composing a configroot, so the answer is kept until
-    a directory on sys.path changes.
+    Scanning 300 distributions takes longer than writing a configroot, so the result is cached until a directory on
+    sys.path changes.
     """
-    key = [sys.version, *(f"{one} {_stamp(one)}" for one in sys.path if one)]
-    kept = cache / "plugins.json"
-    try:
-        found = json.loads(kept.read_text(encoding="utf-8"))
-        if found["key"] == key:
-            return [(name, where) for name, where in found["plugins"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    from importlib.metadata import entry_points as scan
-
-    from gentoomuch_portage import fs
-
-    looked_at = time.time_ns()
-    plugins = sorted({(one.name, one.value) for one in scan(group=hookspec.GROUP)})
-    if all(_stamp(one) < looked_at - _RACY for one in sys.path if one):
-        with contextlib.suppress(OSError, GmError):  # a cache that cannot be written costs time, nothing else
-            fs.write(kept, json.dumps({"key": key, "plugins": plugins}))
+    stamp = [sys.version, *(f"{folder} {_stamp(folder)}" for folder in sys.path if folder)]
+    results = Cache(cache)
+    if (cached := results.load("plugins", _parse_plugins, stamp)) is not None:
+        return cached
+    start = time.time_ns()
+    plugins = sorted({(entry.name, entry.value) for entry in metadata.entry_points(group=hookspec.GROUP)})
+    if all(_stamp(folder) < start - _RACY for folder in sys.path if folder):
+        results.store("plugins", plugins, stamp)
     return plugins
+
+
+def _parse_plugins(value: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(str(name), str(place)) for name, place in value]
 
 
 def _stamp(folder: str) -> int:
@@ -185,44 +230,49 @@ def _stamp(folder: str) -> int:
         return 0
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A plugin."""
+class Dispatcher:
+    """Calls the hooks of the plugins of one run.
 
-    name: str
-    source: str
-    """The distribution that it comes with, and its version."""
-    hooks: tuple[str, ...]
-    """The hooks that it answers; empty where it is left out."""
-    left_out: str
-    """Why it takes no part; empty where it does."""
-
-
-def members(cache: Path, *, without: frozenset[str]) -> list[Member]:
-    """All plugins, ours first.
-
-    Args:
-        without: names that are to stay out.
-
-    Raises:
-        UnknownPlugin, PluginFailed: as manager.make_manager.
+    Attributes:
+        failed: plugins that are no longer notified, because they raised an exception.
     """
-    joined = make_manager(cache, without=without)
-    ours = dict.fromkeys(BUILT_IN, f"gentoomuch-portage {__version__}")
-    found = []
-    for name, source in {**ours, **_distributions()}.items():
-        plugin = joined.get_plugin(name)
-        callers = joined.get_hookcallers(plugin) if plugin is not None else ()
-        why = "" if plugin is not None else "left out by --gm-no" if name in without else "it cannot be imported"
-        found.append(Member(name, source, tuple(sorted(one.name for one in callers or ())), why))
-    return found
 
+    def __init__(self, plugins: pluggy.PluginManager, plan: "Plan", settings: "Settings") -> None:
+        self.plugins, self.plan, self.settings = plugins, plan, settings
+        self.failed: set[str] = set()
 
-def _distributions() -> Mapping[str, str]:
-    """Plugins of other distributions -> distribution and version."""
-    from importlib.metadata import entry_points
+    def first(self, hook: str, **arguments: Any) -> Any:
+        """Return the first answer to a hook.
 
-    return {
-        one.name: f"{one.dist.name} {one.dist.version}" if one.dist else one.value
-        for one in sorted(entry_points(group=hookspec.GROUP), key=lambda one: one.name)
-    }
+        Raises:
+            RunError[plugin-failed]: a plugin of another distribution raised an exception.
+        """
+        return first(self.plugins, hook, plan=self.plan, settings=self.settings, **arguments)
+
+    def check(self, hook: str, **arguments: Any) -> None:
+        """Call a hook by which a plugin may end a run or a package.
+
+        Raises:
+            GmError: a plugin raised it, or one returned a value or raised another exception.
+        """
+        for plugin, answer in gather(self.plugins, hook, plan=self.plan, settings=self.settings, **arguments):
+            raise plugin_failed(plugin, hook, f"it returned {answer!r}; to reject something it must raise a GmError")
+
+    def notify(self, hook: str, **arguments: Any) -> None:
+        """Call a hook of all plugins; after an exception a plugin is not notified again."""
+        notify(self.plugins, hook, failed=self.failed, plan=self.plan, settings=self.settings, **arguments)
+
+    def make_reject(self, listener: "RunListener | None" = None) -> "Reject":
+        """Return a function that asks all plugins whether a binary package may be used.
+
+        Args:
+            listener: is notified of each package that is rejected.
+        """
+
+        def reject(binpkg: "Binpkg") -> str | None:
+            reason: str | None = self.first("gm_reject_binpkg", binpkg=binpkg)
+            if reason and listener is not None:
+                listener.on_binpkg_rejected(binpkg, reason)
+            return reason
+
+        return reject

@@ -1,1 +1,2 @@
-"""The rooms that touch Portage; only plain frozen data leaves them."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The only package that imports Portage; its functions return plain, frozen data."""

@@ -1,8 +1,9 @@
-"""Emerge's own autounmask, led by a policy; what it needs is granted, and never written to a file of the user.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Control emerge's own autounmask by a policy, and grant its changes without writing to files of the user.
 
-The resolver asks before it considers a package that something masks: a policy answers. Where it ends in changes
-alone, they are granted (a configroot that has them), Portage reads its configuration again as it does for
---autounmask-continue, and resolves again, within the one "Calculating dependencies".
+The policy decides before the resolver considers a masked package. If the resolver requires only configuration changes,
+they are granted in a configroot that includes them. Portage then reloads its configuration as for
+--autounmask-continue, and resolves again within the same "Calculating dependencies".
 """
 
 import functools
@@ -10,61 +11,63 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
-from gentoomuch_portage.portage_adapter import masks
+from _emerge import actions, depgraph
+from _emerge.depgraph import depgraph as graph
+from _emerge.Scheduler import Scheduler
+from portage.util import writemsg
+
+from gentoomuch_portage.portage_adapter import masks, private_api
 from gentoomuch_portage.portage_adapter.patching import swapped
 from gentoomuch_portage.unmask.ledger import Entry
 from gentoomuch_portage.unmask.policy import Candidate
 
 Against = Callable[[str, Candidate], str | None]
-"""Kind and package -> why it may not be unmasked, or None."""
+"""Kind and package -> the reason not to unmask it, or None."""
 Grant = Callable[[tuple[Entry, ...]], str]
-"""Entries that are needed -> the configroot that has them."""
+"""Required entries -> the configroot that includes them."""
 
 _ROUNDS = 20
-"""Each round grants at least one more entry; a chain that needs more than so many is a loop."""
+"""The maximum number of rounds. Each round grants at least one more entry; a longer chain is a loop."""
 
 
 class _Run:
-    """What is known while emerge runs.
+    """The state of a run.
 
     Attributes:
-        config: Portage's emerge_config, as soon as it resolves.
-        told: how many of the granted ones the user was told.
-        refused: ``(cpv, kind)`` -> why.
+        config: Portage's emerge_config, set before it resolves.
+        printed: number of granted entries that were printed.
+        rejected: ``(cpv, kind)`` -> the reason.
     """
 
     def __init__(self, against: Against, grant: Grant, settle: Callable[[], None]) -> None:
         self.against, self.grant, self.settle = against, grant, settle
         self.config: Any = None
-        self.direct = False
         self.granted: list[Entry] = []
-        self.told = 0
-        self.refused: dict[tuple[str, str], str] = {}
+        self.printed = 0
+        self.rejected: dict[tuple[str, str], str] = {}
 
 
+@private_api.optional(private_api.UNMASK)
 @contextmanager
 def unmasking(against: Against, grant: Grant, settle: Callable[[], None], *, profile: str) -> Iterator[None]:
-    """As long as the block runs, emerge unmasks what the policy allows.
+    """Let emerge unmask the packages that the policy allows while the block runs.
 
     Args:
-        grant: called with what is needed, before it is used; may raise to refuse the run.
-        settle: called before the first package is merged, never for --pretend.
-        profile: whose name the user is told.
+        grant: is called with the required entries before they are used; may raise an error to end the run.
+        settle: is called before the first package is merged; not for --pretend.
+        profile: the name to print.
     """
-    from _emerge import actions, depgraph
-    from _emerge.depgraph import depgraph as graph
-    from _emerge.Scheduler import Scheduler
-
     run = _Run(against, grant, settle)
     with ExitStack() as held:
         for holder, name, wrap in (
-            (actions, "_resolve_in_process", _noting),
+            (actions, "action_build", _noting),
             (depgraph, "_backtrack_depgraph", _resolving),
             (graph, "_pkg_visibility_check", _gating_masks),
             (graph, "_pkg_use_enabled", _gating_use),
-            (graph, "display_problems", functools.partial(_telling, profile=profile)),
+            (graph, "display_problems", functools.partial(_printing, profile=profile)),
             (Scheduler, "merge", _settling),
         ):
             plain = getattr(holder, name)
@@ -73,11 +76,11 @@ def unmasking(against: Against, grant: Grant, settle: Callable[[], None], *, pro
 
 
 def _noting(run: _Run, plain: Any) -> Any:
-    def resolve(emerge_config: Any, spinner: Any, myparams: Any, quickpkg_direct: Any) -> Any:
-        run.config, run.direct = emerge_config, quickpkg_direct
-        return plain(emerge_config, spinner, myparams, quickpkg_direct)
+    def build(emerge_config: Any, *rest: Any, **named: Any) -> Any:
+        run.config = emerge_config
+        return plain(emerge_config, *rest, **named)
 
-    return resolve
+    return build
 
 
 def _resolving(run: _Run, plain: Any) -> Any:
@@ -87,15 +90,15 @@ def _resolving(run: _Run, plain: Any) -> Any:
         words = {name: value for name, value in myopts.items() if not name.startswith("--autounmask")}
         words["--autounmask-backtrack"] = "y"
         leave = {f"autounmask_keep_{kind}": False for kind in ("use", "license", "keywords", "masks")}
-        asked = {**myparams, "autounmask": True, **leave}
+        parameters = {**myparams, "autounmask": True, **leave}
         for _ in range(_ROUNDS):
-            ended = plain(settings, trees, words, asked, *rest, **named)
+            ended = plain(settings, trees, words, parameters, *rest, **named)
             resolver = ended[1]
             needed = tuple(sorted(_needed(resolver))) if resolver._dynamic_config._success_without_autounmask else ()
-            fresh = tuple(one for one in needed if one.key not in {known.key for known in run.granted})
+            fresh = tuple(entry for entry in needed if entry.key not in {known.key for known in run.granted})
             if not fresh:
                 if run.granted and ended[0]:
-                    resolver._dynamic_config._need_config_reload = True  # what Portage's callers hold is the old one
+                    resolver._dynamic_config._need_config_reload = True  # the configuration of the callers is outdated
                 return ended
             os.environ["PORTAGE_CONFIGROOT"] = run.grant((*run.granted, *fresh))
             run.granted += fresh
@@ -106,19 +109,37 @@ def _resolving(run: _Run, plain: Any) -> Any:
 
 
 def _reloaded(run: _Run) -> tuple[Any, Any]:
-    """Let Portage read its configuration again; its settings and trees."""
-    from _emerge.actions import _reload_config
+    """Reload Portage's configuration, and return its settings and trees.
 
-    _reload_config(run.config, run.direct)
-    settings, trees, _ = run.config
-    return settings, trees
+    Source: _reload_config in _emerge/actions.py of Portage 3.0.83, the same steps as in action_build of 3.0.77.
+    """
+    config, options = run.config, run.config.opts
+    actions.load_emerge_config(emerge_config=config)
+    actions.adjust_configs(options, config.trees)
+    direct = _takes_installed(config)
+    if options.get("--getbinpkg") is True or direct:
+        more = {"add_repos": (config.running_config.trees["vartree"].dbapi,)} if direct else {}
+        for option in ("--getbinpkg-exclude", "--getbinpkg-include"):
+            if option in options:
+                more[option.strip("-").replace("-", "_")] = options[option]
+        for trees in config.trees.values():
+            trees["bintree"].populate(getbinpkgs=True, getbinpkg_refresh=False, **more)
+    return config.target_config.settings, config.trees
+
+
+def _takes_installed(config: Any) -> bool:
+    """Whether --quickpkg-direct takes installed packages as binary packages. Source: action_build of Portage 3.0.83."""
+    options, running = config.opts, config.running_config.settings["ROOT"]
+    taken = os.path.normpath(Path(options.get("--quickpkg-direct-root", running)).absolute())
+    own = os.path.normpath(config.target_config.settings["ROOT"])
+    return options.get("--usepkg") is True and options.get("--quickpkg-direct", "n") == "y" and taken != own
 
 
 def _gating_masks(run: _Run, plain: Any) -> Any:
     def visible(self: Any, pkg: Any, autounmask_level: Any = None, trust_graph: bool = True) -> Any:
         if autounmask_level is not None and not pkg.visible:
             reasons = _reasons(self, pkg)
-            denied = [kind for kind in reasons if _denied(run, kind, pkg, reasons[kind])]
+            denied = [kind for kind in reasons if _is_denied(run, kind, pkg, reasons[kind])]
             if denied:
                 autounmask_level = None
         return plain(self, pkg, autounmask_level=autounmask_level, trust_graph=trust_graph)
@@ -128,31 +149,29 @@ def _gating_masks(run: _Run, plain: Any) -> Any:
 
 def _gating_use(run: _Run, plain: Any) -> Any:
     def enabled(self: Any, pkg: Any, target_use: Any = None) -> Any:
-        if target_use is not None and not pkg.built and _denied(run, "use", pkg, ""):
+        if target_use is not None and not pkg.built and _is_denied(run, "use", pkg, ""):
             target_use = None
         return plain(self, pkg, target_use)
 
     return enabled
 
 
-def _denied(run: _Run, kind: str, pkg: Any, reasons: str) -> bool:
+def _is_denied(run: _Run, kind: str, pkg: Any, reasons: str) -> bool:
     against = run.against(kind, Candidate(cpv=str(pkg.cpv), slot=pkg.slot, repository=pkg.repo or "", reasons=reasons))
     if against:
-        run.refused[(str(pkg.cpv), kind)] = against
+        run.rejected[(str(pkg.cpv), kind)] = against
     return bool(against)
 
 
 def _reasons(resolver: Any, pkg: Any) -> dict[str, str]:
-    """What masks a package, by our kinds; for package.mask with its text."""
-    from _emerge.depgraph import _get_masking_status
-
+    """Return the masks of a package: kind -> reason."""
     settings = resolver._frozen_config.pkgsettings[pkg.root]
-    found = _get_masking_status(pkg, settings, pkg.root_config, use=resolver._pkg_use_enabled(pkg))
-    return {one.kind: one.told for one in masks.masked(found, pkg.cpv, pkg.repo, settings) if one.kind}
+    masking = depgraph._get_masking_status(pkg, settings, pkg.root_config, use=resolver._pkg_use_enabled(pkg))
+    return {mask.kind: mask.values for mask in masks.masked(masking, pkg.cpv, pkg.repo, settings) if mask.kind}
 
 
 def _needed(resolver: Any) -> Iterator[Entry]:
-    """What the resolver would have to change, for packages that it really wants."""
+    """Yield the entries that packages in the resolver's graph require."""
     wanted = resolver._dynamic_config
     for pkg in wanted._needed_unstable_keywords:
         if pkg in wanted.digraph:
@@ -174,25 +193,23 @@ def _needed(resolver: Any) -> Iterator[Entry]:
 
 
 def _requesters(resolver: Any, pkg: Any) -> tuple[str, ...]:
-    """Who asked for a package, nearest first. Portage words it for a comment."""
+    """Return at most three packages that require a package, nearest first, from the text of Portage's comment."""
     return tuple(re.findall(r"required by (\S+)", resolver._get_dep_chain_as_comment(pkg)))[:3]
 
 
-def _telling(run: _Run, plain: Any, *, profile: str) -> Any:
+def _printing(run: _Run, plain: Any, *, profile: str) -> Any:
     def display(self: Any) -> Any:
-        from portage.util import writemsg
-
         quiet = "--quiet" in self._frozen_config.myopts
-        if run.granted[run.told :] and not quiet:
+        if run.granted[run.printed :] and not quiet:
             writemsg(f"\nUnmasked for profile {profile} (gentoomuch unmask ls --profile {profile}):\n\n", noiselevel=-1)
-            for one in run.granted[run.told :]:
-                asked = f"  # required by {', '.join(one.required_by)}" if one.required_by else ""
-                writemsg(f"    {one.kind}: {one.line}{asked}\n", noiselevel=-1)
-            run.told = len(run.granted)
+            for entry in run.granted[run.printed :]:
+                comment = f"  # required by {', '.join(entry.required_by)}" if entry.required_by else ""
+                writemsg(f"    {entry.kind}: {entry.line}{comment}\n", noiselevel=-1)
+            run.printed = len(run.granted)
         ended = plain(self)
-        if run.refused and self._dynamic_config._unsatisfied_deps_for_display:
+        if run.rejected and self._dynamic_config._unsatisfied_deps_for_display:
             writemsg(f"\nProfile {profile} did not unmask:\n\n", noiselevel=-1)
-            for (cpv, kind), why in sorted(run.refused.items()):
+            for (cpv, kind), why in sorted(run.rejected.items()):
                 writemsg(f'    ={cpv}: {why}; {kind} = ["={cpv}"] under [unmask] would\n', noiselevel=-1)
         return ended
 

@@ -1,148 +1,144 @@
-"""The binhosts that Portage knows: asked for their indexes by us, one timeout for each, downloads continued."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Replace Portage's downloads from binhosts by our own, which have timeouts and can be resumed."""
 
 import functools
-import io
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, redirect_stderr
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
 
+import portage
+from portage.dbapi import bintree
+from portage.exception import InvalidData
+from portage.versions import cpv_getkey
+
+from gentoomuch_portage import console
 from gentoomuch_portage.errors import bare
-from gentoomuch_portage.portage_adapter.binpkg import Place
-from gentoomuch_portage.portage_adapter.lazy_index.remote import Bring, remotely
-from gentoomuch_portage.portage_adapter.lazy_index.sources import Refused
-from gentoomuch_portage.portage_adapter.patching import swapped
+from gentoomuch_portage.portage_adapter import lazy_index, private_api
+from gentoomuch_portage.portage_adapter.binhost_indexes import Back, BinhostIndexes, Kept, RejectReason
+from gentoomuch_portage.portage_adapter.binpkg_fetch import fetched_by
+from gentoomuch_portage.portage_adapter.downloads import Downloads
+from gentoomuch_portage.portage_adapter.patching import environment, swapped
+from gentoomuch_portage.portage_adapter.trees import find_target
+from gentoomuch_portage.startup import LazyModule
+
+if TYPE_CHECKING:
+    from gentoomuch_portage.portage_adapter.lazy_index import remote
+else:
+    remote = LazyModule("gentoomuch_portage.portage_adapter.lazy_index.remote")
+
+Bring = Callable[[str, Path], str | None]
+"""``bring(url, place)`` updates the index at ``place``.
+
+Returns an empty text if the index is up to date, None if Portage has to fetch it, or the reason why the binhost is
+skipped.
+"""
 
 
-class Known(NamedTuple):
-    """What a configroot says of binhosts."""
-
-    urls: Mapping[str, str]
-    """Name -> URL."""
-    home: Path
-    """Portage's directory of keys."""
-
-
-def known(host: Path) -> Known:
-    """The binhosts of an ``etc/portage``, and where Portage keeps their keys."""
-    import portage
-    from portage.binrepo.config import BinRepoConfigLoader
-
-    root = str(host.parent.parent)
-    with redirect_stderr(io.StringIO()):
-        settings = portage.config(config_root=root, env={})
-        repos = BinRepoConfigLoader((str(host / "binrepos.conf"),), settings)
-    home = settings.get("BINPKG_GPG_VERIFY_GPG_HOME") or str(host / "gnupg")
-    return Known({name: one.sync_uri for name, one in repos.items()}, Path(home))
-
-
-Failed = Callable[[Place, str, str], None]
-"""``failed(place, cpv, why)``: a package of a binhost could not be had, or was refused."""
-
-
+@private_api.optional(private_api.BINHOST)
 @contextmanager
-def asked(cache: Path, bring: Bring, failed: Failed, dead: Callable[[str], bool], refused: Refused) -> Iterator[None]:
-    """As long as the block runs, ask for the indexes of binhosts ourselves, and hear of packages that fail.
+def use_own_downloads(cache: Path, bring: Bring, downloads: Downloads) -> Iterator[None]:
+    """Fetch the indexes of binhosts, and their packages, while the block runs.
 
     Args:
-        cache: indexes are kept there, each below a name that all of its URL makes.
-        dead: whether the binhost of a URL is not to be asked any more.
-        refused: why a package was refused; empty where it was not. It makes way for the same one of another binhost.
+        cache: the directory of indexes; each has a name that includes its URL.
     """
-    from _emerge.Binpkg import Binpkg
-    from _emerge.BinpkgFetcher import _BinpkgFetcherProcess
-
-    with ExitStack() as held:
-        held.enter_context(remotely(cache, bring, refused))
-        held.enter_context(swapped(_BinpkgFetcherProcess, "_start", _continuing(_BinpkgFetcherProcess._start, dead)))
-        places: dict[str, Place] = {}
-        for name, wrap in (("_fetcher_exit", _fetched), ("_verifier_exit", _verified), ("_unpack_metadata", _unpacked)):
-            held.enter_context(swapped(Binpkg, name, wrap(getattr(Binpkg, name), places, failed)))
+    with remotely(cache, bring, downloads.reject_reason), fetched_by(downloads):
         yield
 
 
-def _continuing(plain: Callable[..., None], dead: Callable[[str], bool]) -> Callable[..., None]:
-    """Portage continues a download only where it knows the file for damaged; we know what it was a part of."""
+@contextmanager
+def remotely(cache: Path, bring: Bring, is_rejected: RejectReason) -> Iterator[None]:
+    """Fetch the indexes of binhosts ourselves, and read them by name if possible, while the block runs.
 
+    Args:
+        cache: directory of cached indexes, each in a directory named by the hash of its whole URL.
+        is_rejected: a package that it rejects is replaced by the same package of another binhost.
+    """
+    tree, indexes = bintree.binarytree, _indexes(is_rejected)
+    with ExitStack() as held:
+        populate = _populating(tree._populate_remote_repo, bintree, cache, bring, indexes)
+        held.enter_context(swapped(tree, "_populate_remote_repo", populate))
+        held.enter_context(swapped(tree, "_populate_remote", _giving_back(tree._populate_remote, indexes)))
+        yield
+
+
+def _indexes(is_rejected: RejectReason) -> BinhostIndexes:
+    if not lazy_index.is_on():
+        return BinhostIndexes(is_rejected)
+    return remote.IndexesByName(is_rejected)
+
+
+def _populating(
+    plain: Callable[..., None], bintree: Any, cache: Path, bring: Bring, indexes: BinhostIndexes
+) -> Callable[..., None]:
     @functools.wraps(plain)
-    def started(self: Any) -> None:
-        place = _offered(self.pkg)
-        if place is None or self.pretend:
-            plain(self)
+    def populated(self: Any, repo: Any, getbinpkg_refresh: bool, *args: Any, **named: Any) -> None:
+        url = repo.sync_uri
+        own = cache / hashlib.sha256(url.encode()).hexdigest()[:16]
+        place = _place(own, url)
+        with swapped(bintree, "CACHE_PATH", str(own)):
+            why = bring(url, place)  # fetches once a run; a rejected index stays rejected without a refresh
+        if why:
             return
-        if dead(place.url):
-            self.returncode = 1
-            self._async_wait()
+        refresh = getbinpkg_refresh and why is None
+
+        def through() -> None:
+            with swapped(bintree, "CACHE_PATH", str(own)):
+                try:
+                    plain(self, repo, refresh, *args, **named)
+                except InvalidData as error:  # of one entry; it would end emerge. Earlier entries are used
+                    message = f"the index of {bare(url)} has {str(error)!r} for a package"
+                    console.warning(f"{message}: ignoring the remaining entries of that index")
+
+        # Portage reports a frozen binhost each time; --quickpkg-direct adds packages between PKGDIR and the binhosts.
+        usual = not (refresh or getattr(repo, "frozen", True) or getattr(self, "_additional_pkgs", True))
+        if not usual:
+            indexes.read_whole(self, through)
             return
-        tree, partial = self.pkg.root_config.trees["bintree"], Path(self.pkg_path)
-        mark, told = partial.with_name(f"{partial.name}.gm"), f"{bare(place.url)} {place.size} {place.digests}"
-        same = mark.is_file() and mark.read_text(encoding="utf-8") == told
-        if same and partial.is_file() and 0 < partial.stat().st_size < place.size:
-            tree.invalids.append(partial.name)
-        elif partial.name in tree.invalids:
-            tree.invalids.remove(partial.name)
-        mark.write_text(told, encoding="utf-8")
-        plain(self)
+        chosen = any(hasattr(value, "isEmpty") and not value.isEmpty() for value in (*args, *named.values()))
+        indexes.load(self, place, through, accepted=why == "", chosen=chosen)
 
-    return started
+    return populated
 
 
-def _fetched(plain: Callable[..., None], places: dict[str, Place], failed: Failed) -> Callable[..., None]:
+def _giving_back(plain: Callable[..., None], indexes: BinhostIndexes) -> Callable[..., None]:
     @functools.wraps(plain)
-    def exited(self: Any, fetcher: Any) -> None:
-        if (place := _offered(self.pkg)) is not None:
-            places[_name(self.pkg)] = place  # Portage forgets it once the package lies here
-            if _ended_badly(fetcher):
-                failed(place, str(self.pkg.cpv), "its binhost does not give it out")
-        plain(self, fetcher)
+    def populated(self: Any, *args: Any, **named: Any) -> None:
+        kept: Kept = {}
+        indexes.kept = kept
+        plain(self, *args, **named)
+        indexes.give_back(self, Back(self, kept))
 
-    return exited
-
-
-def _verified(plain: Callable[..., None], places: dict[str, Place], failed: Failed) -> Callable[..., None]:
-    @functools.wraps(plain)
-    def exited(self: Any, verifier: Any) -> None:
-        place, fetched = places.get(_name(self.pkg)), self._fetched_pkg
-        if fetched:
-            Path(f"{fetched}.gm").unlink(missing_ok=True)
-        if place and _ended_badly(verifier):
-            failed(place, str(self.pkg.cpv), "it is not the file that its index tells of")
-        plain(self, verifier)
-        whole = verifier is not None and verifier.returncode == 0
-        if place and fetched and whole and getattr(self, "_pkg_path", None) is None:
-            failed(place, str(self.pkg.cpv), "its signature does not hold, or it is damaged")
-
-    return exited
+    return populated
 
 
-def _ended_badly(task: Any) -> bool:
-    """Whether a task of Portage failed by itself; one that the user broke off says nothing about a package."""
-    return task is not None and task.returncode not in {None, 0} and not task.cancelled
+def _place(own: Path, url: str) -> Path:
+    """Return the path at which Portage expects the index. Source: pkgindex_file in binarytree._populate_remote_repo."""
+    parts = urlparse(url)
+    return own / "binhost" / (parts.hostname or "") / parts.path.lstrip("/") / "Packages"
 
 
-def _unpacked(plain: Callable[..., Any], places: dict[str, Place], failed: Failed) -> Callable[..., Any]:
-    from portage.exception import DigestException, SignatureException
+def load_indexes(env: Mapping[str, str], cache: Path) -> Callable[[str], int]:
+    """Load the indexes of all binhosts, as emerge does.
 
-    @functools.wraps(plain)
-    async def unpacked(self: Any, loop: Any = None) -> Any:
-        try:
-            return await plain(self, loop=loop)
-        except (DigestException, SignatureException) as error:
-            if place := places.get(_name(self.pkg)):
-                failed(place, str(self.pkg.cpv), f"its signature does not hold: {error}")
-                Path(self._pkg_path).unlink(missing_ok=True)
-            raise
+    Args:
+        env: PORTAGE_CONFIGROOT and ROOT of the profile.
+        cache: the directory for those indexes that Portage fetches itself.
 
-    return unpacked
+    Returns:
+        A function that returns the highest BUILD_ID of a cpv on them; 0 if there is none.
+    """
+    alone = {**env, "PKGDIR": str(cache / "no-packages")}
+    with environment(alone), swapped(bintree, "CACHE_PATH", str(cache)):
+        trees = portage.create_trees(config_root=env["PORTAGE_CONFIGROOT"], target_root=env.get("ROOT", "/"))
+        tree = find_target(trees)["bintree"]
+        tree.populate(getbinpkgs=True, getbinpkg_refresh=True)
 
+    def find_highest(cpv: str) -> int:
+        instances = tree.dbapi.cp_list(cpv_getkey(cpv))
+        return max((int(instance.build_id or 0) for instance in instances if instance == cpv), default=0)
 
-def _name(pkg: Any) -> str:
-    return f"{pkg.root} {pkg.cpv} {pkg.cpv.build_id}"
-
-
-def _offered(pkg: Any) -> Place | None:
-    """Where a package is offered by a binhost; None where it lies here."""
-    from gentoomuch_portage.portage_adapter.binpkg import shown
-
-    found = shown(pkg)
-    return found.place if found.url else None
+    return find_highest

@@ -1,4 +1,5 @@
-"""What Portage complains of, as errors of ours: at the line where the wrong statement begins."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Convert Portage's messages to errors with the line at which the invalid statement begins."""
 
 import configparser
 import io
@@ -13,30 +14,30 @@ _NAMED = re.compile(r'"([^"]+)", line (\d+): *(.*)')
 _BLANK = re.compile(r"(?:\s|#[^\n]*)*")
 _NO_NAME = re.compile(r"^\d|\W")
 _WORD = string.digits + string.ascii_letters + r"~!@#$%*_\:;?,./-+{}"
-"""What a word of make.conf is made of. Source: portage.util.getconfig."""
+"""The characters of a token in make.conf. Source: portage.util.getconfig."""
 
 
-def bad(path: Path, told: str) -> BadFile:
-    """An error of Portage, with the file and line that it names somewhere in its text.
+def bad(path: Path, message: str) -> BadFile:
+    """Return an error for a message of Portage, with the file and line from its text.
 
-    Portage names the line where it stopped to read, which for an open quote is the last.
+    Portage reports the line where it stopped reading; for an open quote, that is the last line.
     """
-    told = " ".join(told.replace("!!!", " ").split())
-    at = _NAMED.search(told)
+    message = " ".join(message.replace("!!!", " ").split())
+    at = _NAMED.search(message)
     if at is None:
-        return BadFile(path, 0, told or "Portage cannot read it")
+        return BadFile(path, 0, message or "Portage cannot read it")
     what = at[3][:1].lower() + at[3][1:]
     line = wrong_at(Path(at[1]), what) or int(at[2])
-    return BadFile(at[1], line, what or "it cannot be read", remedy="mend that line")
+    return BadFile(at[1], line, what or "it cannot be read", hint="fix that line")
 
 
 def wrong_at(path: Path, what: str) -> int:
-    """The line, from 1, where the first statement begins that Portage cannot read; 0 where none is found.
+    """Return the line, from 1, at which the first invalid statement begins; 0 if none is found.
 
     Args:
-        what: Portage's complaint, which holds the name of a file that is to be sourced and is missing.
+        what: Portage's message; it contains the name of a missing file that is sourced.
 
-    Source: portage.util.getconfig, whose steps these are.
+    Source: portage.util.getconfig, which has the same steps.
     """
     try:
         text = path.read_text(encoding="utf-8", errors="replace") + "\n"
@@ -65,20 +66,20 @@ def wrong_at(path: Path, what: str) -> int:
 
 
 def check_sections(path: Path) -> None:
-    """Hold a file of repos.conf, binrepos.conf or sets.conf to its grammar.
+    """Check the syntax of a repos.conf, binrepos.conf or sets.conf file.
 
     Raises:
-        BadFile: a line is wrong.
+        BadFile: a line is invalid.
     """
     text = path.read_text(encoding="utf-8", errors="replace")
     try:
         configparser.ConfigParser().read_string(text)
     except (configparser.DuplicateSectionError, configparser.DuplicateOptionError) as error:
         name = getattr(error, "option", error.section)
-        raise BadFile(path, error.lineno or 0, f"{name!r} is there twice", remedy="leave one out") from error
+        raise BadFile(path, error.lineno or 0, f"{name!r} occurs twice", hint="remove one of them") from error
     except configparser.MissingSectionHeaderError as error:
-        raise BadFile(path, error.lineno, "no [section] stands before this line", remedy="write [name]") from error
+        raise BadFile(path, error.lineno, "no [section] before this line", hint="write [name]") from error
     except configparser.ParsingError as error:
-        line, found = error.errors[0]
-        told = f"{found.strip(chr(39)).removesuffix(chr(92) + 'n')!r} is no name = value"
-        raise BadFile(path, line, told, remedy="mend that line") from error
+        line, _ = error.errors[0]  # the text in the error depends on the Python version
+        reason = f"{text.splitlines()[line - 1].strip()!r} is not NAME = VALUE"
+        raise BadFile(path, line, reason, hint="fix that line") from error

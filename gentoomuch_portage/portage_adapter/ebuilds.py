@@ -1,29 +1,34 @@
-"""Sources as user patches find them: unpacked and prepared by Portage, up to the moment when they are applied.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""List the ebuilds of a profile, and prepare their sources up to the point where user patches are applied.
 
-Portage is stopped there by two patches of ours, the only ones in a configroot that is otherwise the profile's: the
-first leaves a file where patches are applied, the second is none. So PATCHES and all that an ebuild does before have
-happened, and nothing that it does after; and no function of Portage is replaced.
-
-The ebuilds that a profile has, with all that says what their sources are.
+Two patches stop Portage at that point. They are the only user patches in a configroot that is otherwise the profile's.
+The first creates a file in the directory where patches are applied, the second is invalid. So PATCHES and all earlier
+steps of the ebuild are done, and no later ones; and no function of Portage is replaced.
 """
 
 import contextlib
 import hashlib
 import os
-import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from gentoomuch_portage import fs
+import portage
+from portage.dbapi.dep_expand import dep_expand
+from portage.dep import Atom, isvalidatom, match_from_list
+from portage.versions import catpkgsplit
+
+from gentoomuch_portage import fs, stored
 from gentoomuch_portage.errors import RunError
-from gentoomuch_portage.portage_adapter.masks import Masked, masked
-from gentoomuch_portage.portage_adapter.patching import looking
-from gentoomuch_portage.process import run
+from gentoomuch_portage.portage_adapter.atoms import atom_errors
+from gentoomuch_portage.portage_adapter.masks import Masked, find_masks
+from gentoomuch_portage.portage_adapter.patching import query_environment
+from gentoomuch_portage.portage_adapter.trees import find_target
+from gentoomuch_portage.process import Ran
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +41,7 @@ class Ebuild:
     version: str
     """Without its revision."""
     revision: str
-    """``r0`` where it has none."""
+    """``r0`` if it has none."""
     slot: str
     repository: str
     path: Path
@@ -45,12 +50,12 @@ class Ebuild:
     visible: bool
     """Whether nothing masks it."""
     key: str
-    """Changes whenever its sources may: a digest over the ebuild, its eclasses, files and Manifest, and USE."""
+    """A digest over the ebuild, its eclasses, files and Manifest, and USE; it changes if the sources may change."""
     distdir: Path
 
     @property
     def pf(self) -> str:
-        """``hello-2.10-r1``."""
+        """Return the name with version and revision: ``hello-2.10-r1``."""
         return self.cpv.partition("/")[2]
 
 
@@ -58,66 +63,51 @@ class Ebuilds:
     """The ebuilds of all repositories of a configroot."""
 
     def __init__(self, trees: Any) -> None:
-        """Look at nothing yet.
+        """Store the trees, without reading an ebuild.
 
         Args:
-            trees: Portage's, of the root that the profile is for.
+            trees: Portage's trees of the profile's root.
         """
         self._portdb = trees["porttree"].dbapi
         self._settings = trees["porttree"].settings
 
     def packages(self, category: str) -> list[str]:
-        """The names of the packages of a category, sorted; empty where there is no such category."""
+        """Return the names of the packages of a category, sorted; empty for an unknown category."""
         return sorted({cp.partition("/")[2] for cp in self._portdb.cp_all(categories=[category])})
 
     def categories(self) -> list[str]:
-        """The categories, sorted."""
+        """Return the categories, sorted."""
         return sorted(self._portdb.categories)
 
-    def of(self, cp: str) -> list[Ebuild]:
-        """All versions of a package, the lowest first."""
-        visible = {str(one) for one in self._portdb.xmatch("match-visible", cp)}
+    def versions(self, cp: str) -> list[Ebuild]:
+        """Return all versions of a package, the lowest first."""
+        visible = {str(cpv) for cpv in self._portdb.xmatch("match-visible", cp)}
         return [self._ebuild(cpv, visible=str(cpv) in visible) for cpv in self._portdb.cp_list(cp)]
 
     def masked(self, ebuild: Ebuild) -> tuple[Masked, ...]:
-        """What masks a version; empty where it is visible."""
-        import portage
-        from portage.package.ebuild.getmaskingstatus import _getmaskingstatus
-
+        """Return the masks of a version; empty if it is visible."""
         if ebuild.visible:
             return ()
-        settings = portage.config(clone=self._settings)
-        found = _getmaskingstatus(ebuild.cpv, settings, self._portdb, ebuild.repository)
         every = self._portdb.cp_list(f"{ebuild.category}/{ebuild.name}")
-        cpv = next(one for one in every if (one, one.repo) == (ebuild.cpv, ebuild.repository))
-        return tuple(masked(found, cpv, ebuild.repository, settings))
+        cpv = next(candidate for candidate in every if (candidate, candidate.repo) == (ebuild.cpv, ebuild.repository))
+        return tuple(find_masks(cpv, ebuild.repository, self._portdb, self._settings))
 
     def means(self, text: str) -> list[Ebuild]:
-        """The versions that an atom means, the lowest first.
+        """Return the versions that an atom matches, the lowest first.
 
         Raises:
-            LookupError: it is none, or means packages of several categories.
+            LookupError: the atom is invalid, or matches packages of several categories.
         """
-        from portage.dbapi.dep_expand import dep_expand
-        from portage.dep import Atom, isvalidatom, match_from_list
-        from portage.exception import AmbiguousPackageName, InvalidAtom
-
-        asked = f"={text}" if text[:1] not in "=<>~" and isvalidatom(f"={text}") else text
-        try:
-            atom = dep_expand(asked, mydb=self._portdb, settings=self._settings)
+        expression = f"={text}" if text[:1] not in "=<>~" and isvalidatom(f"={text}") else text
+        with atom_errors(text):
+            atom = dep_expand(expression, mydb=self._portdb, settings=self._settings)
             atom = Atom(str(atom), allow_repo=True)
-        except AmbiguousPackageName as error:
-            raise LookupError(f"{text!r} means {' and '.join(error.args[0])}") from error
-        except InvalidAtom as error:
-            raise LookupError(f"{text!r} is no atom") from error
-        matching = {str(one) for one in match_from_list(atom, self._portdb.cp_list(atom.cp))}
-        return [one for one in self.of(atom.cp) if one.cpv in matching]
+        matching = {str(cpv) for cpv in match_from_list(atom, self._portdb.cp_list(atom.cp))}
+        return [ebuild for ebuild in self.versions(atom.cp) if ebuild.cpv in matching]
 
     def _ebuild(self, cpv: Any, *, visible: bool) -> Ebuild:
-        from portage.versions import catpkgsplit
-
         category, name, version, revision = catpkgsplit(str(cpv))
-        told = dict(zip(_KEYS, self._portdb.aux_get(cpv, list(_KEYS), myrepo=cpv.repo), strict=True))
+        metadata = dict(zip(_KEYS, self._portdb.aux_get(cpv, list(_KEYS), myrepo=cpv.repo), strict=True))
         path = Path(self._portdb.findname(str(cpv), myrepo=cpv.repo))
         return Ebuild(
             cpv=str(cpv),
@@ -125,25 +115,23 @@ class Ebuilds:
             name=name,
             version=version,
             revision=revision,
-            slot=told["SLOT"].partition("/")[0],
+            slot=metadata["SLOT"].partition("/")[0],
             repository=cpv.repo,
             path=path,
-            eapi=told["EAPI"],
-            live="live" in told["PROPERTIES"].split() or "9999" in version,
+            eapi=metadata["EAPI"],
+            live="live" in metadata["PROPERTIES"].split() or "9999" in version,
             visible=visible,
-            key=self._key(cpv, path, told["INHERITED"].split()),
+            key=self._key(cpv, path, metadata["INHERITED"].split()),
             distdir=Path(self._settings["DISTDIR"]),
         )
 
     def _key(self, cpv: Any, path: Path, inherited: list[str]) -> str:
-        import portage
-
         total = hashlib.sha256()
         eclasses = self._portdb.repositories[cpv.repo].eclass_db.eclasses
-        below = sorted(one for one in (path.parent / "files").rglob("*") if one.is_file())
-        for one in (path, path.parent / "Manifest", *below, *(Path(eclasses[name].location) for name in inherited)):
-            if one.is_file():
-                total.update(f"{one.name}\0".encode() + one.read_bytes() + b"\0")
+        below = sorted(file for file in (path.parent / "files").rglob("*") if file.is_file())
+        for file in (path, path.parent / "Manifest", *below, *(Path(eclasses[name].location) for name in inherited)):
+            if file.is_file():
+                total.update(f"{file.name}\0".encode() + file.read_bytes() + b"\0")
         settings = portage.config(clone=self._settings)
         settings.setcpv(cpv, mydb=self._portdb)
         total.update(" ".join(sorted(settings["PORTAGE_USE"].split())).encode())
@@ -155,19 +143,17 @@ _KEYS = ("SLOT", "EAPI", "PROPERTIES", "INHERITED")
 
 @contextmanager
 def opened(env: Mapping[str, str]) -> Iterator[Ebuilds]:
-    """The ebuilds of a profile.
+    """Open the ebuilds of a profile while the block runs.
 
     Args:
         env: PORTAGE_CONFIGROOT and ROOT of the profile.
     """
-    import portage
-
-    with looking(env) as env:
+    with query_environment(env) as env:
         with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
             root = env.get("ROOT", "/")
             trees = portage.create_trees(config_root=env["PORTAGE_CONFIGROOT"], target_root=root)
-        yield Ebuilds(trees[trees._target_eroot])
-        trees[trees._target_eroot]["porttree"].dbapi.close_caches()
+        yield Ebuilds(find_target(trees))
+        find_target(trees)["porttree"].dbapi.close_caches()
 
 
 _MARK = ".gentoomuch-applies-user-patches-here"
@@ -175,94 +161,118 @@ _HERE = f"--- /dev/null\n+++ b/{_MARK}\n@@ -0,0 +1 @@\n+here\n"
 _WITHOUT = frozenset({"0", "1", "2", "3", "4", "5"})
 """EAPIs that have no user patches. Source: PMS, "eapply_user"."""
 _UNUSED = 30 * 86_400
-"""Seconds after which sources that nobody used are removed."""
+"""Seconds after which unused sources are removed."""
 _LIVE = 86_400
-"""Seconds for which the sources of a live ebuild are taken again."""
+"""Seconds for which the sources of a live ebuild are reused."""
 
 
 class Unprepared(RunError):
-    """The sources of a package cannot be had as user patches would find them.
+    """Portage failed to unpack or prepare the sources of a package.
 
     Attributes:
-        tail: what Portage said last.
+        tail: the last lines of Portage's output.
     """
 
     code = "unprepared"
 
     def __init__(self, cpv: str, why: str, tail: str = "") -> None:
-        told = f":\n{tail}" if tail else ""
-        super().__init__(f"the sources of {cpv} cannot be prepared: {why}{told}")
+        last_lines = f":\n{tail}" if tail else ""
+        super().__init__(f"the sources of {cpv} cannot be prepared: {why}{last_lines}")
         self.cpv, self.why, self.tail = cpv, why, tail
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Sources that are not to be changed."""
+    """Prepared sources, which must not be changed."""
 
     work: Path
-    """All of them: Portage's WORKDIR."""
+    """The directory of all sources: Portage's WORKDIR."""
     tree: Path
-    """The folder in it where user patches are applied."""
+    """The directory in it where user patches are applied."""
 
 
-def prepared(ebuild: Ebuild, env: Mapping[str, str], cache: Path) -> Prepared:
-    """The sources of an ebuild, made once and kept below ``cache/sources``.
+Prepare = Callable[[Ebuild, Mapping[str, str], Path], Ran]
+"""``prepare(ebuild, env, place)`` runs Portage's ``ebuild`` up to src_prepare, with ``place/tmp`` as PORTAGE_TMPDIR.
+
+``place/configroot`` is the PORTAGE_CONFIGROOT of ``env``. The ebuild is untrusted, and so are the files that it
+creates there.
+"""
+
+
+def prepared(ebuild: Ebuild, env: Mapping[str, str], cache: Path, prepare: Prepare) -> Prepared:
+    """Load the sources of an ebuild from ``cache/sources``, or prepare them.
 
     Args:
         env: PORTAGE_CONFIGROOT and ROOT of the profile.
 
     Raises:
-        Unprepared: Portage does not get so far.
-        MissingProgram: Portage's ``ebuild`` is not on PATH.
+        Unprepared: Portage does not get as far as the user patches.
+        GmError: Portage cannot be run.
     """
     if ebuild.eapi in _WITHOUT:
         raise Unprepared(ebuild.cpv, f"its ebuild has EAPI {ebuild.eapi}, which applies no user patches")
     place = cache / "sources" / f"{ebuild.cpv.replace('/', '_')}-{ebuild.key}"
-    with fs.locked(cache / "sources" / f".{place.name}.lock"):
-        if not _usable(place, ebuild):
-            shutil.rmtree(place, ignore_errors=True)
-            _make(place, ebuild, env, cache)
+    fs.ensure(place.parent, cache=cache)
+    with fs.locked(place.with_name(f".{place.name}.lock")):
+        tree = _find_tree(place, ebuild)
+        if tree is None:
+            fs.remove(place)
+            tree = place / "work" / _make(place, ebuild, env, prepare)
         os.utime(place)
         _collect(cache / "sources", place)
-    return Prepared(place / "work", place / "work" / (place / "tree").read_text(encoding="utf-8"))
+    return Prepared(place / "work", tree)
 
 
-def _usable(place: Path, ebuild: Ebuild) -> bool:
-    made = place / "tree"
-    return made.is_file() and not (ebuild.live and time.time() - made.stat().st_mtime > _LIVE)
+def _find_tree(place: Path, ebuild: Ebuild) -> Path | None:
+    """Return where user patches are applied in prepared sources; None if they are missing, damaged or outdated."""
+
+    def parse(below: str) -> Path:
+        tree = place / "work" / below
+        if not below or ".." in tree.parts or not tree.is_relative_to(place) or not tree.is_dir():
+            raise ValueError("not a directory of the sources")
+        if ebuild.live and time.time() - (place / "tree").stat().st_mtime > _LIVE:
+            raise ValueError("outdated")
+        return tree
+
+    return stored.recall(place / "tree", parse)
 
 
-def _make(place: Path, ebuild: Ebuild, env: Mapping[str, str], cache: Path) -> None:
+def _make(place: Path, ebuild: Ebuild, env: Mapping[str, str], prepare: Prepare) -> str:
+    """Prepare sources, and return the path below ``place/work`` where user patches are applied."""
     with fs.fresh_folder(place.parent) as fresh:
         configroot = _stopping(fresh / "configroot", Path(env["PORTAGE_CONFIGROOT"]), ebuild)
-        told = {**os.environ, **env, "PORTAGE_CONFIGROOT": str(configroot), "PORTAGE_TMPDIR": str(fresh)}
-        ended = run(
-            ["ebuild", str(ebuild.path), "clean", "prepare"],
-            env={**told, **quietly(told), **_distdir(ebuild.distdir, cache)},
-            keep=True,
-            accept=(),
-            atom="sys-apps/portage",
-        )
-        work = fresh / "portage" / ebuild.category / ebuild.pf / "work"
-        mark = next((Path(above) / _MARK for above, _, names in os.walk(work) if _MARK in names), None)
+        variables = {**env, "PORTAGE_CONFIGROOT": str(configroot)}
+        ended = prepare(ebuild, {**variables, **quietly({**os.environ, **variables})}, fresh)
+        work = fresh / "tmp/portage" / ebuild.category / ebuild.pf / "work"
+        mark = _find_mark(fresh, work)
         if mark is None:
             tail = "\n".join((ended.out + ended.err).rstrip().splitlines()[-20:])
             raise Unprepared(ebuild.cpv, f"ebuild ended with {ended.status} before user patches are applied", tail)
         mark.unlink()
         done = fresh / "done"
-        done.mkdir()
+        done.mkdir(mode=0o700)  # private, as the build has set the modes of the files in it
         work.rename(done / "work")
-        (done / "tree").write_text(str(mark.parent.relative_to(work)), encoding="utf-8")
+        below = str(mark.parent.relative_to(work))
+        (done / "tree").write_text(below, encoding="utf-8")
         done.rename(place)
+        return below
+
+
+def _find_mark(fresh: Path, work: Path) -> Path | None:
+    """Find the mark in WORKDIR; None if Portage did not get that far, or the path contains a symbolic link."""
+    way = (work, *(above for above in work.parents if above != fresh and above.is_relative_to(fresh)))
+    if any(folder.is_symlink() or not folder.is_dir() for folder in way):
+        return None
+    return next((Path(above) / _MARK for above, _, names in os.walk(work) if _MARK in names), None)
 
 
 def _stopping(configroot: Path, plain: Path, ebuild: Ebuild) -> Path:
-    """A configroot as the profile's, whose only user patches stop Portage."""
+    """Make a configroot like the profile's, whose only user patches stop Portage."""
     shown = configroot / "etc/portage"
     shown.mkdir(parents=True)
-    for one in (plain / "etc/portage").iterdir():
-        if one.name != "patches":
-            (shown / one.name).symlink_to(one)
+    for entry in (plain / "etc/portage").iterdir():
+        if entry.name != "patches":
+            (shown / entry.name).symlink_to(entry)
     patches = shown / "patches" / ebuild.category / ebuild.name
     patches.mkdir(parents=True)
     (patches / "0-here.patch").write_text(_HERE, encoding="utf-8")
@@ -271,22 +281,14 @@ def _stopping(configroot: Path, plain: Path, ebuild: Ebuild) -> Path:
 
 
 def quietly(env: Mapping[str, str]) -> dict[str, str]:
-    """Variables that let Portage leave a failed build where it is, and nothing anywhere else."""
+    """Return variables that make Portage leave a failed build in place, and write no logs elsewhere."""
     features = f"{env.get('FEATURES', '')} -fail-clean -binpkg-logs".strip()
     return {"FEATURES": features, "PORTAGE_LOGDIR": "", "PORTAGE_ELOG_SYSTEM": "", "NOCOLOR": "yes"}
 
 
-def _distdir(distdir: Path, cache: Path) -> dict[str, str]:
-    """A place of our own to fetch to, where this user may not write the profile's."""
-    if os.access(distdir, os.W_OK):
-        return {}
-    own = fs.ensure(cache / "distfiles")
-    return {"DISTDIR": str(own), "PORTAGE_RO_DISTDIRS": str(distdir)}
-
-
 def _collect(sources: Path, but: Path) -> None:
-    """Remove what nobody used for long, and what killed runs left behind."""
+    """Remove sources that were not used for a month, and directories that killed runs left behind."""
     for folder in sources.iterdir():
         with contextlib.suppress(OSError):
             if folder.is_dir() and folder != but and time.time() - folder.stat().st_mtime > _UNUSED:
-                fs.remove_unheld(folder)
+                fs.remove_unlocked(folder)

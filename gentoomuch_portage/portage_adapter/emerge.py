@@ -1,28 +1,47 @@
-"""What /usr/bin/emerge does around emerge_main, done here in the same order.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Run emerge in this process, with the same steps in the same order as /usr/bin/emerge.
 
 Source: bin/emerge of Portage 3.0.83.
-
-Emerge's own options, taken from its parser; for completion alone, never for a run.
-
-Portage's own folders.
 """
 
-import argparse
-import contextlib
+import errno
 import gc
 import os
+import signal
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NoReturn
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from gentoomuch_portage.errors import GmError
-from gentoomuch_portage.portage_adapter.patching import swapped
+import _emerge.actions  # noqa: F401 - emerge_main imports it first
+import portage
+from _emerge.main import emerge_main
+from portage.elog import mod_echo
+from portage.exception import IsADirectory, ParseError, PermissionDenied, ReadOnlyFileSystem
+from portage.util._eventloop.global_event_loop import global_event_loop
 
-_REMOVING = frozenset({"depclean", "unmerge", "prune", "rage-clean"})
-"""Actions of emerge that remove packages."""
+from gentoomuch_portage.errors import NO_ROOM, GmError, full_place, is_without_temporary_folder, refused
+from gentoomuch_portage.startup import end_with_reader
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+FindCause = Callable[[BaseException | None], GmError | None]
+"""Return our own error for an exception of Portage, or None."""
+
+
+class _Ended(SystemExit):
+    """Ends emerge from within its event loop, which passes on no other exception.
+
+    Attributes:
+        error: what to report.
+    """
+
+    def __init__(self, error: GmError) -> None:
+        super().__init__(error.status)
+        self.error = error
 
 
 class _Interrupted(KeyboardInterrupt):
@@ -32,106 +51,58 @@ class _Interrupted(KeyboardInterrupt):
         self.number = number
 
 
-def speak_utf8() -> None:
-    """Start again with UTF-8 where the locale has something else, as emerge does."""
-    import locale
-
-    if sys.getfilesystemencoding().lower() != "utf-8" or locale.getpreferredencoding(False).lower() != "utf-8":
-        os.environ["PYTHONUTF8"] = "1"
-        os.execv(sys.executable, [sys.executable, *sys.argv])
-
-
-def end_with_reader() -> None:
-    """Let a reader that goes away end us without a word, as emerge does."""
-    import signal
-
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-
-
-def eprefix() -> str:
-    """Portage's EPREFIX, without a slash at its end."""
-    from portage.const import EPREFIX
-
-    return str(EPREFIX)
-
-
-def tells(word: str) -> bool:
-    """Whether a word may ask for emerge's help or version; ``action`` says for sure."""
-    return word in {"--help", "--version"} or (word[:1] == "-" and word[1:2] != "-" and ("h" in word or "V" in word))
-
-
-def action(words: Iterable[str]) -> str:
-    """What emerge takes a command line for: ``version``, ``info``, ``sync``; empty where it installs."""
-    from _emerge.main import parse_opts
-
-    return parse_opts(list(words), silent=True)[0] or ""
-
-
-def asked(words: Iterable[str]) -> tuple[str, frozenset[str], tuple[str, ...]]:
-    """What emerge takes a command line for: its action, empty where it installs; its options; its targets."""
-    from _emerge.main import parse_opts
-
-    action, options, targets = parse_opts(list(words), silent=True)
-    return action or "", frozenset(options), tuple(targets)
-
-
-def removes(words: Iterable[str]) -> bool:
-    """Whether emerge takes a command line for one that removes packages, and does so."""
-    from _emerge.main import parse_opts
-
-    asked, options, _ = parse_opts(list(words), silent=True)
-    return asked in _REMOVING and "--pretend" not in options
-
-
-def changes(words: Iterable[str]) -> bool:
-    """Whether emerge takes a command line for one that may change what is installed."""
-    from _emerge.main import parse_opts
-
-    asked, options, _ = parse_opts(list(words), silent=True)
-    return (asked or "") in {"", "clean", "config", *_REMOVING} and "--pretend" not in options
+def may_print_help(argument: str) -> bool:
+    """Whether an argument may ask for emerge's help or version; ``emerge_arguments`` decides."""
+    short = argument[:1] == "-" and argument[1:2] != "-"
+    return argument in {"--help", "--version"} or (short and ("h" in argument or "V" in argument))
 
 
 def load() -> None:
-    """Import what a run needs; what emerge imports at its start, and nothing else."""
-    import portage
-
-    portage._internal_caller = True
-    portage._disable_legacy_globals()
-    import _emerge.actions  # emerge_main begins with it
-    import _emerge.main  # noqa: F401
+    """Prepare Portage as emerge does at its start."""
+    if hasattr(portage, "_internal_caller"):
+        portage._internal_caller = True
+    _call_if_provided(portage, "_disable_legacy_globals")
 
 
-def emerge(words: Sequence[str], around: AbstractContextManager[object] | None = None) -> int:
+def _call_if_provided(module: ModuleType, name: str) -> None:
+    """Call a function of Portage; see ``private_api.START``."""
+    if function := getattr(module, name, None):
+        function()
+
+
+def emerge(
+    words: Sequence[str], *, find_cause: FindCause | None = None, list_written: Callable[[], Iterable[str]] = tuple
+) -> int:
     """Run emerge in this process as /usr/bin/emerge would.
 
     Args:
         words: emerge's command line, without the program's name.
-        around: holds as long as emerge runs.
+        find_cause: finds our own error for an exception of Portage. None for plain emerge, which prints a traceback.
+        list_written: lists the directories that emerge writes to; with ``find_cause``, our own error is raised if one
+            is full or read-only.
 
     Returns:
         Emerge's exit status.
 
     Raises:
-        SystemExit: emerge ended so, or one of the errors that bin/emerge itself answers.
+        SystemExit: emerge raised it, or an error that bin/emerge reports.
         KeyboardInterrupt: a signal ended it; ``ended_by`` finishes the process.
     """
-    import signal
-
     load()
-    import portage
-    from _emerge.main import emerge_main
-    from portage.elog import mod_echo
-    from portage.exception import IsADirectory, ParseError, PermissionDenied
-
     end_with_reader()
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGUSR1, _debug)
-    portage.process.sanitize_fds()
+    _call_if_provided(portage.process, "sanitize_fds")
     sys.argv[0] = "emerge"  # argparse takes its prog from here
     _collect()
+    explain = None if find_cause is None else partial(_explain, find_cause, list_written)
+    if explain is not None:
+        _raise_from_event_loop(explain)
     try:
-        with around or nullcontext():
-            return int(emerge_main(list(words)) or 0)
+        return int(emerge_main(list(words)) or 0)
+    except _Ended as ended:
+        mod_echo.finalize()
+        raise ended.error from ended
     except PermissionDenied as error:
         sys.stderr.write(f"Permission denied: '{error!s}'\n")
         raise SystemExit(error.errno) from error
@@ -146,39 +117,65 @@ def emerge(words: Sequence[str], around: AbstractContextManager[object] | None =
         raise SystemExit(1) from error
     except GmError:
         raise
-    except Exception:
-        import traceback
-
+    except Exception as error:
+        if explain is not None and (explained := explain(error)):
+            mod_echo.finalize()
+            raise explained from error
         shown = traceback.format_exc()
         mod_echo.finalize()  # first, or its messages would hide the traceback
         sys.stderr.write(shown)
         raise SystemExit(1) from None
 
 
-def ended_by(signalled: KeyboardInterrupt) -> NoReturn:
-    """End this process by the signal that ended emerge, so that its parent sees the same."""
-    import signal
+def _raise_from_event_loop(explain: FindCause) -> None:
+    """Let the event loop end emerge with our error for an exception of a callback.
 
-    number = getattr(signalled, "number", signal.SIGINT)
-    signal.signal(number, signal.SIG_DFL)
-    sys.stderr.write(f"\n\nExiting on signal {number}\n")
-    sys.stderr.flush()
-    signal.raise_signal(number)
-    raise SystemExit(128 + number)
+    Portage's own handler prints a traceback and sends SIGTERM to its process.
+    """
+    loop = getattr(global_event_loop(), "_loop", None)
+    if loop is None:
+        return  # private_api.ERRORS
+    plain = loop.get_exception_handler()
+
+    def handle(loop: "AbstractEventLoop", context: dict[str, Any]) -> None:
+        if explained := explain(context.get("exception")):
+            raise _Ended(explained)
+        if plain is None:
+            loop.default_exception_handler(context)
+        else:
+            plain(loop, context)
+
+    loop.set_exception_handler(handle)
+
+
+def _explain(
+    find_cause: FindCause, list_written: Callable[[], Iterable[str]], error: BaseException | None
+) -> GmError | None:
+    """Return our own error for an exception of Portage, or of a full or read-only file system; None for others."""
+    if known := find_cause(error):
+        return known
+    cause = _missing_room(error)
+    return refused(cause, full_place(filter(None, list_written()))) if cause else None
+
+
+def _missing_room(error: BaseException | None) -> OSError | None:
+    """Return the error of an exception due to a full or read-only file system; None for other exceptions."""
+    if isinstance(error, ReadOnlyFileSystem):
+        return OSError(errno.EROFS, os.strerror(errno.EROFS), str(error))
+    if isinstance(error, OSError) and (error.errno in NO_ROOM or is_without_temporary_folder(error)):
+        return error
+    return None
 
 
 def close() -> None:
-    """Close Portage's event loop, as the last thing."""
-    if "portage" in sys.modules:
-        from portage.util._eventloop.global_event_loop import global_event_loop
-
-        global_event_loop().close()
+    """Close Portage's event loop; to be called last."""
+    global_event_loop().close()
 
 
 def _collect() -> None:
-    """Let the garbage collector begin, if it was put off, and never look at what is there by now.
+    """Enable the garbage collector if it was disabled, and exclude all existing objects from it.
 
-    Imports make no garbage, and looking for it among them takes a fifth of ``emerge -p``.
+    Imported modules are not garbage, and checking them takes a fifth of the time of ``emerge -p``.
     """
     if not gc.isenabled():
         gc.freeze()
@@ -190,71 +187,5 @@ def _interrupt(number: int, _frame: object) -> NoReturn:
 
 
 def _debug(_number: int, _frame: object) -> None:
-    import pdb  # emerge answers SIGUSR1 with a debugger
-
-    pdb.set_trace()
-
-
-@dataclass(frozen=True, slots=True)
-class EmergeOption:
-    """An option of emerge."""
-
-    names: tuple[str, ...]
-    """``--ask``, ``-a``; the long ones first."""
-    takes: bool
-    """Whether a value may follow."""
-    choices: tuple[str, ...]
-    """The values that it takes, without ``True``, which means none; empty where it takes any."""
-
-
-class _Built(Exception):
-    """Emerge's parser is built."""
-
-
-def emerge_options() -> list[EmergeOption]:
-    """All options of this Portage's emerge, by name.
-
-    Emerge builds its parser within parse_opts, which has no way to hand it out: it is stopped where it
-    starts to parse.
-    """
-    from _emerge import main
-
-    held: list[argparse.ArgumentParser] = []
-
-    def stop(parser: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:
-        held.append(parser)
-        raise _Built
-
-    parser = argparse.ArgumentParser
-    with (
-        swapped(parser, "parse_intermixed_args", stop),
-        swapped(parser, "parse_args", stop),
-        contextlib.suppress(_Built),
-    ):
-        main.parse_opts([])
-    return sorted(_gathered(held[0]), key=lambda one: one.names)
-
-
-def _gathered(parser: argparse.ArgumentParser) -> list[EmergeOption]:
-    """One for each meaning: emerge adds the short name of a switch as an option of its own."""
-    meant: dict[str, list[argparse.Action]] = {}
-    for action in parser._actions:
-        if action.option_strings:
-            meant.setdefault(action.dest, []).append(action)
-    return [
-        EmergeOption(
-            names=tuple(
-                sorted((name for one in actions for name in one.option_strings), key=lambda name: (-len(name), name))
-            ),
-            takes=any(one.nargs != 0 for one in actions),
-            choices=tuple(str(one) for action in actions for one in action.choices or () if one != "True"),
-        )
-        for actions in meant.values()
-    ]
-
-
-def emaint_modules() -> Path:
-    """Where emaint looks for its modules. Source: bin/emaint of Portage."""
-    import portage
-
-    return Path(portage.__file__).parent / "emaint/modules"
+    """Start the debugger, as emerge does."""
+    breakpoint()

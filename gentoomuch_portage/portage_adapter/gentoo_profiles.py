@@ -1,4 +1,5 @@
-"""The make_profiles that the configured repositories offer: by pkgcore, otherwise by Portage."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""List the make_profiles of the configured repositories, with pkgcore or with Portage."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,6 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from gentoomuch_portage.portage_adapter import config as portage_config
+from gentoomuch_portage.portage_adapter.pkgcore_modules import import_pkgcore
+
+try:
+    RepoConfig = import_pkgcore("ebuild.repo_objs").RepoConfig
+except ImportError as error:
+    RepoConfig, _WHY = None, str(error)
+else:
+    _WHY = "it can be imported"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -15,16 +24,16 @@ class Offer:
     repository: str
     arch: str
     path: str
-    """As ``make_profile`` takes it, behind ``REPOSITORY:``."""
+    """The value of ``make_profile`` after ``REPOSITORY:``."""
     status: str
     """``stable``, ``dev`` or ``exp``."""
     deprecated: bool
-    """Whether a file beside it says that another one takes its place."""
+    """Whether its directory has a file ``deprecated``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Who reads them."""
+    """The program that reads the make_profiles."""
 
     name: str
     """``pkgcore`` or ``Portage``."""
@@ -34,38 +43,28 @@ class Reader:
 
 
 def reader() -> Reader:
-    """Choose who reads them.
-
-    pkgcore ends its whole process where bash is older than the newest EAPI asks for. Source: pkgcore.ebuild.eapi.
-    """
-    try:
-        from pkgcore.ebuild.repo_objs import RepoConfig
-    except SystemExit as error:
-        told = " ".join(str(error.code).split())
-        return Reader("Portage", f"pkgcore refuses to start: {told}")
-    except ImportError as error:
-        return Reader("Portage", f"pkgcore cannot be imported: {error}")
-    return Reader("pkgcore", "it can be imported", RepoConfig)
+    """Choose the reader: pkgcore, unless it cannot be imported."""
+    return Reader("pkgcore" if RepoConfig else "Portage", _WHY, RepoConfig)
 
 
 def offers(configroot: Path, by: Reader) -> list[Offer]:
-    """What is on offer, sorted within each repository, the main one first.
+    """Return the make_profiles, sorted within each repository; the main repository is first.
 
     Args:
-        configroot: as PORTAGE_CONFIGROOT means it.
+        configroot: a value of PORTAGE_CONFIGROOT.
 
     Raises:
         BadFile: repos.conf cannot be read.
     """
-    found = []
+    profiles = []
     for name, place in portage_config.repositories(configroot).items():
-        found += sorted(_by_pkgcore(by.config, name, place) if by.config else _by_portage(name, place))
-    return found
+        profiles += sorted(_by_pkgcore(by.config, name, place) if by.config else _by_portage(name, place))
+    return profiles
 
 
 def _by_pkgcore(config: Any, name: str, place: Path) -> Iterator[Offer]:
-    for one in config(str(place)).profiles:
-        yield Offer(name, one.arch, one.path, one.status, bool(one.deprecated))
+    for profile in config(str(place)).profiles:
+        yield Offer(name, profile.arch, profile.path, profile.status, bool(profile.deprecated))
 
 
 def _by_portage(name: str, place: Path) -> Iterator[Offer]:

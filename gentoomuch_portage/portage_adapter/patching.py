@@ -1,9 +1,11 @@
-"""Put something in the place of a name for a while.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Replace attributes and variables while a block runs.
 
-unittest.mock does that too, and takes longer to import than a whole run for a profile may add.
+unittest.mock does the same, but its import takes longer than the start of a run for a profile may take.
 """
 
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 
 @contextmanager
 def swapped(holder: Any, name: str, value: Any) -> Iterator[None]:
-    """As long as the block runs, ``holder.name`` is ``value``."""
+    """Set ``holder.name`` to ``value`` while the block runs."""
     own = name in vars(holder)
     before = vars(holder).get(name)
     setattr(holder, name, value)
@@ -27,7 +29,7 @@ def swapped(holder: Any, name: str, value: Any) -> Iterator[None]:
 
 @contextmanager
 def environment(more: Mapping[str, str]) -> Iterator[None]:
-    """As long as the block runs, these variables are set besides the others; afterwards all are as before."""
+    """Set environment variables while the block runs; then restore all of them."""
     before = dict(os.environ)
     os.environ.update(more)
     try:
@@ -38,22 +40,22 @@ def environment(more: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def looking(env: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
-    """As ``environment``, for who only looks: an empty folder stands for a ROOT that is not there.
+def query_environment(env: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+    """Set environment variables for queries; an empty directory replaces a ROOT that does not exist.
 
-    Portage makes the ROOT that it is told, be it that of another machine.
+    Portage would create ROOT, even if it belongs to another machine.
 
     Returns:
-        The variables as they are set.
+        The variables with their new values.
     """
     root = env.get("ROOT") or "/"
     if Path(root).is_dir():
         with environment(env):
             yield env
         return
-    import tempfile  # only for such a root
-
     with tempfile.TemporaryDirectory(prefix="gm-root-") as empty:
-        told = {name: empty if name in {"ROOT", "SYSROOT"} and value == root else value for name, value in env.items()}
-        with environment(told):
-            yield told
+        changed = {
+            name: empty if name in {"ROOT", "SYSROOT"} and value == root else value for name, value in env.items()
+        }
+        with environment(changed):
+            yield changed

@@ -1,1 +1,2 @@
-"""What plain emerge can have: each hook a file that ``gentoomuch hooks enable`` writes and ``disable`` removes."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Hooks for plain emerge: files that ``gentoomuch hooks enable`` writes and ``disable`` removes."""

@@ -1,4 +1,5 @@
-"""Which hooks there are: a name, what it does, and the files that switch it on."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The list of hooks, with their files."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,72 +10,72 @@ _FILES = Path(__file__).parent / "files"
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where this host has what Portage reads."""
+    """Directories of this host that Portage reads."""
 
     etc: Path
     """etc/portage."""
     eprefix: Path
     emaint: Path
-    """The folder of emaint's modules, in Portage itself."""
+    """The directory of emaint's modules, in Portage itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """One thing that plain emerge can have."""
+    """One integration for plain emerge."""
 
     name: str
     help: str
     files: tuple[tuple[str, Callable[[Places], Path], bool], ...]
-    """The name of what is written, where, and whether it is a program."""
+    """Name of the template, path of the file, and whether it is a program."""
 
     def where(self, places: Places) -> tuple[Path, ...]:
-        """The files that it is made of."""
+        """Return the paths of its files."""
         return tuple(place(places) for _, place, _ in self.files)
 
 
 def template(name: str) -> str:
-    """The text of one of the files, with words between ``@`` to be filled in."""
+    """Return the text of a template, with placeholders between ``@``."""
     return (_FILES / name).read_text(encoding="utf-8")
 
 
 ALL = (
     Hook(
         "filter",
-        "refuse binary packages that this CPU cannot run, and record in what is built what it needs",
-        (("filter.conf", lambda at: at.etc / "sets.conf/gentoomuch.conf", False),),
+        "reject binary packages that this CPU cannot run, and record requirements in built packages",
+        (("filter.conf", lambda places: places.etc / "sets.conf/gentoomuch.conf", False),),
     ),
     Hook(
         "unmask",
-        "keep what was unmasked for a profile and is installed: no downgrade, no warning; @gm-unmasked lists it",
-        (("unmask.conf", lambda at: at.etc / "sets.conf/gentoomuch-unmask.conf", False),),
+        "keep installed packages unmasked that a profile has unmasked; set @gm-unmasked",
+        (("unmask.conf", lambda places: places.etc / "sets.conf/gentoomuch-unmask.conf", False),),
     ),
     Hook(
         "record",
-        "record needs, profile and patches in what emerge and ebuild build, nothing of ours in the process",
-        (("record.bash", lambda at: at.eprefix / "usr/local/lib/install-qa-check.d/90gentoomuch", False),),
+        "record requirements, profile and patches in packages that emerge and ebuild build, without a change of emerge",
+        (("record.bash", lambda places: places.eprefix / "usr/local/lib/install-qa-check.d/90gentoomuch", False),),
     ),
     Hook(
         "bashrc",
-        "as record, for builders that take etc/portage along and nothing of /usr",
-        (("bashrc.bash", lambda at: at.etc / "bashrc", False),),
+        "like record, for builders that copy etc/portage but not /usr",
+        (("bashrc.bash", lambda places: places.etc / "bashrc", False),),
     ),
     Hook(
         "refresh",
-        "after a sync write the masks of binary packages again, and prune the ledger",
-        (("refresh.sh", lambda at: at.etc / "postsync.d/gentoomuch", True),),
+        "after a sync, update masks of binary packages and prune the ledger",
+        (("refresh.sh", lambda places: places.etc / "postsync.d/gentoomuch", True),),
     ),
     Hook(
         "snapshot",
-        "after the sync of a repository make a snapshot of it for containers",
-        (("snapshot.sh", lambda at: at.etc / "repo.postsync.d/gentoomuch", True),),
+        "after the sync of a repository, create a snapshot of it for containers",
+        (("snapshot.sh", lambda places: places.etc / "repo.postsync.d/gentoomuch", True),),
     ),
     Hook(
         "emaint",
-        "emaint --check gentoomuch and --fix gentoomuch: these hooks, masks and ledger",
+        "emaint --check gentoomuch and emaint --fix gentoomuch: hooks, masks and ledger",
         (
-            ("emaint.spec", lambda at: at.emaint / "gentoomuch/__init__.py", False),
-            ("emaint.module", lambda at: at.emaint / "gentoomuch/hooks.py", False),
+            ("emaint.spec", lambda places: places.emaint / "gentoomuch/__init__.py", False),
+            ("emaint.module", lambda places: places.emaint / "gentoomuch/hooks.py", False),
         ),
     ),
 )
-"""In the order in which they are listed."""
+"""In the order of ``hooks ls``."""

@@ -1,9 +1,5 @@
-"""Hooks switched on and off: what we wrote is known by its digest, and nothing else is overwritten or removed.
-
-Where this host has what Portage reads.
-
-What can be wrong when a hook is switched on or off.
-"""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Enable and disable hooks. A record has the digests of written files; other files are never changed or removed."""
 
 import hashlib
 import json
@@ -14,140 +10,137 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from gentoomuch_portage import fs
+from gentoomuch_portage import fs, stored
 from gentoomuch_portage.config.settings import Settings
-from gentoomuch_portage.errors import BadFile, ConfigError, NoPrivilege, RunError, UsageError, listed, nearest
-from gentoomuch_portage.portage_adapter import emerge
+from gentoomuch_portage.errors import ConfigError, RunError, UsageError, listed, nearest
+from gentoomuch_portage.portage_adapter import paths as portage_paths
 from gentoomuch_portage.portage_hooks.catalog import ALL, Hook, Places, template
 
 
-class UnknownHook(UsageError):
-    """There is no hook of that name."""
-
-    code = "unknown-hook"
-
-    def __init__(self, name: str, known: Iterable[str]) -> None:
-        known = list(known)
-        near = nearest(name, known)
-        super().__init__(
-            f"there is no hook {name!r} {listed(known)}",
-            remedy=f"gentoomuch hooks enable {near}" if near else "gentoomuch hooks ls",
-        )
+def unknown_hook(name: str, known: Iterable[str]) -> UsageError:
+    """There is no hook of this name."""
+    known = list(known)
+    near = nearest(name, known)
+    error = UsageError(f"hook {name!r} not found {listed(known)}", code="unknown-hook", hint="gentoomuch hooks ls")
+    return error.with_correction(name, near) if near else error
 
 
-class HookTaken(ConfigError):
-    """Where the file of a hook would be is a file that is not ours."""
-
-    code = "hook-taken"
-
-    def __init__(self, name: str, file: Path, line: str) -> None:
-        super().__init__(f"{file} is yours, and hook {name!r} would overwrite it", remedy=line)
+def hook_taken(name: str, file: Path, line: str) -> ConfigError:
+    """The file of a hook exists already, and was not written by gentoomuch."""
+    return ConfigError(f"hook {name!r} would overwrite {file}", code="hook-taken", hint=line)
 
 
-class HookChanged(ConfigError):
-    """The file of a hook is no longer what we wrote."""
-
-    code = "hook-changed"
-
-    def __init__(self, name: str, file: Path) -> None:
-        super().__init__(f"{file} of hook {name!r} was edited since, so it is yours", remedy=f"rm {file}")
+def hook_changed(name: str, file: Path) -> ConfigError:
+    """The file of a hook was edited."""
+    return ConfigError(
+        f"{file} of hook {name!r} was edited, and is not removed", code="hook-changed", hint=f"rm {file}"
+    )
 
 
 class NothingRecorded(RunError):
-    """An installed package does not tell what it is asked for, or is not installed."""
+    """The package is not installed, or gentoomuch has recorded nothing about it."""
 
     code = "nothing-recorded"
     status = 70
 
     def __init__(self, what: str, cpv: str, *, installed: bool) -> None:
-        told = f"{cpv} does not tell {what!r}: it was built without gentoomuch" if installed else ""
-        super().__init__(told or f"{cpv} is not installed", remedy="gentoomuch hooks enable record" if told else "")
+        message = f"{cpv} has no record {what!r}: built without gentoomuch" if installed else f"{cpv} is not installed"
+        super().__init__(message, hint="gentoomuch hooks enable record" if installed else "")
 
 
 _OWN = "# gentoomuch hooks enable {name} wrote this file, gentoomuch hooks disable {name} removes it\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """A hook on this host."""
+class HookState:
+    """A hook and its state on this host."""
 
     hook: Hook
     state: str
-    """``enabled``, ``disabled``, ``changed`` (edited or removed since) or ``taken`` (a file of the user's own)."""
+    """``enabled``, ``disabled``, ``changed`` (a file was edited or removed) or ``taken`` (a user's own file exists)."""
     where: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Written:
     files: dict[str, str]
-    """Path -> SHA-256 of what we wrote."""
+    """Path -> SHA-256 of the written content."""
     folders: tuple[str, ...]
-    """Those that we made, the deepest first."""
+    """Created directories, the deepest first."""
     command: str = ""
     """The program that the hook starts."""
     profile: str = ""
 
 
-def named(name: str) -> Hook:
-    """The hook of a name.
+def find_hook(name: str) -> Hook:
+    """Return the hook of a name.
 
     Raises:
-        UnknownHook: there is none.
+        UsageError[unknown-hook]: it does not exist.
     """
     for hook in ALL:
         if hook.name == name:
             return hook
-    raise UnknownHook(name, (one.name for one in ALL))
+    raise unknown_hook(name, (hook.name for hook in ALL))
 
 
-def standing(settings: Settings, places: Places) -> Iterator[Standing]:
-    """Every hook, and how it stands here."""
+def load_states(settings: Settings, places: Places) -> Iterator[HookState]:
+    """Generate all hooks with their state."""
     for hook in ALL:
-        yield Standing(hook, state(settings, hook, places), hook.where(places))
+        yield HookState(hook, state(settings, hook, places), hook.where(places))
 
 
 def state(settings: Settings, hook: Hook, places: Places) -> str:
-    """How one hook stands here.
+    """Return the state of a hook.
 
     Raises:
-        BadFile: what we noted down of it cannot be read.
+        BadFile: its record is invalid.
     """
     written = _read(settings, hook)
-    there = [path for path in hook.where(places) if path.exists() or path.is_symlink()]
+    existing = [path for path in hook.where(places) if path.exists() or path.is_symlink()]
     if not written.files:
-        return "taken" if there else "disabled"
-    return "changed" if _altered(written) else "enabled"
+        return "taken" if existing else "disabled"
+    return "changed" if _find_changed(written) else "enabled"
 
 
-def ailing(settings: Settings, hook: Hook, places: Places, profiles: Container[str]) -> tuple[str, str]:
-    """What is wrong with a hook that was enabled, and what mends it; both empty where nothing is.
-
-    Args:
-        profiles: the names that there are.
+def find_hooks_of(settings: Settings, profile: str) -> list[str]:
+    """Return the names of hooks that were enabled for a profile.
 
     Raises:
-        BadFile: what we noted down of it cannot be read.
+        BadFile: the record of a hook is invalid.
+    """
+    return [hook.name for hook in ALL if _read(settings, hook).profile == profile]
+
+
+def find_problem(settings: Settings, hook: Hook, places: Places, profiles: Container[str]) -> tuple[str, str]:
+    """Return the problem of an enabled hook and a hint; two empty strings if there is none.
+
+    Args:
+        profiles: names of all profiles.
+
+    Raises:
+        BadFile: its record is invalid.
     """
     written = _read(settings, hook)
     again = f"gentoomuch hooks enable {hook.name}"
-    if altered := _altered(written):
-        there = [str(path) for path in altered if path.exists() or path.is_symlink()]
-        told = f"{there[0]} was edited since" if there else f"{altered[0]} was removed since"
-        return told, f"rm {' '.join(there)}, then: {again}" if there else again
+    if changed := _find_changed(written):
+        existing = [str(path) for path in changed if path.exists() or path.is_symlink()]
+        problem = f"{existing[0]} was edited" if existing else f"{changed[0]} was removed"
+        return problem, f"rm {' '.join(existing)}, then: {again}" if existing else again
     if written.profile and written.profile not in profiles:
-        return f"it is told that this machine is {written.profile!r}, a profile that there is not", again
+        return f"its profile {written.profile!r} does not exist", again
     if written.profile:
         again += f" --profile {shlex.quote(written.profile)}"
     starts = any("@GENTOOMUCH@" in template(name) for name, _, _ in hook.files)
     if starts and written.command and not os.access(written.command, os.X_OK):
-        return f"it starts {written.command}, which is not there", again
+        return f"its program {written.command} does not exist", again
     if written.files and written.files != _digests(_texts(hook, places, Path(written.command), written.profile)):
         return "it was enabled by another version", f"gentoomuch hooks disable {hook.name}, then: {again}"
     return "", ""
 
 
-def _altered(written: _Written) -> list[Path]:
-    """The files that are no longer as we wrote them."""
+def _find_changed(written: _Written) -> list[Path]:
+    """Find files that were changed or removed."""
     return [Path(path) for path, digest in written.files.items() if _digest(Path(path)) != digest]
 
 
@@ -160,23 +153,23 @@ def _digests(texts: Mapping[Path, str]) -> dict[str, str]:
 
 
 def enable(settings: Settings, hook: Hook, places: Places, *, command: Path, profile: str = "") -> tuple[Path, ...]:
-    """Write the files of a hook; what was written before is written anew.
+    """Write the files of a hook; its previous files are replaced.
 
     Args:
         command: the program ``gentoomuch``, which the hook starts.
-        profile: what the hook is told as its profile; empty: none.
+        profile: of the hook; empty for none.
 
     Raises:
-        HookTaken: a file is there that we did not write, or no longer as we wrote it.
-        NoPrivilege: this user may not write there.
+        ConfigError[hook-taken]: a file exists that gentoomuch has not written, or that was edited.
+        NoPrivilege: this user cannot write there.
     """
     before = _read(settings, hook)
     texts = _texts(hook, places, command, profile)
     for path, text in texts.items():
-        taken = _taken(path, before.files.get(str(path)))
-        if taken:
-            raise HookTaken(hook.name, taken, _line(hook, taken, text))
-    _check(texts)
+        obstacle = _find_obstacle(path, before.files.get(str(path)))
+        if obstacle:
+            raise hook_taken(hook.name, obstacle, _manual_hint(hook, obstacle, text))
+    _check_writable(texts)
     folders = tuple(dict.fromkeys([*before.folders, *_missing(texts)]))
     _write(settings, hook, _Written(_digests(texts), folders, str(command), profile))
     for (_, _, program), path in _pairs(hook, places):
@@ -186,37 +179,35 @@ def enable(settings: Settings, hook: Hook, places: Places, *, command: Path, pro
     return tuple(texts)
 
 
-def _check(paths: Iterable[Path]) -> None:
-    """See to it that all can be written, before anything is.
+def _check_writable(paths: Iterable[Path]) -> None:
+    """Check that all files can be written, before any is.
 
     Raises:
-        NoPrivilege: one cannot.
+        NoPrivilege: one cannot be written.
     """
     for path in paths:
-        above = next(folder for folder in path.parents if folder.exists())
-        if not os.access(above, os.W_OK):
-            raise NoPrivilege(f"{above} cannot be written by this user", remedy="run it as the owner of that folder")
+        fs.check_writable(path.parent)
 
 
 def disable(settings: Settings, hook: Hook) -> tuple[Path, ...]:
-    """Remove what was written, and the folders that were made for it, where nothing else lies in them.
+    """Remove the files of a hook, and its created directories if they are empty.
 
     Raises:
-        HookChanged: a file is no longer what we wrote.
+        ConfigError[hook-changed]: a file was edited.
     """
     written = _read(settings, hook)
-    gone = tuple(Path(path) for path in written.files)
+    files = tuple(Path(path) for path in written.files)
     for path, digest in written.files.items():
         if Path(path).exists() and _digest(Path(path)) != digest:
-            raise HookChanged(hook.name, Path(path))
-    for file in gone:
+            raise hook_changed(hook.name, Path(path))
+    for file in files:
         file.unlink(missing_ok=True)
     for folder in map(Path, written.folders):
-        shutil.rmtree(folder / "__pycache__", ignore_errors=True)  # of emaint's module, once it was imported
+        shutil.rmtree(folder / "__pycache__", ignore_errors=True)  # of emaint's imported module
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
     _record(settings, hook).unlink(missing_ok=True)
-    return gone
+    return files
 
 
 def _pairs(hook: Hook, places: Places) -> Iterator[tuple[tuple[str, object, bool], Path]]:
@@ -225,40 +216,40 @@ def _pairs(hook: Hook, places: Places) -> Iterator[tuple[tuple[str, object, bool
 
 def _text(hook: Hook, name: str, command: Path, profile: str) -> str:
     text = template(name)
-    words = {"GENTOOMUCH": shlex.quote(str(command)), "PROFILE": shlex.quote(profile) if profile else ""}
-    words["OPTION_PROFILE"] = f"--profile {words['PROFILE']}" if profile else ""
-    for word, value in words.items():
-        text = text.replace(f" @{word}@", f" {value}" if value else "").replace(f"@{word}@", value)
+    values = {"GENTOOMUCH": shlex.quote(str(command)), "PROFILE": shlex.quote(profile) if profile else ""}
+    values["OPTION_PROFILE"] = f"--profile {values['PROFILE']}" if profile else ""
+    for name_of_value, value in values.items():
+        text = text.replace(f" @{name_of_value}@", f" {value}" if value else "").replace(f"@{name_of_value}@", value)
     head, _, rest = text.partition("\n")
     own = _OWN.format(name=hook.name)
     return f"{head}\n{own}{rest}" if head.startswith("#!") else f"{own}{text}"
 
 
-def _taken(path: Path, ours: str | None) -> Path | None:
-    """The file in the way of one that is to be written, or None."""
+def _find_obstacle(path: Path, digest: str | None) -> Path | None:
+    """Find a file that must not be overwritten, or None."""
     for above in path.parents:
         if above.exists() and not above.is_dir():
             return above
-    there = path.exists() or path.is_symlink()
-    return path if there and (ours is None or _digest(path) != ours) else None
+    exists = path.exists() or path.is_symlink()
+    return path if exists and (digest is None or _digest(path) != digest) else None
 
 
-def _line(hook: Hook, taken: Path, text: str) -> str:
-    """What to do by hand where a file is the user's own."""
+def _manual_hint(hook: Hook, taken: Path, text: str) -> str:
+    """Return how to add a hook to a user's own file."""
     if hook.name == "bashrc":
         return f"gentoomuch hooks text bashrc >{taken}.gentoomuch, and in {taken}: source {taken}.gentoomuch"
     return f"gentoomuch hooks text {hook.name} >>{taken}" if text else ""
 
 
 def text(hook: Hook, *, command: Path, profile: str = "") -> str:
-    """What a hook's first file says, for who puts it elsewhere."""
+    """Return the content of a hook's first file, for manual use."""
     return _text(hook, hook.files[0][0], command, profile)
 
 
 def _missing(paths: dict[Path, str]) -> list[str]:
-    """The folders that have to be made, the deepest first."""
-    found = {folder for path in paths for folder in path.parents if not folder.exists()}
-    return [str(folder) for folder in sorted(found, key=lambda one: -len(one.parts))]
+    """Return the directories to create, the deepest first."""
+    missing = {folder for path in paths for folder in path.parents if not folder.exists()}
+    return [str(folder) for folder in sorted(missing, key=lambda folder: -len(folder.parts))]
 
 
 def _digest(path: Path) -> str:
@@ -271,13 +262,23 @@ def _record(settings: Settings, hook: Hook) -> Path:
 
 def _read(settings: Settings, hook: Hook) -> _Written:
     place = _record(settings, hook)
-    try:
-        told = json.loads(place.read_text(encoding="utf-8"))
-        return _Written(**{**told, "files": dict(told["files"]), "folders": tuple(told["folders"])})
-    except FileNotFoundError:
-        return _Written({}, ())
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadFile(place, 0, "this is no record of a hook", remedy=f"rm {place}") from error
+    return stored.load(place, _parse_record, "the record of a hook", hint=stored.removal_command(place)) or _Written(
+        {}, ()
+    )
+
+
+def _parse_record(text: str) -> _Written:
+    """Parse a record of a hook.
+
+    Raises:
+        ValueError, TypeError, KeyError: it is invalid.
+    """
+    content = json.loads(text)
+    written = _Written(**{**content, "files": dict(content["files"]), "folders": tuple(content["folders"])})
+    texts = (*written.files, *written.files.values(), *written.folders, written.command, written.profile)
+    if not all(isinstance(value, str) for value in texts):
+        raise TypeError("not a record")
+    return written
 
 
 def _write(settings: Settings, hook: Hook, written: _Written) -> None:
@@ -285,6 +286,6 @@ def _write(settings: Settings, hook: Hook, written: _Written) -> None:
     fs.write(place, json.dumps(asdict(written), indent=2) + "\n")
 
 
-def here(settings: Settings) -> Places:
-    """The places of the host that we run on."""
-    return Places(settings.host, Path(emerge.eprefix() or "/"), emerge.emaint_modules())
+def find_places(settings: Settings) -> Places:
+    """Return the directories of this host."""
+    return Places(settings.host, Path(portage_paths.eprefix() or "/"), portage_paths.emaint_modules())

@@ -1,4 +1,5 @@
-"""What a package records while plain emerge, or ebuild, builds it; called by the hooks, in the phase install."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Record requirements, profile and patches in a package that plain emerge or ebuild builds; called by hooks."""
 
 import os
 from collections.abc import Mapping
@@ -6,29 +7,29 @@ from pathlib import Path
 
 from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.isa import resolve
-from gentoomuch_portage.portage_adapter import binpkg, installed, user_patches
+from gentoomuch_portage.portage_adapter import binpkg, build_info, installed
 
-KINDS = {"requires": binpkg.RECORDED, "profile": binpkg.BUILT_FOR, "patches": user_patches.NAMED}
-"""What may be asked for -> the file of build-info, of a binary package's metadata and of /var/db/pkg that tells it."""
+KINDS = {"requires": binpkg.RECORDED, "profile": binpkg.BUILT_FOR, "patches": binpkg.PATCHES}
+"""A kind of record -> its file in build-info, in metadata of binary packages and in /var/db/pkg."""
 
 
 def record(settings: Settings, folder: Path, environ: Mapping[str, str], profile: str = "") -> None:
-    """Write them into ``build-info`` of a package that is being built, unless a run of ours has done it.
+    """Write the records into ``build-info`` of a package in its phase install, unless gm-emerge has done so.
 
     Args:
         folder: PORTAGE_BUILDDIR.
-        environ: the variables that its phase has.
+        environ: of the phase.
     """
     if (folder / "build-info" / binpkg.RECORDED).exists():
         return
-    told = {**environ, "PORTAGE_BUILDDIR": str(folder), "T": str(folder / "temp")}
-    told.setdefault("PORTAGE_USE", told.get("USE", ""))
-    binpkg.record(told, resolve.recording(settings.cache), profile or environ.get("GM_PROFILE", ""))
-    user_patches.record(told)
+    variables = {**environ, "PORTAGE_BUILDDIR": str(folder), "T": str(folder / "temp")}
+    variables.setdefault("PORTAGE_USE", variables.get("USE", ""))
+    build_info.record(variables, resolve.recorder(settings.cache), profile or environ.get("GM_PROFILE", ""))
+    build_info.record_patches(variables)
 
 
-def recorded(what: str, cpv: str, vdb: Path) -> str:
-    """What an installed package tells; empty where it tells nothing.
+def read_record(what: str, cpv: str, vdb: Path) -> str:
+    """Return a record of an installed package; empty if it has none.
 
     Args:
         what: a key of ``KINDS``.
@@ -38,20 +39,22 @@ def recorded(what: str, cpv: str, vdb: Path) -> str:
     return file.read_text(encoding="utf-8").strip() if file.is_file() else ""
 
 
-def meant(what: str, asked: str) -> dict[str, str]:
-    """The installed packages that a user means, and what each tells; empty where it tells nothing.
+def read_records(what: str, name: str) -> dict[str, str]:
+    """Return the installed packages of a name, each with its record, or an empty string.
 
     Args:
-        asked: ``pkg``, ``cat/pkg`` or ``cat/pkg-1.0``.
+        name: ``pkg``, ``cat/pkg`` or ``cat/pkg-1.0``.
 
     Raises:
-        LookupError: it is no name, or that of packages of several categories.
+        LookupError: the name is invalid, or packages of several categories have it.
     """
-    env = {name: os.environ[name] for name in ("PORTAGE_CONFIGROOT", "ROOT") if name in os.environ}
-    found = installed.installed(env, asked, [KINDS[what]])
-    return {one.cpv: one.told.get(KINDS[what], "") for one in found}
+    env = {key: os.environ[key] for key in ("PORTAGE_CONFIGROOT", "ROOT") if key in os.environ}
+    return {
+        package.cpv: package.build_info.get(KINDS[what], "")
+        for package in installed.installed(env, name, [KINDS[what]])
+    }
 
 
 def vdb(eprefix: str) -> Path:
-    """Where this host, or the ROOT that is set, has what is installed."""
+    """Return the database of installed packages, of ROOT if it is set."""
     return Path(f"{os.environ.get('ROOT', '').rstrip('/')}{eprefix}/var/db/pkg")

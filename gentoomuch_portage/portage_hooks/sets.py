@@ -1,9 +1,10 @@
-"""What plain emerge has of us by a section of sets.conf: Portage imports its class before it resolves.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Hooks for plain emerge through sets.conf: Portage imports the class of a section before it resolves.
 
-``etc/portage/sets.conf/gentoomuch.conf`` and ``gentoomuch-unmask.conf`` name ``Sets``, in one section, so that there
-is one warning where gentoomuch is gone. With ``filter`` plain emerge refuses binary packages that this machine's CPU
-cannot run, and records in those that it builds what they need; with ``unmask`` it keeps what was unmasked for a
-profile and is installed. A run of gm-emerge for a profile has both already.
+``etc/portage/sets.conf/gentoomuch.conf`` and ``gentoomuch-unmask.conf`` name ``Sets`` in one section, so that Portage
+prints one warning if gentoomuch is not installed. With ``filter``, plain emerge rejects binary packages that this
+machine's CPU cannot run, and records requirements in new ones. With ``unmask``, installed packages stay unmasked that
+a profile has unmasked. Runs of gm-emerge for a profile include both.
 """
 
 import os
@@ -16,11 +17,10 @@ from gentoomuch_portage.config import profile
 from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.configroot import cache
 from gentoomuch_portage.isa import requirement, resolve
-from gentoomuch_portage.isa.requirement import Abi
-from gentoomuch_portage.portage_adapter import binpkg as portage_binpkg
-from gentoomuch_portage.portage_adapter import binpkg_filter, emerge, user_patches
+from gentoomuch_portage.isa.abi import Abi
+from gentoomuch_portage.portage_adapter import binpkg_build, binpkg_filter, paths, user_patches
 from gentoomuch_portage.portage_adapter.binpkg import Binpkg
-from gentoomuch_portage.portage_adapter.package_sets import HookSets
+from gentoomuch_portage.portage_adapter.hook_sets import HookSets
 from gentoomuch_portage.unmask import ledger
 from gentoomuch_portage.unmask.ledger import Entry
 
@@ -28,11 +28,11 @@ from gentoomuch_portage.unmask.ledger import Entry
 class Sets(HookSets):
     """The hooks ``filter`` and ``unmask``."""
 
-    _as_long_as_emerge_runs = ExitStack()
+    _until_exit = ExitStack()
 
     @classmethod
     def filter(cls, options: Mapping[str, str], values: Mapping[str, str]) -> None:
-        """Switch the filter on, unless it is.
+        """Enable the filter, unless it is enabled.
 
         Args:
             options: ``cpu``, a -march name or machine flags instead of the host's CFLAGS; ``unknown``,
@@ -40,36 +40,38 @@ class Sets(HookSets):
         """
         if binpkg_filter.active():
             return
-        ours = _settings()
-        told = options.get("cpu", "")
-        cpu = f"-march={told}" if told and not told.startswith("-m") else told or values["CFLAGS"]
+        settings = _settings()
+        option = options.get("cpu", "")
+        cpu = f"-march={option}" if option and not option.startswith("-m") else option or values["CFLAGS"]
         flags = " ".join(requirement.machine_flags(cpu))
         unknown = options.get("unknown", "reject")
         abi = Abi(values["CHOST"], values["ELIBC"], tuple(values["ACCEPT_CHOSTS"].split()))
 
         def reject(binpkg: Binpkg) -> str | None:
-            return binpkg_filter_cpu.runs(binpkg, flags, abi, ours, unknown=unknown).reason or None
+            return binpkg_filter_cpu.check_on_machine(binpkg, flags, abi, settings, unknown=unknown).reason or None
 
-        held = cls._as_long_as_emerge_runs
-        held.enter_context(user_patches.mended())
-        held.enter_context(user_patches.named())
-        held.enter_context(portage_binpkg.recorded(resolve.recording(ours.cache)))
-        held.enter_context(binpkg_filter.sifted(reject, f"CPU features; this machine has {flags or 'no -march'}"))
-        held.enter_context(binpkg_filter.judged(reject))
+        stack = cls._until_exit
+        stack.enter_context(user_patches.mended())
+        stack.enter_context(binpkg_build.patches_recorded())
+        stack.enter_context(binpkg_build.recorded(resolve.recorder(settings.cache)))
+        stack.enter_context(
+            binpkg_filter.hide_rejected(reject, f"CPU features; this machine has {flags or 'no -march'}")
+        )
+        stack.enter_context(binpkg_filter.check_fetched(reject))
 
     @classmethod
     def unmasked(cls, options: Mapping[str, str], values: Mapping[str, str]) -> tuple[Entry, ...]:
-        """The entries of all ledgers, or of that of ``profile``."""
-        ours = _settings()
+        """Return the entries of all ledgers, or of that of ``profile``."""
+        settings = _settings()
         name = options.get("profile", "")
-        chosen = (profile.read(ours, name).name,) if name else profile.names(ours)
-        return tuple(entry for one in chosen for entry in ledger.read(ours.state, one))
+        names = (profile.read(settings, name).name,) if name else profile.names(settings)
+        return tuple(entry for chosen in names for entry in ledger.read(settings.state, chosen))
 
     @classmethod
     def composed(cls, values: Mapping[str, str]) -> bool:
-        """Whether it is a configroot of ours, which has its own ledger and policy."""
-        return cache.is_one(Path(values["PORTAGE_CONFIGROOT"]))
+        """Whether PORTAGE_CONFIGROOT was built for a profile, which has its own ledger and policy."""
+        return cache.is_configroot(Path(values["PORTAGE_CONFIGROOT"]))
 
 
 def _settings() -> Settings:
-    return Settings.of(os.environ, eprefix=emerge.eprefix())
+    return Settings.load(os.environ, eprefix=paths.eprefix())

@@ -1,8 +1,9 @@
-"""Portage's dictionaries of binary packages, filled by name when somebody asks for one.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Portage's dictionaries of binary packages, which load the entries of a name at its first use.
 
-A shelf knows, step by step, where packages come from: PKGDIR, then one binhost after the other. When a key of a name is
-first asked for, each step puts in what it has of that name, in Portage's order. Whoever wants to see all of them
-makes them ordinary dictionaries, filled as Portage would have done it.
+A shelf has the sources of packages as steps: PKGDIR, then each binhost. At the first use of a key, each step adds its
+packages of that name, in Portage's order. An access to all keys loads everything, and the dictionaries are then as
+Portage would have filled them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,34 +13,34 @@ from gentoomuch_portage.pkgindex.entry import BadIndex
 
 
 class Step(Protocol):
-    """Where packages come from."""
+    """A source of packages."""
 
     def put(self, name: str) -> None:
-        """Put all packages of ``cat/pkg`` into the views.
+        """Add all packages of ``cat/pkg`` to the dictionaries.
 
         Raises:
-            OSError, BadIndex: they cannot be told; nothing was put.
+            OSError, BadIndex: they cannot be read; nothing was added.
         """
 
     def put_all(self) -> None:
-        """Put all packages into the views, as Portage does it."""
+        """Add all packages to the dictionaries, as Portage does."""
 
     def names(self) -> Iterable[str]:
-        """All names, in Portage's order; raises as ``put`` does."""
+        """Return all names, in Portage's order; raises as ``put`` does."""
 
 
 class Shelf:
-    """What the views of a tree have read so far."""
+    """The dictionaries of a tree, and the sources that fill them."""
 
     def __init__(self, tree: Any) -> None:
-        """Take the place of the dictionaries of a tree; what is in them stays there."""
+        """Replace the dictionaries of a tree; their contents are copied."""
         self.tree = tree
         self.steps: list[Step] = []
         self._asked: dict[str, int] = {}
         self.dropped: set[str] = set()
-        """Names that were taken out; one that came back stands behind all others."""
+        """Names that were removed; a name that is added again comes after all others."""
         self.complete = False
-        """Whether nothing is left to be read."""
+        """Whether all entries are loaded."""
         dbapi = tree.dbapi
         self.of_name, self.known, self.paths = Names(self), Instances(self), Instances(self)
         self.remotes = Remotes(self)
@@ -49,14 +50,14 @@ class Shelf:
 
     @property
     def views(self) -> tuple["_Filling", ...]:
-        """All of them, that by name first."""
+        """Return all dictionaries, the one by name first."""
         return self.of_name, self.known, self.paths, self.remotes
 
     def add(self, step: Step, *, there: bool = False) -> None:
-        """Let packages come from one place more, behind the others.
+        """Add a source after the others.
 
         Args:
-            there: whether all that it has is in the views.
+            there: whether the dictionaries already have all of its packages.
         """
         self.steps.append(step)
         if there:
@@ -64,12 +65,12 @@ class Shelf:
             self._asked.update({name: before + 1 for name, done in self._asked.items() if done == before})
 
     def read(self, name: str) -> None:
-        """Put the packages of a name into the views, if they are not there."""
+        """Load the packages of a name, unless they are loaded."""
         done = self._asked.get(name, 0)
         if self.complete or done == len(self.steps):
             return
         for number, step in enumerate(self.steps[done:], done + 1):
-            self._asked[name] = len(self.steps)  # while it puts, it asks
+            self._asked[name] = len(self.steps)  # put() itself reads the dictionaries
             try:
                 step.put(name)
             except (OSError, BadIndex):
@@ -78,7 +79,7 @@ class Shelf:
                 return
 
     def names(self) -> list[str]:
-        """All names, in Portage's order."""
+        """Return all names, in Portage's order."""
         for name in [name for name, done in self._asked.items() if done < len(self.steps)]:
             self.read(name)
         if not self.complete:
@@ -88,28 +89,30 @@ class Shelf:
                 self.read_all()
             else:
                 here = dict.fromkeys(dict.__iter__(self.of_name))
-                kept = (one for one in listed if (one in here or one not in self._asked) and one not in self.dropped)
+                kept = (
+                    name for name in listed if (name in here or name not in self._asked) and name not in self.dropped
+                )
                 return list(dict.fromkeys(kept) | here)
         return list(dict.__iter__(self.of_name))
 
     def read_all(self) -> None:
-        """Read all as Portage does; what came and went since stays so."""
+        """Load all entries as Portage does, and keep the changes that were made since."""
         if self.complete:
             return
         self.complete = True
-        held = [dict(dict.items(one)) for one in self.views]
-        for one in self.views:
-            dict.clear(one)
-        asked: dict[int, list[str]] = {}
+        held = [dict(dict.items(view)) for view in self.views]
+        for view in self.views:
+            dict.clear(view)
+        loaded: dict[int, list[str]] = {}
         for name, done in self._asked.items():
-            asked.setdefault(done, []).append(name)
+            loaded.setdefault(done, []).append(name)
         for number, step in enumerate((None, *self.steps)):
             if step is not None:
                 step.put_all()
-            self._as_it_was(asked.get(number, []), held)
+            self._as_it_was(loaded.get(number, []), held)
 
     def _as_it_was(self, names: list[str], held: list[dict[Any, Any]]) -> None:
-        """Let some names have what they had, and nothing else; what had come since stands behind."""
+        """Restore exactly the earlier entries of some names; entries that were added later come last."""
         for name in names:
             for key in [self.tree.dbapi._instance_key(cpv) for cpv in dict.get(self.of_name, name, ())]:
                 for view, had in zip(self.views[1:], held[1:], strict=True):
@@ -125,13 +128,13 @@ class Shelf:
 
 
 def shelf_of(tree: Any) -> Shelf | None:
-    """The shelf of a tree that still has something to read; None where Portage has read all."""
+    """Return the shelf of a tree; None if all entries are loaded."""
     view = tree.dbapi.cpdict
     return view.shelf if isinstance(view, Names) and not view.shelf.complete else None
 
 
 class _Filling(dict[Any, Any]):
-    """A dictionary that reads what it is asked for."""
+    """A dictionary that reads entries at their first use."""
 
     def __init__(self, shelf: Shelf) -> None:
         super().__init__()
@@ -147,7 +150,7 @@ class _Filling(dict[Any, Any]):
         raise KeyError(key)
 
     def get(self, key: Any, default: Any = None) -> Any:
-        """As of any dictionary."""
+        """Do the same as the method of dict, after loading the entries."""
         try:
             return self[key]
         except KeyError:
@@ -166,17 +169,17 @@ class _Filling(dict[Any, Any]):
         dict.__delitem__(self, key)
 
     def pop(self, key: Any, *default: Any) -> Any:
-        """As of any dictionary."""
+        """Do the same as the method of dict, after loading the entries."""
         self._ask(key)
         return dict.pop(self, key, *default)
 
     def setdefault(self, key: Any, default: Any = None) -> Any:
-        """As of any dictionary."""
+        """Do the same as the method of dict, after loading the entries."""
         self._ask(key)
         return dict.setdefault(self, key, default)
 
     def clear(self) -> None:
-        """Portage begins anew: nothing of the index is to come any more."""
+        """Remove all entries, and load no more, since Portage fills the dictionary again."""
         self.shelf.complete = True
         dict.clear(self)
 
@@ -192,17 +195,17 @@ class _Filling(dict[Any, Any]):
         return dict.__len__(self) > 0 or len(self) > 0
 
     def keys(self) -> Any:
-        """As of any dictionary."""
+        """Do the same as the method of dict, after loading the entries."""
         self.shelf.read_all()
         return dict.keys(self)
 
     def values(self) -> Any:
-        """As of any dictionary."""
+        """Do the same as the method of dict, after loading the entries."""
         self.shelf.read_all()
         return dict.values(self)
 
     def items(self) -> Any:
-        """As of any dictionary."""
+        """Do the same as the method of dict, after loading the entries."""
         self.shelf.read_all()
         return dict.items(self)
 
@@ -218,7 +221,7 @@ class Names(_Filling):
         self.shelf.read(str(key))
 
     def __getitem__(self, key: Any) -> Any:
-        """A name that is there may have more to come."""
+        """Load the name first, since an existing name may have more entries to load."""
         self._ask(key)
         return super().__getitem__(key)
 
@@ -243,8 +246,8 @@ class Instances(_Filling):
 
 
 class Remotes(Instances):
-    """Instance -> what the index of its binhost tells of it."""
+    """Instance -> its entry in the index of its binhost."""
 
     def __bool__(self) -> bool:
-        """Portage asks it before each key, to save itself the asking; it must not cost more than that."""
+        """Return True unless it is known to be empty; must be fast, since Portage calls it before each key."""
         return not self.shelf.complete or dict.__len__(self) > 0
