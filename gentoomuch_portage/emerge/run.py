@@ -1,176 +1,269 @@
-"""The walk of a run for a profile: request, settings, plugins, plan, configroot, Portage, record.
-
-Each step hands the next one a finished thing, and nothing goes back.
-"""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A run of gm-emerge: parse the command line, prepare the run, then explain or execute it."""
 
 import os
 import time
-from collections.abc import Container, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from pluggy import PluginManager
-
-from gentoomuch_portage import __version__, console
+from gentoomuch_portage import __version__, console, fs, startup
 from gentoomuch_portage.config import profile as config_profile
 from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.configroot import build_dir, cache, cross
-from gentoomuch_portage.configroot.prepare import lay
-from gentoomuch_portage.dotgentoo.arguments import folders
-from gentoomuch_portage.emerge import banner
-from gentoomuch_portage.errors import BadSetting, ProfileBeaten, refused
-from gentoomuch_portage.events.log import Events
-from gentoomuch_portage.events.reporter import Watch
-from gentoomuch_portage.plan import file as plan_file
-from gentoomuch_portage.plan.plan import MakeProfile, Mounted, Plan, make_plan
-from gentoomuch_portage.plan.request import WORDS, Request, WordLeftOut, WordNeedsProfile
+from gentoomuch_portage.configroot.key import MOVED
+from gentoomuch_portage.dotgentoo.arguments import find_projects
+from gentoomuch_portage.emerge import banner, own_cpu
+from gentoomuch_portage.emerge.prepare import PROFILE_PLUGINS, Prepared, prepare
+from gentoomuch_portage.errors import BadFile, ConfigError, GmError, MachineError, UsageError, full_place, refused
+from gentoomuch_portage.events.reporter import EventLog, RunReporter
+from gentoomuch_portage.plan.plan import EmergeOption, MakeProfile, Plan
+from gentoomuch_portage.plan.request import OPTIONS, Request, option_needs_profile
 from gentoomuch_portage.plugins import manager
-from gentoomuch_portage.portage_adapter import emerge, private_api
-from gentoomuch_portage.portage_adapter.binpkg import Binpkg
+from gentoomuch_portage.plugins.manager import Dispatcher
+from gentoomuch_portage.portage_adapter import emerge, emerge_arguments, paths, private_api
+from gentoomuch_portage.startup import LazyModule
+from gentoomuch_portage.unmask import ledger
 
-_TIMES = 5
-"""How often emerge is run at most where plugins know better after each time."""
-_OF_PROFILES = frozenset({"audit", "binpkg", "cpu", "unmask"})
-"""Plugins that have nothing to say where a .gentoo folder is installed without a profile: that is plain emerge."""
-_KEPT_BY = {"isolation": "isolation", "locked": "unmask", "unmask": "unmask"}
-"""Words, and the plugins without which they mean nothing."""
-_FOR_PROFILES = ("locked", "unmask")
-"""Words that mean nothing without a profile."""
-_FOR_RUNS = (*_FOR_PROFILES, "isolation", "json", "no")
-"""Words that mean nothing to plain emerge."""
+if TYPE_CHECKING:
+    from gentoomuch_portage.configroot import moved
+    from gentoomuch_portage.containers import root_lock
+    from gentoomuch_portage.emerge import explain, fallbacks, hints
+else:
+    moved = LazyModule("gentoomuch_portage.configroot.moved")
+    explain = LazyModule("gentoomuch_portage.emerge.explain")
+    fallbacks = LazyModule("gentoomuch_portage.emerge.fallbacks")
+    hints = LazyModule("gentoomuch_portage.emerge.hints")
+    root_lock = LazyModule("gentoomuch_portage.containers.root_lock")
+
+_ATTEMPTS = 5
+"""How often emerge is run at most, if plugins ask for it."""
+_OF_PROFILES = ("locked", "unmask")
+"""Options that need a profile."""
+_OF_RUNS = (*_OF_PROFILES, "isolation", "json", "no")
+"""Options that need a profile or a .gentoo directory."""
 
 
-def walk(called: str, argv: Iterable[str], plugins: Iterable[tuple[str, object]] = ()) -> int:
-    """Ask, plan, run, tell; the exit status."""
-    console.stand_in()
-    with console.shown() as end:
+def run(program: str, argv: Iterable[str], plugins: Iterable[tuple[str, object]] = ()) -> int:
+    """Run gm-emerge; return the exit status.
+
+    Args:
+        program: the name of the program; ``router-emerge`` selects the profile router.
+        plugins: objects that are used besides the installed plugins.
+    """
+    console.reopen_closed_streams()
+    arguments = list(argv)
+
+    def correct(error: GmError) -> None:
+        if error.correction is not None:
+            hints.correct(error, program, arguments)
+
+    return _report_errors(partial(_run, program, arguments, plugins), correct)
+
+
+def run_prepared(prepared: Prepared) -> int:
+    """Explain or execute a prepared run; return the exit status."""
+    return _report_errors(partial(_run_prepared, prepared))
+
+
+def _report_errors(function: Callable[[], int], correct: Callable[[GmError], None] = lambda _error: None) -> int:
+    """Call a function, and report its errors.
+
+    Args:
+        correct: corrects the hint of an error.
+    """
+    with console.report_errors() as end, private_api.translate():
         try:
-            end.status = _walk(called, argv, plugins)
-        except OSError as error:  # of ours: emerge answers its own
+            end.status = function()
+        except GmError as error:
+            correct(error)
+            raise
+        except OSError as error:  # emerge reports its own
             raise refused(error) from error
     return end.status
 
 
-def _walk(called: str, argv: Iterable[str], plugins: Iterable[tuple[str, object]]) -> int:
-    request = Request.of(argv, os.environ, called=called)
-    if not {"help", "version", "explain"}.isdisjoint(request.said):
-        emerge.end_with_reader()
-    if "help" in request.said or "version" in request.said:
-        return _tell(request.said)
-    settings = Settings.of(os.environ, eprefix=emerge.eprefix(), said=request.said)
-    name = request.said.get("profile") or settings.chosen
-    if not name and "plan" not in request.said:
-        alone = not folders(request.words)
-        _refuse(_FOR_RUNS if alone else _FOR_PROFILES, request.said)
-        if alone:
-            return _without(request)
-    private_api.check()
-    return _with(request, settings, name, plugins)
+def _run(program: str, argv: Iterable[str], plugins: Iterable[tuple[str, object]]) -> int:
+    request = Request.parse(argv, os.environ, called=program)
+    if not {"help", "version", "explain"}.isdisjoint(request.options):
+        startup.end_with_reader()
+    if "help" in request.options or "version" in request.options:
+        return _print_help(request.options)
+    settings = Settings.load(os.environ, eprefix=paths.eprefix(), options=request.options)
+    name = request.options.get("profile") or config_profile.active(settings)
+    if not name and "plan" not in request.options:
+        plain = not find_projects(request.arguments)
+        _check_options_without_profile(_OF_RUNS if plain else _OF_PROFILES, request.options)
+        if plain:
+            return _run_plain(request)
+    _check_host(os.environ)
+    private_api.check()  # before anything is written
+    try:
+        with closing(prepare(request, settings, name, plugins)) as prepared:
+            return _run_prepared(prepared)
+    except OSError as error:
+        raise refused(error, full_place(settings.written)) from error
 
 
-def prepare(
-    request: Request, settings: Settings, name: str, plugins: Iterable[tuple[str, object]] = ()
-) -> tuple[Plan, PluginManager]:
-    """The plan of a request and the plugins that carry it out.
-
-    Args:
-        name: of the profile; empty where a .gentoo folder is installed without one.
-
-    Raises:
-        GmError: the profile, a plugin or the request is wrong.
-    """
-    plan = plan_file.read(request) if "plan" in request.said else None
-    without = plan_file.without(plan) if plan else request.without if name else request.without | _OF_PROFILES
-    _check_kept(request, without)
-    taking_part = manager.make_manager(settings.cache, without=without, strict=settings.strict, also=plugins)
-    if plan is None:
-        profile = config_profile.read(settings, name) if name else config_profile.host_alone("dotgentoo")
-        parts = manager.parts(taking_part, request=request, settings=settings, profile=profile)
-        plan = replace(make_plan(request, profile, parts), without=",".join(sorted(without)))
-    if beaten := next((word for word in request.words if word.startswith("--config-root")), ""):
-        raise ProfileBeaten(beaten, plan.profile)
-    return plan, taking_part
+def _run_prepared(prepared: Prepared) -> int:
+    try:
+        _check_make_profile(prepared)
+        _check_root(prepared.plan, os.environ)
+        if not (lost := private_api.check()):
+            return _explain_or_execute(prepared)
+        with closing(fallbacks.use(prepared, lost)) as changed:
+            return _explain_or_execute(changed)
+    except OSError as error:
+        raise refused(error, full_place(prepared.settings.written)) from error
 
 
-def _check_kept(request: Request, without: Container[str]) -> None:
-    """Refuse a word whose plugin is left out, so that nobody would keep it."""
-    for word, plugin in _KEPT_BY.items():
-        if word in request.said and plugin in without and (word, request.said[word]) != ("isolation", "none"):
-            raise WordLeftOut(word, plugin)
+def no_configroot(path: str) -> ConfigError:
+    """PORTAGE_CONFIGROOT, whose etc/portage is the configuration of the host, is not a directory."""
+    return ConfigError(
+        f"PORTAGE_CONFIGROOT {path!r} is not a directory", code="no-configroot", hint="unset PORTAGE_CONFIGROOT"
+    )
 
 
-def _with(request: Request, settings: Settings, name: str, plugins: Iterable[tuple[str, object]]) -> int:
-    plan, taking_part = prepare(request, settings, name, plugins)
-    if plan.base == "none" and not any(isinstance(part, MakeProfile) for _, part in plan.parts):
-        told, remedy = 'base = "none" needs a make_profile', "gentoomuch profile ls --gentoo"
-        raise BadSetting(config_profile.read(settings, plan.profile).where("base"), 0, told, remedy=remedy)
-    plan, locks = lay(plan, settings)
-    if "explain" in request.said:
-        plan = _with_mounts(plan, settings)
-        console.say(plan.to_json().rstrip() if request.said["explain"] == "json" else console.explained(plan))
+def other_root(root: str, plan: Plan) -> UsageError:
+    """ROOT in the environment is not the root of the profile: packages would be merged into another directory."""
+    what = f"cannot use ROOT={root}: profile {plan.profile} has the root {plan.root}"
+    return UsageError(what, code="other-root", hint=f"unset ROOT; or, for this run: --root={root}")
+
+
+def _check_root(plan: Plan, environ: Mapping[str, str]) -> None:
+    """Reject a ROOT that the root of a profile replaces; ``profile env`` may have set that of another profile."""
+    root = environ.get("ROOT", "")
+    if not root or "GM_HOST" in environ or "ROOT" not in plan.env or emerge_arguments.find_root(plan.arguments):
+        return
+    if os.path.realpath(root) not in {"/", os.path.realpath(plan.root)}:
+        raise other_root(root, plan)
+
+
+def _check_host(environ: Mapping[str, str]) -> None:
+    """Reject a PORTAGE_CONFIGROOT that Portage would fail on later."""
+    path = environ.get("PORTAGE_CONFIGROOT", "")
+    if path and not environ.get("GM_HOST") and not Path(path).is_dir():
+        raise no_configroot(path)
+
+
+def _explain_or_execute(prepared: Prepared) -> int:
+    return explain.explain(prepared) if "explain" in prepared.request.options else execute(prepared)
+
+
+def _print_help(options: Mapping[str, str]) -> int:
+    if "version" in options:
+        console.print_result(f"gentoomuch-portage {__version__} (Portage {private_api.version()})")
+    else:
+        console.print_result("Usage: gm-emerge [--gm-OPTION[=VALUE] ...] [arguments of emerge ...]")
+        console.print_result(console.format_own_options(OPTIONS))
+    return 0
+
+
+def _check_options_without_profile(names: Iterable[str], options: Mapping[str, str]) -> None:
+    """Reject options that plain emerge ignores; no isolation is its default."""
+    for name in names:
+        if name in options and (name, options[name]) != ("isolation", "none"):
+            raise option_needs_profile(name)
+
+
+def _run_plain(request: Request) -> int:
+    """Run emerge as it is, in spite of an option of ours."""
+    if request.options.get("explain") == "json":
+        plan = Plan(profile="", base="host", root=os.environ.get("ROOT") or "/", arguments=request.arguments)
+        console.print_result(plan.to_json().rstrip())
         return 0
+    if "explain" in request.options:
+        console.print_result(
+            "no profile given, and no default profile set; this runs emerge " + " ".join(request.arguments)
+        )
+        return 0
+    status = emerge.emerge(request.arguments)
+    banner.print_addition(request.arguments)
+    return status
+
+
+def _check_make_profile(prepared: Prepared) -> None:
+    """Reject a profile that has neither the host's configuration nor a make_profile."""
+    plan, profile = prepared.plan, prepared.profile
+    if plan.base == "none" and not any(isinstance(part, MakeProfile) for _, part in plan.parts):
+        place = profile.where("base") if profile else prepared.request.options["plan"]
+        hint = "gentoomuch profile ls --gentoo"
+        raise BadFile(place, 0, 'base = "none" needs a make_profile', code="bad-setting", hint=hint)
+
+
+def execute(prepared: Prepared) -> int:
+    """Run emerge for a plan, and report the run; return the exit status."""
+    plan, settings = prepared.plan, prepared.settings
+    if PROFILE_PLUGINS - plan.disabled_plugins:
+        own_cpu.check(plan, settings, plan.arguments)
     build_dir.make(plan)
-    events = Events.into(request.said.get("json"))
+    _apply_moves(plan, settings)
+    dispatcher = Dispatcher(prepared.plugins, plan, settings)
+    reporter = RunReporter(dispatcher, EventLog.open(prepared.request.options.get("json")))
     try:
-        with _in_root(plan):
-            return _carry_out(plan, taking_part, settings, Watch(plan, settings, taking_part, events))
+        with _lock(plan, settings):
+            return _report_run(dispatcher, reporter)
     finally:
-        _tell_of_altered(plan, settings)
-        for lock in locks:
-            os.close(lock)
+        _warn_of_written_files(plan, settings)
 
 
-def _in_root(plan: Plan) -> AbstractContextManager[None]:
-    """Keep a root of the profile's own from being removed or exported meanwhile."""
-    if plan.root == "/" or not emerge.changes(plan.words):
-        return nullcontext()
-    from gentoomuch_portage.containers import root_lock
-
-    return root_lock.at_work(Path(plan.root))
-
-
-def _with_mounts(plan: Plan, settings: Settings) -> Plan:
-    """The plan with what stands in its container, where it is to be carried out in one."""
-    if plan.isolation == "none":
-        return plan
-    from gentoomuch_portage.containers import build, spec
-
-    laid = build.mounts(plan, settings)
-    parts = tuple(("isolation", Mounted(spec.kind(one), one.target, str(one))) for one in laid)
-    return replace(plan, parts=(*plan.parts, *parts))
+def _apply_moves(plan: Plan, settings: Settings) -> None:
+    """Rename moved packages in the ledger, and warn if files of the user have old names; the run uses the new ones."""
+    configroot = Path(plan.configroot)
+    if not (configroot / "etc/portage" / MOVED).exists():
+        return
+    renames = moved.load(configroot)
+    for atom in ledger.rename(settings.state, plan.profile, renames):
+        del renames[atom]
+    if renames:
+        old, new = next(iter(renames.items()))
+        more = f", and {len(renames) - 1} more" if len(renames) > 1 else ""
+        command = f"gentoomuch profile update {plan.profile}"
+        console.warning(f"moved packages in profile {plan.profile}: {old} is {new} now{more} (hint: {command})")
 
 
-def _tell_of_altered(plan: Plan, settings: Settings) -> None:
-    """Say so where emerge wrote into a configroot, as --autounmask-write does: the next run makes it again."""
-    for root in filter(None, (plan.configroot, plan.build_configroot)):
-        for file in cache.altered(Path(root)):
-            name = file.relative_to(Path(root) / "etc/portage")
-            console.warn(f"emerge wrote {name} into a configroot that will not last: {file}")
-            console.tell(f"gentoomuch:     try: copy what it says into a layer, below {settings.config}/layers")
+@contextmanager
+def _lock(plan: Plan, settings: Settings) -> Iterator[None]:
+    """Keep a profile from being renamed, and its root from being removed or exported, during a run."""
+    state = settings.state / plan.profile
+    with ExitStack() as locks:
+        if plan.profile and (lock := fs.lock_shared(state) or _lock_new(plan, state)):
+            locks.callback(os.close, lock)
+        if plan.root != "/" and emerge_arguments.parse(plan.arguments).changes:
+            root_lock.make_closed(Path(plan.root))
+            locks.enter_context(root_lock.shared(Path(plan.root)))
+        yield
 
 
-def _carry_out(plan: Plan, taking_part: PluginManager, settings: Settings, watch: Watch) -> int:
-    """Run emerge, and tell who listens how it began and how it ended, however it ended."""
-    watch.begin()
-    begun, status = time.time(), 70
-
-    def reject(binpkg: Binpkg) -> str | None:
-        reason: str | None = manager.first(taking_part, "gm_reject_binpkg", binpkg=binpkg, plan=plan, settings=settings)
-        if reason:
-            watch.refused(binpkg.name, binpkg.where, reason)
-        return reason
-
+def _lock_new(plan: Plan, state: Path) -> int | None:
+    """Create and lock the state directory of a profile that was never used; None if this user cannot, or need not."""
+    if not emerge_arguments.parse(plan.arguments).changes:
+        return None
     try:
-        for _ in range(_TIMES):
-            asked = {"plan": plan, "settings": settings, "reject": reject, "watch": watch}
-            status = int(manager.first(taking_part, "gm_run_emerge", **asked))
-            if status == 0 or not manager.first(taking_part, "gm_again", plan=plan, settings=settings, status=status):
-                break
-        banner.tell(plan.words, plan)
-        if status and plan.root != "/" and (error := cross.lacks(plan)):
-            console.refuse(error)  # emerge said only that something failed, and its status stands
+        return fs.lock_shared(fs.ensure(state))
+    except MachineError:  # the history, which is stored there, reports it
+        return None
+
+
+def _warn_of_written_files(plan: Plan, settings: Settings) -> None:
+    """Warn if emerge wrote into a configroot, as with --autounmask-write: the next run replaces it."""
+    for root in filter(None, (plan.configroot, plan.build_configroot)):
+        for file in cache.find_changed(Path(root)):
+            name = file.relative_to(Path(root) / "etc/portage")
+            console.warning(f"emerge wrote {name} to a temporary configuration directory: {file}")
+            console.info(
+                f"gentoomuch:     hint: to keep its settings, copy them into a layer in {settings.config}/layers"
+            )
+
+
+def _report_run(dispatcher: Dispatcher, reporter: RunReporter) -> int:
+    """Run emerge, and report its start and its end, also after an exception."""
+    reporter.start()
+    start, status = time.time(), 70
+    try:
+        status = _run_emerge(dispatcher, reporter)
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else 1
         raise
@@ -178,37 +271,22 @@ def _carry_out(plan: Plan, taking_part: PluginManager, settings: Settings, watch
         status = 128 + getattr(signalled, "number", 2)
         raise
     finally:
-        seconds = time.time() - begun
-        watch.end(status, seconds)
-        told: dict[str, Any] = {"plan": plan, "settings": settings, "status": status, "seconds": seconds}
-        manager.hear(taking_part, "gm_after_run", **told)
+        seconds = time.time() - start
+        reporter.finish(status, seconds)
+        plan, settings = dispatcher.plan, dispatcher.settings
+        manager.notify(dispatcher.plugins, "gm_after_run", plan=plan, settings=settings, status=status, seconds=seconds)
     return status
 
 
-def _refuse(words: Iterable[str], said: Mapping[str, str]) -> None:
-    """Refuse words that would be dropped; no isolation is what there is anyway."""
-    for word in words:
-        if word in said and (word, said[word]) != ("isolation", "none"):
-            raise WordNeedsProfile(word)
-
-
-def _without(request: Request) -> int:
-    """Plain emerge, though a word of ours was there."""
-    if request.said.get("explain") == "json":
-        plain = Plan(profile="", base="host", root=os.environ.get("ROOT") or "/", words=request.words)
-        console.say(plain.to_json().rstrip())
-        return 0
-    if "explain" in request.said:
-        console.say("no profile is given or set: this is plain emerge " + " ".join(request.words))
-        return 0
-    status = emerge.emerge(request.words)
-    banner.tell(request.words)
+def _run_emerge(dispatcher: Dispatcher, reporter: RunReporter) -> int:
+    plan, reject = dispatcher.plan, dispatcher.make_reject(reporter)
+    status = 0
+    for _ in range(_ATTEMPTS):
+        status = int(dispatcher.first("gm_run_emerge", reject=reject, listener=reporter))
+        if status == 0 or not dispatcher.first("gm_again", status=status):
+            break
+    of_profile = sum(isinstance(part, EmergeOption) for _, part in plan.parts)
+    banner.print_addition(plan.arguments[of_profile:], plan)
+    if status and plan.root != "/" and (error := cross.find_missing_compiler(plan)):
+        console.error(error)  # emerge reported only that something failed, and its status is returned
     return status
-
-
-def _tell(said: Mapping[str, str]) -> int:
-    if "version" in said:
-        console.say(f"gentoomuch-portage {__version__} (Portage {private_api.version()})")
-    else:
-        console.say("Usage: gm-emerge [--gm-WORD[=VALUE] ...] [any word of emerge ...]\n" + console.our_words(WORDS))
-    return 0

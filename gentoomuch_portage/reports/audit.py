@@ -1,4 +1,5 @@
-"""Packages whose machine code is audited: which there are, and what each was built with."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Audit the machine code of binary and installed packages."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -9,109 +10,116 @@ from gentoomuch_portage.audit import cache, package_files, pool
 from gentoomuch_portage.audit.report import Report
 from gentoomuch_portage.binpkg_filter import cpu
 from gentoomuch_portage.config.settings import Settings
-from gentoomuch_portage.emerge.profile_view import looked_at
+from gentoomuch_portage.emerge.profile_view import load_view
 from gentoomuch_portage.errors import GmError
-from gentoomuch_portage.isa import resolve
-from gentoomuch_portage.isa.requirement import Abi, Requirement
+from gentoomuch_portage.isa.abi import Abi
+from gentoomuch_portage.isa.requirement import Requirement
+from gentoomuch_portage.isa.variables import VARIABLES
 from gentoomuch_portage.portage_adapter import binpkg_query, installed
 from gentoomuch_portage.portage_adapter.binpkg import RECORDED, Binpkg
 from gentoomuch_portage.portage_adapter.installed import Installed
 from gentoomuch_portage.reports.binpkgs import UnknownBinpkg
 
-Told = Callable[[str, int], None]
-"""Told what is being worked on, and how many packages are done."""
+Advance = Callable[[str, int], None]
+"""Called with the name of the current package, and the number of packages done since the last call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audited:
-    """A package and what was found in it."""
+    """A package with the report about its code."""
 
     name: str
     """``cat/pkg-1.0-2``."""
     where: str
     flags: Requirement
-    """What it recorded, or what its flags mean."""
+    """Its recorded requirement, or that of its flags."""
     report: Report | GmError
-    """Why it cannot be read, instead of a report."""
+    """An error if it cannot be read."""
 
 
-def held_against(
+def load_cpu(
     settings: Settings, profile: str | None, around: ExitStack
 ) -> tuple[Requirement | None, Mapping[str, str]]:
-    """The CPU of a profile, and the environment in which Portage knows its packages.
+    """Load the CPU of a profile, and the environment in which Portage finds its packages.
 
     Args:
-        profile: None for no CPU, and the host's own packages.
-        around: holds what is needed as long as packages are looked at.
+        profile: None for the host's own packages, without a CPU.
+        around: keeps the configroot while packages are read.
 
     Raises:
-        GmError: the profile is wrong.
+        GmError: the profile is invalid.
     """
     if not profile:
         return None, {}
-    plan = around.enter_context(looked_at(settings, profile)).plan
+    plan = around.enter_context(load_view(settings, profile)).plan
     env = {"PORTAGE_CONFIGROOT": plan.configroot, "ROOT": plan.root, **plan.env}
-    return cpu.offered_by(plan.cpu, settings.cache, Abi.of(plan.abi)), env
+    return cpu.resolve_cpu(plan.cpu, settings.cache, Abi.parse(plan.abi)), env
 
 
-def packages(
+def find_packages(
     settings: Settings, env: Mapping[str, str], atoms: Iterable[str], *, installed: bool
 ) -> list[Binpkg | Installed]:
-    """The packages that are asked for, each once; all where none is.
+    """Find the packages that match atoms, each once; all without an atom.
 
     Raises:
-        UnknownBinpkg: an atom is none, or matches nothing.
+        UnknownBinpkg: an atom is invalid or matches nothing.
     """
-    find = _installed if installed else _stored
-    return [one for atom in (tuple(dict.fromkeys(atoms)) or (None,)) for one in find(env, atom)]
+    find = _find_installed if installed else _find_stored
+    return [package for atom in (tuple(dict.fromkeys(atoms)) or (None,)) for package in find(env, atom)]
 
 
-def audited(
-    asked: Iterable[Binpkg | Installed], settings: Settings, examine: pool.Examine, told: Told
+def audit_packages(
+    packages: Iterable[Binpkg | Installed], settings: Settings, examine: pool.Scan, advance: Advance
 ) -> Iterator[Audited]:
-    """Audit packages, one after the other, the files of each at once."""
-    for one in asked:
-        name = one.name if isinstance(one, Binpkg) else one.cpv
-        told(name, 0)
-        yield _stored_one(one, settings, examine) if isinstance(one, Binpkg) else _installed_one(one, settings, examine)
-        told(name, 1)
+    """Audit packages one after the other, the files of each in parallel."""
+    for package in packages:
+        name = package.name if isinstance(package, Binpkg) else package.cpv
+        advance(name, 0)
+        yield (
+            _audit_stored(package, settings, examine)
+            if isinstance(package, Binpkg)
+            else _audit_installed(package, settings, examine)
+        )
+        advance(name, 1)
 
 
-def _stored(env: Mapping[str, str], atom: str | None) -> list[Binpkg]:
+def _find_stored(env: Mapping[str, str], atom: str | None) -> list[Binpkg]:
     try:
-        found = [one.binpkg for one in binpkg_query.offers(env, atom, remote=False) if one.binpkg.path is not None]
+        binpkgs = [
+            offer.binpkg for offer in binpkg_query.offers(env, atom, remote=False) if offer.binpkg.path is not None
+        ]
     except LookupError as error:
         raise UnknownBinpkg(atom or "", str(error)) from error
-    if atom is not None and not found:
+    if atom is not None and not binpkgs:
         raise UnknownBinpkg(atom)
-    return found
+    return binpkgs
 
 
-def _installed(env: Mapping[str, str], atom: str | None) -> list[Installed]:
+def _find_installed(env: Mapping[str, str], atom: str | None) -> list[Installed]:
     try:
-        found = installed.installed(env, atom, {RECORDED, *resolve.VARIABLES})
+        packages = installed.installed(env, atom, {RECORDED, *VARIABLES})
     except LookupError as error:
         raise UnknownBinpkg(atom or "", str(error)) from error
-    if atom is not None and not found:
-        raise UnknownBinpkg(atom, f"nothing that is installed matches {atom!r}")
-    return found
+    if atom is not None and not packages:
+        raise UnknownBinpkg(atom, f"no installed package matches {atom!r}")
+    return packages
 
 
-def _stored_one(one: Binpkg, settings: Settings, examine: pool.Examine) -> Audited:
-    path = one.path or Path()
-    flags = cpu.needed_by(one, settings.cache, settings.binhosts)
+def _audit_stored(binpkg: Binpkg, settings: Settings, examine: pool.Scan) -> Audited:
+    path = binpkg.path or Path()
+    flags = cpu.find_requirement(binpkg, settings.cache, settings.binhosts, settings.logins)
     try:
-        report: Report | GmError = cache.afresh(path, settings.cache, examine, _nobody)
+        report: Report | GmError = cache.scan(path, settings.cache, examine, _ignore_progress)
     except GmError as error:
         report = error
-    return Audited(name=one.name, where=str(path), flags=flags, report=report)
+    return Audited(name=binpkg.name, where=str(path), flags=flags, report=report)
 
 
-def _installed_one(one: Installed, settings: Settings, examine: pool.Examine) -> Audited:
-    flags = cpu.told_by(one.told, one.use, settings.cache)
-    report = examine(package_files.of_files(one.files, one.root), _nobody)
-    return Audited(name=one.cpv, where=str(one.root), flags=flags, report=report)
+def _audit_installed(installed: Installed, settings: Settings, examine: pool.Scan) -> Audited:
+    flags = cpu.requirement_of_metadata(installed.build_info, installed.use, settings.cache)
+    report = examine(package_files.find_code(installed.files, installed.root), _ignore_progress)
+    return Audited(name=installed.cpv, where=str(installed.root), flags=flags, report=report)
 
 
-def _nobody(size: int) -> None:
-    """Hears how many bytes are done, and tells nobody."""
+def _ignore_progress(size: int) -> None:
+    """Ignore the number of bytes done."""

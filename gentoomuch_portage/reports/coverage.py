@@ -1,109 +1,108 @@
-"""How many of the packages that a profile wants it would get from a store, why the others not, and what would help."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which packages of a profile are available as binary packages, why others are not, and what would help."""
 
 import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from gentoomuch_portage.config.settings import Settings
+from gentoomuch_portage.emerge.profile_view import View
 from gentoomuch_portage.errors import RunError
-from gentoomuch_portage.plan.plan import Plan
-from gentoomuch_portage.portage_adapter.runtime_deps import Unresolved, Wanted, closure
+from gentoomuch_portage.portage_adapter.atoms import package_of
+from gentoomuch_portage.portage_adapter.closure import Unresolved, Wanted, closure
 from gentoomuch_portage.reports import binpkgs
-from gentoomuch_portage.reports.binpkgs import Judged
+from gentoomuch_portage.reports.binpkgs import JudgedBinpkg
 
 
-class NoAnswer(RunError):
-    """Portage cannot resolve what is asked for, even from source."""
-
-    code = "no-answer"
-
-    def __init__(self, profile: str, told: str) -> None:
-        super().__init__(
-            f"Portage finds no answer for profile {profile!r}: {told}",
-            remedy=f"gm-emerge --gm-profile={profile} -pe --usepkg=n",
-        )
+def unresolvable(profile: str, reason: str) -> RunError:
+    """Portage cannot resolve the dependencies, even if everything is built from source."""
+    return RunError(
+        f"Portage cannot resolve the packages of profile {profile!r}: {reason}",
+        code="unresolvable",
+        hint=f"gm-emerge --gm-profile={profile} -pe --usepkg=n",
+    )
 
 
 class Advice(NamedTuple):
-    """A line of configuration that would make a hit of a miss."""
+    """A line of configuration that would turn a miss into a hit."""
 
     file: str
     """Below etc/portage."""
     line: str
     cpv: str
-    """What would be taken then."""
+    """The binary package that would be used then."""
 
 
 class Covered(NamedTuple):
-    """One package that is wanted."""
+    """A package that the profile needs."""
 
     cpv: str
     hit: str
-    """The instance that would be taken; empty for a miss."""
+    """The binary package that would be used; empty for a miss."""
     code: str
-    """Of a miss: ``none`` (no package of that name), ``version`` (others only), or what stands against the best."""
+    """Reason of a miss: ``none`` (no such package), ``version`` (other versions), or the best one's reject reason."""
     reason: str
     advice: Advice | None
 
 
-def coverage(plan: Plan, settings: Settings, targets: Sequence[str]) -> list[Covered]:
-    """Judge what a profile wants, on an empty machine.
+def compute_coverage(view: View, settings: Settings, targets: Sequence[str]) -> list[Covered]:
+    """Check the packages of a profile, as on an empty machine.
 
     Args:
-        plan: laid.
         targets: atoms and sets.
 
     Raises:
-        NoAnswer: Portage finds no answer.
+        RunError[unresolvable]: Portage cannot resolve them.
     """
+    plan = view.plan
     env = {"PORTAGE_CONFIGROOT": plan.configroot, **plan.env}
     try:
         wanted = closure(env, targets)
     except Unresolved as error:
-        raise NoAnswer(plan.profile, str(error)) from error
-    here = [one for one in wanted if one.root == plan.root] or wanted
-    offered = binpkgs.judged(plan, settings, tuple(dict.fromkeys(one.name for one in here)))
-    by_name: dict[str, list[Judged]] = {}
-    for one in offered:
-        by_name.setdefault(_name(one), []).append(one)
-    return [_covered(one, by_name.get(one.name, ())) for one in here]
+        raise unresolvable(plan.profile, str(error)) from error
+    here = [package for package in wanted if package.root == plan.root] or wanted
+    offered = binpkgs.judge_binpkgs(view, settings, tuple(dict.fromkeys(package.name for package in here)))
+    by_name: dict[str, list[JudgedBinpkg]] = {}
+    for judged in offered:
+        by_name.setdefault(_name(judged), []).append(judged)
+    return [_covered(package, by_name.get(package.name, ())) for package in here]
 
 
-def _name(one: Judged) -> str:
-    from gentoomuch_portage.portage_adapter.config import package_of
-
-    return package_of(one.offer.binpkg.cpv)
+def _name(judged: JudgedBinpkg) -> str:
+    return package_of(judged.offer.binpkg.cpv)
 
 
-def _covered(wanted: Wanted, offered: Iterable[Judged]) -> Covered:
+def _covered(wanted: Wanted, offered: Iterable[JudgedBinpkg]) -> Covered:
     every = list(offered)
-    same = [one for one in every if one.offer.binpkg.cpv == wanted.cpv]
-    if taken := next((one for one in same if one.taken), None):
+    same = [judged for judged in every if judged.offer.binpkg.cpv == wanted.cpv]
+    if taken := next((judged for judged in same if judged.taken), None):
         return Covered(wanted.cpv, taken.offer.binpkg.name, "", "", None)
     if same:
-        best = min(same, key=lambda one: len(one.reasons))
+        best = min(same, key=lambda judged: len(judged.reasons))
         code, reason = best.reasons[0]
         return Covered(wanted.cpv, "", code, f"{best.offer.binpkg.name} {reason}", _by_use(wanted, same))
-    if other := next((one for one in every if not {code for code, _ in one.reasons} - {"keywords"}), None):
-        text = f"there is {other.offer.binpkg.cpv}"
+    if other := next((judged for judged in every if not {code for code, _ in judged.reasons} - {"keywords"}), None):
+        text = f"available: {other.offer.binpkg.cpv}"
         return Covered(wanted.cpv, "", "version", text, _by_version(wanted, other))
     if every:
-        return Covered(wanted.cpv, "", "version", f"there is {every[0].offer.binpkg.cpv}, which would not do", None)
-    return Covered(wanted.cpv, "", "none", "there is no package of that name", None)
+        return Covered(wanted.cpv, "", "version", f"available, but rejected: {every[0].offer.binpkg.cpv}", None)
+    return Covered(wanted.cpv, "", "none", "no package with that name", None)
 
 
-def _by_use(wanted: Wanted, same: list[Judged]) -> Advice | None:
-    """The flags of an instance that only USE stands against; the one with the fewest of them."""
-    fitting = [(dict(one.reasons)["use"], one) for one in same if {code for code, _ in one.reasons} == {"use"}]
+def _by_use(wanted: Wanted, same: list[JudgedBinpkg]) -> Advice | None:
+    """Return the flags that would make a binary package usable; the fewest, if only USE rejects some."""
+    fitting = [
+        (dict(judged.reasons)["use"], judged) for judged in same if {code for code, _ in judged.reasons} == {"use"}
+    ]
     if not fitting:
         return None
-    reason, one = min(fitting, key=lambda pair: len(pair[0].split()))
+    reason, nearest_match = min(fitting, key=lambda pair: len(pair[0].split()))
     flags = re.sub(r"^it has ", "", reason)
-    return Advice("package.use", f"{wanted.name} {flags}", one.offer.binpkg.name)
+    return Advice("package.use", f"{wanted.name} {flags}", nearest_match.offer.binpkg.name)
 
 
-def _by_version(wanted: Wanted, other: Judged) -> Advice:
-    """A line that lets the version that is there be the newest that counts."""
+def _by_version(wanted: Wanted, other: JudgedBinpkg) -> Advice:
+    """Return a line that selects the available version."""
     cpv = other.offer.binpkg.cpv
     if any(code == "keywords" for code, _ in other.reasons):
         return Advice("package.accept_keywords", f"={cpv}", other.offer.binpkg.name)

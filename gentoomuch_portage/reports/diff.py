@@ -1,4 +1,5 @@
-"""What differs between two profiles once they are composed."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Compare the composed configurations of two profiles."""
 
 import difflib
 import re
@@ -9,32 +10,32 @@ from gentoomuch_portage.emerge.profile_view import View
 from gentoomuch_portage.plan.plan import Layer, MakeProfile
 
 _TURN = re.compile(r"/\d+-(?=[^/]+)")
-"""The turn of a layer among the pieces of a file: ``package.use/1-common``."""
+"""Number of a layer in the name of a file: ``package.use/1-common``."""
 
 
-def between(left: View, right: View) -> Iterator[str]:
-    """The lines of a unified diff, without line ends: how each runs, then each file of etc/portage.
+def diff_profiles(left: View, right: View) -> Iterator[str]:
+    """Yield the lines of a unified diff, without line ends: the settings of a run, then each file of etc/portage.
 
-    The same layer in another turn is the same file; that the turn differs, the layers of the first part say.
+    A layer with another number is compared as the same file; the first part shows the order of layers.
     """
-    yield from _unified("profile", "profile", _runs(left), _runs(right), left, right)
-    mine, theirs = _shown(left.shown), _shown(right.shown)
+    yield from _diff("profile", "profile", _describe_run(left), _describe_run(right), left, right)
+    mine, theirs = _read_files(left.etc_portage), _read_files(right.etc_portage)
     for key in sorted(mine.keys() | theirs.keys()):
         before, now = mine.get(key), theirs.get(key)
-        yield from _unified(
+        yield from _diff(
             f"etc/portage/{before[0]}" if before else "", f"etc/portage/{now[0]}" if now else "",
             before[1] if before else [], now[1] if now else [], left, right,
         )  # fmt: skip
 
 
-def _unified(before: str, now: str, first: list[str], second: list[str], left: View, right: View) -> Iterator[str]:
+def _diff(before: str, now: str, first: list[str], second: list[str], left: View, right: View) -> Iterator[str]:
     names = [f"{view.profile.name}/{name}" if name else "/dev/null" for view, name in ((left, before), (right, now))]
     yield from difflib.unified_diff(first, second, names[0], names[1], lineterm="")
 
 
-def _runs(view: View) -> list[str]:
-    """How a profile runs, a line each: what no file of etc/portage says."""
-    plan, profile = view.asked, view.profile
+def _describe_run(view: View) -> list[str]:
+    """Return the settings of a run that are not in etc/portage, one per line."""
+    plan, profile = view.planned, view.profile
     layers = [part.name for _, part in plan.parts if isinstance(part, Layer)]
     make_profile = [part.name for _, part in plan.parts if isinstance(part, MakeProfile)]
     return [
@@ -44,31 +45,31 @@ def _runs(view: View) -> list[str]:
         f"isolation {plan.isolation}",
         *(f"layer {name}" for name in layers),
         *(f"patches {name}" for name in profile.patches),
-        *(f"word {word}" for word in plan.words),
+        *(f"option {word}" for word in plan.arguments),
         *(f"env {name}={value}" for name, value in sorted(plan.env.items())),
-        *_table("unmask", profile.unmask),
-        *_table("binpkg", profile.binpkg),
+        *_format_table("unmask", profile.unmask),
+        *_format_table("binpkg", profile.binpkg),
     ]
 
 
-def _table(name: str, said: Mapping[str, object]) -> list[str]:
-    return [f"{name}.{key} {value}" for key, value in sorted(said.items())]
+def _format_table(name: str, values: Mapping[str, object]) -> list[str]:
+    return [f"{name}.{key} {value}" for key, value in sorted(values.items())]
 
 
-def _shown(folder: Path) -> dict[str, tuple[str, list[str]]]:
-    """Name without turns -> name and lines of each file; a link is the line that says where it leads."""
-    found = {}
+def _read_files(folder: Path) -> dict[str, tuple[str, list[str]]]:
+    """Read files: name without numbers -> name and lines; the line of a link is its target."""
+    files = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
         if path.is_symlink():
-            found[name] = (name, [f"link to {path.readlink()}"])
+            files[name] = (name, [f"link to {path.readlink()}"])
         elif path.is_file():
-            found[_TURN.sub("/", name)] = (name, _lines(path))
-    return found
+            files[_TURN.sub("/", name)] = (name, _read_lines(path))
+    return files
 
 
-def _lines(path: Path) -> list[str]:
+def _read_lines(path: Path) -> list[str]:
     try:
         return path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError:
-        return [f"{path.stat().st_size} bytes that are no text"]
+        return [f"{path.stat().st_size} bytes of binary data"]

@@ -1,4 +1,5 @@
-"""All profiles at a glance: what each has, what of it is out of date, and how well the store of packages serves it."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Data of all profiles: installed and outdated packages, and use of binary packages."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -6,17 +7,18 @@ from typing import Any
 
 from gentoomuch_portage import history
 from gentoomuch_portage.config.settings import Settings
-from gentoomuch_portage.emerge.profile_view import looked_at
+from gentoomuch_portage.emerge.profile_view import load_view
 from gentoomuch_portage.errors import GmError
-from gentoomuch_portage.portage_adapter import installed as portage_installed
-from gentoomuch_portage.portage_adapter.installed import Outdated
+from gentoomuch_portage.portage_adapter import root_state
+from gentoomuch_portage.portage_adapter.root_state import Advisory, Outdated
 from gentoomuch_portage.reports import binpkgs
+from gentoomuch_portage.reports.status import load_missing
 from gentoomuch_portage.unmask import ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One profile."""
+    """Data of a profile."""
 
     profile: str
     cpu: str = ""
@@ -24,80 +26,89 @@ class Member:
     root: str = ""
     installed: int = 0
     """Packages in its root."""
+    missing: tuple[str, ...] = ()
+    """Atoms of @world, with @machine, that no installed package matches."""
     outdated: tuple[Outdated, ...] = ()
-    offered: int = 0
-    """Binary packages that lie in PKGDIR."""
-    refused: int = 0
+    advisories: tuple[Advisory, ...] = ()
+    """Security advisories (GLSA) that affect its root."""
+    binpkgs_available: int = 0
+    """Binary packages in PKGDIR."""
+    rejected: int = 0
     """Those of them that its CPU cannot run."""
     unmasked: int = 0
     """Entries of its ledger."""
     built: int = 0
-    """Packages that were merged from source, as far as the record goes back."""
-    taken: int = 0
-    """Packages that were merged from a binary package."""
+    """Packages merged from source, as far as recorded."""
+    from_binpkg: int = 0
+    """Packages merged from binary packages."""
     last: float = 0
-    """When it was last merged to, in seconds since the epoch; 0 where it never was."""
+    """Time of the last merge in seconds since 1970; 0 if there was none."""
     error: str = ""
-    """Why nothing can be said of it."""
+    """Why the profile is invalid; empty if it is valid."""
 
     @property
     def behind(self) -> int:
-        """How many versions its packages are behind, all together."""
-        return sum(one.behind for one in self.outdated)
+        """Sum of the newer versions of all outdated packages."""
+        return sum(package.behind for package in self.outdated)
 
     @property
     def hit_rate(self) -> float | None:
-        """The share of packages that did not have to be built; None where none was merged."""
-        merged = self.built + self.taken
-        return self.taken / merged if merged else None
+        """Share of merges from binary packages; None without a merge."""
+        merged = self.built + self.from_binpkg
+        return self.from_binpkg / merged if merged else None
 
 
-def members(settings: Settings, names: Iterable[str]) -> Iterator[Member]:
-    """Look at profiles, one after the other; one that cannot be composed tells why."""
+def load_members(settings: Settings, names: Iterable[str]) -> Iterator[Member]:
+    """Load profiles one after the other; an invalid one has its error."""
     for name in names:
         try:
-            yield _member(settings, name)
+            yield _load_member(settings, name)
         except GmError as error:
             yield Member(profile=name, error=error.message)
 
 
-def _member(settings: Settings, name: str) -> Member:
-    with looked_at(settings, name) as view:
+def _load_member(settings: Settings, name: str) -> Member:
+    with load_view(settings, name) as view:
         env = {"ROOT": view.plan.root, "SYSROOT": "/", **view.plan.env, "PORTAGE_CONFIGROOT": view.plan.configroot}
-        root = portage_installed.looked_at(env)
-        judged = binpkgs.judged(view.plan, settings)
-    recorded = (one for state in settings.states for one in history.packages(state, [name], "merge"))
-    merged = [one for one in recorded if one["status"] == 0]
+        root = root_state.load_root(env)
+        missing = load_missing(env, name)
+        judged = binpkgs.judge_binpkgs(view, settings)
+    recorded = (package for state in settings.states for package in history.read_packages(state, [name], "merge"))
+    merged = [package for package in recorded if package["status"] == 0]
     return Member(
         profile=name,
         cpu=view.plan.cpu,
         root=view.plan.root,
         installed=root.installed,
+        missing=missing,
         outdated=root.outdated,
-        offered=len(judged),
-        refused=len(binpkgs.refused(judged)),
-        unmasked=len(ledger.read(settings.having(ledger.name(name)), name)),
-        built=sum(one["source"] != "binpkg" for one in merged),
-        taken=sum(one["source"] == "binpkg" for one in merged),
-        last=max((one["at"] for one in merged), default=0.0),
+        advisories=root.advisories,
+        binpkgs_available=len(judged),
+        rejected=len(binpkgs.find_rejected(judged)),
+        unmasked=len(ledger.read(settings.having(ledger.file_name(name)), name)),
+        built=sum(package["source"] != "binpkg" for package in merged),
+        from_binpkg=sum(package["source"] == "binpkg" for package in merged),
+        last=max((package["at"] for package in merged), default=0.0),
     )
 
 
-def data(one: Member) -> dict[str, Any]:
-    """A profile as ``--json`` tells it."""
+def as_data(member: Member) -> dict[str, Any]:
+    """Return a profile as ``--json`` prints it."""
     return {
-        "profile": one.profile,
-        "cpu": one.cpu,
-        "root": one.root,
-        "installed": one.installed,
-        "outdated": [{"cpv": old.cpv, "newest": old.newest, "behind": old.behind} for old in one.outdated],
-        "behind": one.behind,
-        "offered": one.offered,
-        "refused": one.refused,
-        "unmasked": one.unmasked,
-        "built": one.built,
-        "taken": one.taken,
-        "hit_rate": one.hit_rate,
-        "last": one.last,
-        "error": one.error,
+        "profile": member.profile,
+        "cpu": member.cpu,
+        "root": member.root,
+        "installed": member.installed,
+        "missing": list(member.missing),
+        "outdated": [{"cpv": old.cpv, "newest": old.newest, "behind": old.behind} for old in member.outdated],
+        "behind": member.behind,
+        "advisories": [advisory._asdict() for advisory in member.advisories],
+        "binpkgs_available": member.binpkgs_available,
+        "rejected": member.rejected,
+        "unmasked": member.unmasked,
+        "built": member.built,
+        "from_binpkg": member.from_binpkg,
+        "hit_rate": member.hit_rate,
+        "last": member.last,
+        "error": member.error,
     }

@@ -1,150 +1,148 @@
-"""The fleet as one HTML page: charts and tables in one file that loads nothing and runs nothing."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The fleet as one HTML page: charts and tables in a single file without scripts and external resources."""
 
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 from string import Template
-from typing import Any
 
-from gentoomuch_portage.errors import MachineError
 from gentoomuch_portage.reports.fleet import Member
 
-_WIDTH = 640
-_BAR, _AROUND = 46, 130
-"""Units of a chart's own measure: the height of a bar with the room about it, and of title, axis and legend."""
-_MARKS = 4
-"""So many numbers besides the 0 stand below a chart."""
-_FONT = '"DejaVu Sans", "Noto Sans", Arial, sans-serif'
+_WIDTH, _BAR, _ROW = 640, 30, 42
+"""Units of a chart: its width, the height of a bar, and of a bar with the space around it."""
+_LEFT, _TOP, _BOTTOM = 180, 44, 64
+"""Space for names, for the title, and for the axis and the legend."""
+_TICKS = 4
+"""Most numbers on the axis besides 0."""
+_MAX_NAME = 20
+"""Characters of a name; the rest is cut."""
 _GOOD, _OLD, _GONE = "#2e7d5b", "#d98324", "#9a3b3b"
 
 
-class MissingCharts(MachineError):
-    """The library that draws the charts of ``fleet --html`` is not installed."""
-
-    code = "missing-charts"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "pygal is not installed, which draws the charts",
-            remedy="emerge dev-python/pygal, or pip install 'gentoomuch-portage[fleet]'",
-        )
-
-
-def page(members: Sequence[Member], at: float) -> str:
-    """The page.
+def format_page(members: Sequence[Member], at: float) -> str:
+    """Format the page.
 
     Args:
-        at: when the members were looked at, in seconds since the epoch.
-
-    Raises:
-        MissingCharts: pygal is not installed.
+        at: when the data was collected, in seconds since 1970.
     """
-    well = [one for one in members if not one.error]
+    usable = [member for member in members if not member.error]
     template = Template(Path(__file__).with_name("fleet.html").read_text(encoding="utf-8"))
     return template.substitute(
         when=time.strftime("%Y-%m-%d %H:%M %Z", time.localtime(at)),
-        tiles="".join(_tiles(well)),
-        charts="".join(f"<figure>{chart}</figure>" for chart in _charts(well)),
+        tiles="".join(_tiles(usable)),
+        charts="".join(f"<figure>{chart}</figure>" for chart in _charts(usable)),
         rows="".join(map(_row, members)),
-        details="".join(_details(one) for one in well if one.outdated),
+        details="".join(_details(member) for member in usable if member.outdated)
+        + "".join(_advisories(member) for member in usable if member.advisories),
     )
 
 
-def _tiles(well: Sequence[Member]) -> Iterable[str]:
-    built, taken = sum(one.built for one in well), sum(one.taken for one in well)
-    told = (
-        (str(len(well)), "profiles"),
-        (str(sum(one.installed for one in well)), "installed packages"),
-        (str(sum(len(one.outdated) for one in well)), "out of date"),
-        (str(sum(one.refused for one in well)), "binary packages refused"),
+def _tiles(members: Sequence[Member]) -> Iterable[str]:
+    built, taken = sum(member.built for member in members), sum(member.from_binpkg for member in members)
+    tiles = (
+        (str(len(members)), "profiles"),
+        (str(sum(member.installed for member in members)), "installed packages"),
+        (str(sum(len(member.outdated) for member in members)), "out of date"),
+        (str(sum(len(member.advisories) for member in members)), "security advisories"),
+        (str(sum(member.rejected for member in members)), "binary packages rejected"),
         (_percent(taken / (built + taken) if built + taken else None), "merged without building"),
     )
-    return (f"<li><b>{escape(number)}</b> {escape(name)}</li>" for number, name in told)
+    return (f"<li><b>{escape(number)}</b> {escape(name)}</li>" for number, name in tiles)
 
 
-def _charts(well: Sequence[Member]) -> list[str]:
-    """Stacked bars, a profile each: what is out of date, where packages came from, what is refused."""
-    if not well:
+def _charts(members: Sequence[Member]) -> list[str]:
+    """Return the charts: outdated packages, sources of merged packages, and binary packages, per profile."""
+    if not members:
         return []
-    old = [sum(bool(one.newest) for one in each.outdated) for each in well]
-    gone = [len(each.outdated) - newer for each, newer in zip(well, old, strict=True)]
-    names = [each.profile for each in well]
+    newer = [sum(bool(package.newest) for package in member.outdated) for member in members]
+    removed = [len(member.outdated) - count for member, count in zip(members, newer, strict=True)]
+    binary, built = [member.from_binpkg for member in members], [member.built for member in members]
+    rejected = [member.rejected for member in members]
+    usable = [member.binpkgs_available - member.rejected for member in members]
+    names = [member.profile for member in members]
     return [
-        _bars("Out of date", names, (("newer there", _OLD, old), ("gone", _GONE, gone))),
-        _bars(
-            "Merged packages",
-            names,
-            (("from binpkg", _GOOD, [one.taken for one in well]), ("built", _OLD, [one.built for one in well])),
-        ),
-        _bars(
-            "Binary packages in PKGDIR",
-            names,
-            (
-                ("run here", _GOOD, [one.offered - one.refused for one in well]),
-                ("refused", _GONE, [one.refused for one in well]),
-            ),
-        ),
+        _bars("Out of date", names, (("newer version", _OLD, newer), ("removed", _GONE, removed))),
+        _bars("Merged packages", names, (("from binpkg", _GOOD, binary), ("built", _OLD, built))),
+        _bars("Binary packages in PKGDIR", names, (("usable", _GOOD, usable), ("rejected", _GONE, rejected))),
     ]
 
 
 def _bars(title: str, names: Sequence[str], series: Sequence[tuple[str, str, Sequence[int]]]) -> str:
-    try:
-        import pygal
-        from pygal.style import Style
-    except ImportError as error:
-        raise MissingCharts from error
-    style = Style(
-        background="transparent", plot_background="transparent", foreground="#222", foreground_strong="#222",
-        foreground_subtle="#ccc", colors=tuple(colour for _, colour, _ in series), font_family=_FONT,
-        title_font_size=20, label_font_size=17, major_label_font_size=17, legend_font_size=17, value_font_size=15,
-        value_colors=("#fff",) * len(series), opacity="1", transition="0s",
-    )  # fmt: skip
-    # It leaves a finder for its maps, by a protocol that Python has given up: every later import would warn of it.
-    sys.meta_path[:] = [one for one in sys.meta_path if type(one).__module__ != "pygal"]
-    chart = pygal.HorizontalStackedBar(
-        style=style, width=_WIDTH, height=_AROUND + _BAR * len(names), title=title, legend_at_bottom=True, js=[],
-        legend_at_bottom_columns=len(series), print_values=True, print_zeroes=False, show_y_guides=False,
-        value_formatter=lambda value: f"{value:.0f}", truncate_label=24, x_label_rotation=0,
-    )  # fmt: skip
-    chart.uuid = title.lower().replace(" ", "-")
-    chart.x_labels = list(reversed(names))  # the first profile above
-    most = max(map(sum, zip(*(values for _, _, values in series), strict=True)))
-    chart.y_labels = range(0, most + 1, max(1, -(-most // _MARKS)))
-    for name, _, values in series:
-        chart.add(name, list(reversed(values)))
-    return _without_scripts(chart)
+    """Draw horizontal stacked bars as SVG.
+
+    Args:
+        names: one for each bar, from the top.
+        series: label, colour, and a value for each bar.
+    """
+    most = max(1, *(sum(values) for values in zip(*(values for _, _, values in series), strict=True)))
+    height, scale = _TOP + _ROW * len(names) + _BOTTOM, (_WIDTH - _LEFT - 24) / most
+    parts = [_text(_WIDTH / 2, 26, title, "middle", size=20)]
+    for index, name in enumerate(names):
+        x, y = float(_LEFT), _TOP + _ROW * index + (_ROW - _BAR) / 2
+        short = name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}…"
+        parts.append(_text(_LEFT - 10, y + 20, short, "end"))
+        for label, colour, values in series:
+            width, value = values[index] * scale, str(values[index])
+            if values[index]:
+                hover = f"<title>{escape(f'{name}: {value} {label}')}</title>"
+                parts.append(_rectangle(x, y, width, _BAR, colour, hover))
+            if width > 11 * len(value):
+                parts.append(_text(x + width / 2, y + 20, value, "middle", size=15, colour="#fff"))
+            x += width
+    axis = _TOP + _ROW * len(names)
+    parts += [_text(_LEFT + tick * scale, axis + 20, str(tick), "middle") for tick in _ticks(most)]
+    for index, (label, colour, _) in enumerate(series):
+        x = _LEFT + index * (_WIDTH - _LEFT) / len(series)
+        parts += [_rectangle(x, axis + 36, 16, 16, colour), _text(x + 24, axis + 50, label, "start")]
+    return f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
 
 
-def _without_scripts(chart: Any) -> str:
-    """The drawing alone: pygal adds a script for its tooltips, comments and the day."""
-    from pygal.etree import etree
-
-    tree = chart.render_tree()
-    for parent in list(tree.iter()):
-        for child in list(parent):
-            if not isinstance(child.tag, str) or child.tag.rpartition("}")[2] == "script":
-                parent.remove(child)
-    return str(etree.tostring(tree, encoding="unicode"))
+def _ticks(most: int) -> range:
+    return range(0, most + 1, -(-most // _TICKS))
 
 
-def _row(one: Member) -> str:
-    if one.error:
-        return f'<tr><th>{escape(one.profile)}</th><td colspan="8" class="bad">{escape(one.error)}</td></tr>'
-    last = time.strftime("%Y-%m-%d", time.localtime(one.last)) if one.last else "never"
-    texts = (one.cpu.removeprefix("-march=") or "-", one.root)
-    numbers = (one.installed, len(one.outdated), one.behind, f"{one.refused} of {one.offered}", _percent(one.hit_rate))
+def _text(x: float, y: float, text: str, anchor: str, *, size: int = 17, colour: str = "#222") -> str:
+    attributes = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="{colour}"'
+    return f"<text {attributes}>{escape(text)}</text>"
+
+
+def _rectangle(x: float, y: float, width: float, height: float, colour: str, content: str = "") -> str:
+    return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height}" fill="{colour}">{content}</rect>'
+
+
+def _row(member: Member) -> str:
+    if member.error:
+        return f'<tr><th>{escape(member.profile)}</th><td colspan="9" class="bad">{escape(member.error)}</td></tr>'
+    last = time.strftime("%Y-%m-%d", time.localtime(member.last)) if member.last else "never"
+    texts = (member.cpu.removeprefix("-march=") or "-", member.root)
+    numbers = (
+        member.installed,
+        len(member.outdated),
+        member.behind,
+        len(member.advisories),
+        f"{member.rejected} of {member.binpkgs_available}",
+        _percent(member.hit_rate),
+    )
     cells = [f"<td>{escape(text)}</td>" for text in texts] + [f'<td class="n">{number}</td>' for number in numbers]
-    return f"<tr><th>{escape(one.profile)}</th>{''.join(cells)}<td>{last}</td></tr>"
+    return f"<tr><th>{escape(member.profile)}</th>{''.join(cells)}<td>{last}</td></tr>"
 
 
-def _details(one: Member) -> str:
-    told = [(old.cpv, old.newest or "gone", str(old.behind or "-")) for old in one.outdated]
-    rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>" for cells in told)
-    head = "<tr><th>installed</th><th>newest</th><th>versions behind</th></tr>"
-    summary = f"{escape(one.profile)}: {len(one.outdated)} of {one.installed} out of date"
-    return f"<details><summary>{summary}</summary><div class=wide><table>{head}{rows}</table></div></details>"
+def _details(member: Member) -> str:
+    lines = [(old.cpv, old.newest or "removed", str(old.behind or "-")) for old in member.outdated]
+    summary = f"{member.profile}: {len(member.outdated)} of {member.installed} out of date"
+    return _fold(summary, ("installed", "newest", "versions behind"), lines)
+
+
+def _advisories(member: Member) -> str:
+    return _fold(f"{member.profile}: security advisories", ("GLSA", "title"), member.advisories)
+
+
+def _fold(summary: str, heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Format a table that is shown when its summary is clicked."""
+    rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>" for cells in lines)
+    head = f"<tr>{''.join(f'<th>{escape(name)}</th>' for name in heads)}</tr>"
+    return f"<details><summary>{escape(summary)}</summary><div class=wide><table>{head}{rows}</table></div></details>"
 
 
 def _percent(share: float | None) -> str:

@@ -1,4 +1,5 @@
-"""All that is decided about one package for one profile, gathered from where each decision is made."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""All decisions about a package for a profile: ebuilds, masks, binary packages, patches, builds."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -10,144 +11,150 @@ from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.configroot.statements import Line, lines
 from gentoomuch_portage.emerge.profile_view import View
 from gentoomuch_portage.emerge.unmask_grants import Grants
-from gentoomuch_portage.errors import UsageError
-from gentoomuch_portage.patches.digest import Package, applied
-from gentoomuch_portage.portage_adapter import config, ebuilds, installed, user_patches
+from gentoomuch_portage.patches.prepare import unknown_package
+from gentoomuch_portage.portage_adapter import atoms, ebuilds, installed
 from gentoomuch_portage.portage_adapter.binpkg import RECORDED
 from gentoomuch_portage.portage_adapter.ebuilds import Ebuild
 from gentoomuch_portage.portage_adapter.installed import Installed
+from gentoomuch_portage.portage_adapter.masks import Masked
+from gentoomuch_portage.portage_adapter.patch_digest import Package, find_applied
 from gentoomuch_portage.reports import binpkgs as reports_binpkgs
-from gentoomuch_portage.reports.binpkgs import Judged
+from gentoomuch_portage.reports.binpkgs import JudgedBinpkg
 from gentoomuch_portage.unmask import ledger
 from gentoomuch_portage.unmask.ledger import Entry
 from gentoomuch_portage.unmask.policy import Candidate
 
 BUILDS = 5
-"""So many of the latest builds are told."""
-
-
-class KnownNowhere(UsageError):
-    """No ebuild, installed package or binary package has a name."""
-
-    code = "known-nowhere"
-
-    def __init__(self, asked: str, profile: str, why: str = "") -> None:
-        told = f"profile {profile} knows no package {asked!r}{f': {why}' if why else ''}"
-        super().__init__(told, remedy="write category/package, with a version or without")
-        self.asked = asked
+"""Number of latest builds to show."""
 
 
 class Mask(NamedTuple):
-    """One thing that masks an ebuild."""
+    """A mask of an ebuild."""
 
     kind: str
-    """As ``[unmask]`` names it, or what else Portage holds against it."""
+    """A key of ``[unmask]``, or Portage's name of another mask."""
     reason: str
     """In Portage's words, with the comments of package.mask."""
     against: str
-    """Why a run would not lift it by itself; empty where it would."""
+    """Why a run would not unmask it; empty if it would."""
 
 
 class Version(NamedTuple):
-    """An ebuild, and what masks it."""
+    """An ebuild with its masks."""
 
     ebuild: Ebuild
     masks: tuple[Mask, ...]
-    """Empty where it is visible."""
+    """Empty if it is visible."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decisions:
-    """About one package."""
+    """Decisions about a package."""
 
     package: str
     """``cat/pkg``."""
     ebuilds: tuple[Version, ...]
     """The lowest version first."""
     installed: tuple[Installed, ...]
-    binpkgs: tuple[Judged, ...]
+    binpkgs: tuple[JudgedBinpkg, ...]
     """Best first."""
     unmasked: tuple[Entry, ...]
     patches: tuple[tuple[str, str, Path], ...]
-    """cpv, name and file of the user patches of each version that has any, in the order in which they are applied."""
+    """cpv, name and file of each user patch, in the order of application."""
     lines: tuple[Line, ...]
-    """What the host and the layers say of it in package.*, in the order in which Portage reads it."""
+    """Lines about it in package.* of host and layers, in Portage's order."""
     builds: tuple[dict[str, Any], ...]
-    """``package`` events of the record, the latest last."""
+    """Recorded ``package`` events, the latest last."""
 
 
-def of(asked: str, view: View, settings: Settings) -> Decisions:
-    """All that is decided about a package.
+def explain_package(query: str, view: View, settings: Settings) -> Decisions:
+    """Collect all decisions about a package.
 
     Args:
-        asked: ``pkg``, ``cat/pkg`` or ``cat/pkg-1.0``.
+        query: ``pkg``, ``cat/pkg`` or ``cat/pkg-1.0``.
 
     Raises:
-        KnownNowhere: there is none.
+        UsageError[unknown-package]: no package matches.
     """
     env = {"ROOT": view.plan.root, "SYSROOT": "/", **view.plan.env, "PORTAGE_CONFIGROOT": view.plan.configroot}
     name = view.profile.name
     try:
         with ebuilds.opened(env) as opened:
-            offered = tuple(opened.means(asked))
+            offered = tuple(opened.means(query))
             against = Grants(view.plan, settings).against
-            versions = tuple(Version(one, tuple(_masks(one, opened, against))) for one in offered)
-        here = tuple(installed.installed(env, asked, (RECORDED,)))
-        known = {one.cpv for one in offered} | {one.cpv for one in here}
-        stored = _stored(asked, known, view, settings)
+            versions = tuple(Version(ebuild, tuple(_masks(ebuild, opened, against))) for ebuild in offered)
+        here = tuple(installed.installed(env, query, (RECORDED,)))
+        known = {ebuild.cpv for ebuild in offered} | {package.cpv for package in here}
+        stored = _judge_binpkgs(query, known, view, settings)
     except LookupError as error:
-        raise KnownNowhere(asked, name, str(error)) from error
-    every = known | {one.offer.binpkg.cpv for one in stored}
+        raise unknown_package(query, f"package {query!r} not found for profile {name}: {error}") from error
+    every = known | {judged.offer.binpkg.cpv for judged in stored}
     if not every:
-        raise KnownNowhere(asked, name)
-    package = config.package_of(min(every))
-    recorded = (one for state in settings.states for one in history.packages(state, [name]))
-    kept = [one for one in recorded if config.package_of(one["cpv"]) == package]
+        raise unknown_package(query, f"package {query!r} not found for profile {name}")
+    package = atoms.package_of(min(every))
+    recorded = (build for state in settings.states for build in history.read_packages(state, [name]))
+    kept = [build for build in recorded if atoms.package_of(build["cpv"]) == package]
     return Decisions(
         package=package,
         ebuilds=versions,
         installed=here,
         binpkgs=stored,
         unmasked=tuple(
-            one for one in ledger.read(settings.having(ledger.name(name)), name) if config.atom_key(one.atom) == package
+            entry
+            for entry in ledger.read(settings.having(ledger.file_name(name)), name)
+            if atoms.atom_key(entry.atom) == package
         ),
-        patches=tuple(_patched(offered, view)),
-        lines=tuple(_said(offered, here, view)),
-        builds=tuple(one for one in kept if one["cpv"] in every)[-BUILDS:],
+        patches=tuple(_find_patches(offered, view)),
+        lines=tuple(_find_lines(offered, here, view)),
+        builds=tuple(build for build in kept if build["cpv"] in every)[-BUILDS:],
     )
 
 
+def explain_masks(
+    masks: Iterable[Masked], identity: tuple[str, str, str], against: Callable[[str, Candidate], str | None]
+) -> Iterator[Mask]:
+    """Explain the masks of a version.
+
+    Args:
+        identity: its cpv, slot and repository.
+        against: of the profile's ``Grants``.
+    """
+    for mask in masks:
+        why = against(mask.kind, Candidate(*identity, mask.values)) or "" if mask.kind else "cannot be unmasked"
+        comments = f": {mask.values}" if mask.kind == "mask" and mask.values else ""
+        yield Mask(mask.kind or mask.code, f"{mask.reason}{comments}", why)
+
+
 def _masks(ebuild: Ebuild, opened: ebuilds.Ebuilds, against: Callable[[str, Candidate], str | None]) -> Iterator[Mask]:
-    for one in opened.masked(ebuild):
-        candidate = Candidate(ebuild.cpv, ebuild.slot, ebuild.repository, one.told)
-        why = against(one.kind, candidate) or "" if one.kind else "nothing lifts that"
-        comments = f": {one.told}" if one.kind == "mask" and one.told else ""
-        yield Mask(one.kind or one.code, f"{one.reason}{comments}", why)
+    identity = (ebuild.cpv, ebuild.slot, ebuild.repository)
+    return explain_masks(opened.masked(ebuild), identity, against)
 
 
-def _stored(asked: str, known: set[str], view: View, settings: Settings) -> tuple[Judged, ...]:
-    names = tuple(sorted({config.package_of(cpv) for cpv in known}))
+def _judge_binpkgs(query: str, known: set[str], view: View, settings: Settings) -> tuple[JudgedBinpkg, ...]:
+    names = tuple(sorted({atoms.package_of(cpv) for cpv in known}))
     try:
-        found = reports_binpkgs.judged(view.plan, settings, names or asked)
+        packages = reports_binpkgs.judge_binpkgs(view, settings, names or query)
     except reports_binpkgs.UnknownBinpkg:
         return ()
-    exact = not any(asked in {name, name.partition("/")[2]} for name in names)
-    return tuple(one for one in found if not (names and exact) or one.offer.binpkg.cpv in known)
+    exact = not any(query in {name, name.partition("/")[2]} for name in names)
+    return tuple(judged for judged in packages if not (names and exact) or judged.offer.binpkg.cpv in known)
 
 
-def _patched(found: Iterable[Ebuild], view: View) -> Iterator[tuple[str, str, Path]]:
-    for one in found:
-        category, name, version, revision = user_patches.parted(one.cpv)
-        package = Package(category=category, name=name, version=version, revision=revision, slot=one.slot)
-        for patch, file in applied(view.shown / "patches", package).items():
-            at = str(file.relative_to(view.shown))
-            yield one.cpv, patch, view.composed.origins.get(at, file)
+def _find_patches(ebuilds: Iterable[Ebuild], view: View) -> Iterator[tuple[str, str, Path]]:
+    for ebuild in ebuilds:
+        category, name, version, revision = atoms.parted(ebuild.cpv)
+        package = Package(category=category, name=name, version=version, revision=revision, slot=ebuild.slot)
+        for patch, file in find_applied(view.etc_portage / "patches", package).items():
+            at = str(file.relative_to(view.etc_portage))
+            yield ebuild.cpv, patch, view.composed.origins.get(at, file)
 
 
-def _said(found: Iterable[Ebuild], here: Iterable[Installed], view: View) -> Iterator[Line]:
-    """Lines that mean one of the versions."""
-    asked = {(one.cpv, one.slot, one.repository) for one in found} or {(one.cpv, "", "") for one in here}
+def _find_lines(ebuilds: Iterable[Ebuild], here: Iterable[Installed], view: View) -> Iterator[Line]:
+    """Yield the lines that match one of the versions."""
+    versions = {(package.cpv, package.slot, package.repository) for package in ebuilds} or {
+        (package.cpv, "", "") for package in here
+    }
     for line in lines(view.composed, view.sources):
         atom = line.atom.removeprefix("-")
-        if any(config.means(atom, cpv, slot, repository) for cpv, slot, repository in asked):
+        if any(atoms.means(atom, cpv, slot, repository) for cpv, slot, repository in versions):
             yield line
