@@ -1,28 +1,25 @@
-"""gentoomuch: the door of everything that is not a run of emerge.
-
-Only what a command needs is imported, so that ``gentoomuch --version`` costs little more than Python.
-"""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A command of ``gentoomuch``: its name, its help, its arguments, and the function that runs it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import argparse
 
-    from gentoomuch_portage.cli.parser import Parser
     from gentoomuch_portage.config.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command of ``gentoomuch``; plugins give theirs by the hook ``gm_commands``."""
+    """A command of ``gentoomuch``. Plugins add theirs with the hook ``gm_commands``."""
 
     name: str
-    """As it is typed."""
+    """The name that is typed."""
     help: str
-    """One line, lower case."""
-    add: "Callable[[Parser], None]"
-    """Adds its arguments; called for each start, so it imports nothing slow."""
+    """One line in lower case."""
+    add: Callable[[Any], None]
+    """Adds the arguments to the parser; called only if the command is named, or for help and completion."""
     work: "Callable[[Settings, argparse.Namespace], int]"
-    """Does it, and returns the exit status."""
+    """Runs the command and returns its exit status."""

@@ -1,4 +1,5 @@
-"""``gentoomuch demo [DIR]``: a Gentoo host in a folder to play with."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``gentoomuch demo``: create a Gentoo host in a directory to try things out."""
 
 import argparse
 from pathlib import Path
@@ -11,14 +12,14 @@ from gentoomuch_portage.config.settings import Settings
 def _add(parser: Parser) -> None:
     parser.add_argument(
         "folder", nargs="?", type=Path, default=Path("gentoomuch-demo"), metavar="DIR",
-        help="an empty folder, or one that is not there; ./gentoomuch-demo where left out",
+        help="empty or new directory (default: ./gentoomuch-demo)",
     )  # fmt: skip
 
 
 def _work(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.demo_host import demo
 
-    return demo.tell(args.folder.absolute(), quiet=args.quiet)
+    return demo.run_demo(args.folder.absolute(), quiet=args.quiet)
 
 
-COMMAND = Command("demo", "make a Gentoo host in a folder, with two profiles, and build for both", _add, _work)
+COMMAND = Command("demo", "create a demo host with two profiles in a directory, and build for both", _add, _work)

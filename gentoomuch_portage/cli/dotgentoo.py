@@ -1,4 +1,5 @@
-"""``gentoomuch dotgentoo``: the folder with which a project says how it is installed."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``gentoomuch dotgentoo``: create, check, identify and trust .gentoo directories."""
 
 import argparse
 from dataclasses import asdict
@@ -6,74 +7,73 @@ from pathlib import Path
 
 from gentoomuch_portage import console
 from gentoomuch_portage.cli.command import Command
-from gentoomuch_portage.cli.parser import Parser, group, listing
+from gentoomuch_portage.cli.output import report_fallback_state
+from gentoomuch_portage.cli.parser import Parser, add_json_option, group_commands
 from gentoomuch_portage.config.settings import Settings
 
 
-def _placed(parser: Parser) -> None:
+def _add_path(parser: Parser) -> None:
     parser.add_argument(
         "path",
         nargs="?",
         type=Path,
         default=Path(),
         metavar="PATH",
-        help="the folder, or what holds it; here if left out",
+        help="project or .gentoo directory (default: .)",
     )
 
 
 def _add_id(parser: Parser) -> None:
-    _placed(parser)
-    parser.add_argument("--compat", choices=("spec", "gebuilder"), help="as others computed it")
+    _add_path(parser)
+    parser.add_argument("--compat", choices=("spec", "gebuilder"), help="compute the ID of another implementation")
 
 
 def _id(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.dotgentoo import id as dotgentoo_id
     from gentoomuch_portage.dotgentoo import layout, load
 
-    found = layout.find(args.path)
+    folder = layout.find_folder(args.path)
     if args.compat:
-        compute = {"spec": dotgentoo_id.spec, "gebuilder": dotgentoo_id.gebuilder}[args.compat]
-        console.say(compute(layout.lay_out(found)))
+        compute = {"spec": dotgentoo_id.compute_spec_id, "gebuilder": dotgentoo_id.compute_gebuilder_id}[args.compat]
+        console.print_result(compute(layout.read_layout(folder)))
     else:
-        console.say(dotgentoo_id.identity(load.read(found)))
+        console.print_result(dotgentoo_id.compute_id(load.load_folder(folder)))
     return 0
 
 
 def _add_check(parser: Parser) -> None:
-    listing(parser)
-    _placed(parser)
+    add_json_option(parser)
+    _add_path(parser)
 
 
 def _check(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.dotgentoo import layout, lint, load
 
-    found = lint.findings(load.read(layout.find(args.path)))
+    findings = lint.find_problems(load.load_folder(layout.find_folder(args.path)))
     if args.json:
-        console.say_json([asdict(one) for one in found])
-    for one in () if args.json else found:
-        at = f"{one.file}:{one.line}" if one.line else one.file
-        console.say(f"{at}: {console.bad('wrong') if one.wrong else 'note'}: {one.text}")
-    return 1 if any(one.wrong for one in found) else 0
+        console.print_json([asdict(finding) for finding in findings])
+    for finding in () if args.json else findings:
+        at = f"{finding.file}:{finding.line}" if finding.line else finding.file
+        console.print_result(f"{at}: {console.bad('error') if finding.wrong else 'note'}: {finding.text}")
+    return 1 if any(finding.wrong for finding in findings) else 0
 
 
 def _add_init(parser: Parser) -> None:
     parser.add_argument("name", metavar="ATOM", help="CATEGORY/PACKAGE")
-    parser.add_argument(
-        "path", nargs="?", type=Path, default=Path(), metavar="PATH", help="the project; here if left out"
-    )
+    parser.add_argument("path", nargs="?", type=Path, default=Path(), metavar="PATH", help="project (default: .)")
 
 
 def _init(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.dotgentoo import scaffold
 
-    folder = scaffold.start(args.path, args.name)
+    folder = scaffold.write_folder(args.path, args.name)
     if not args.quiet:
-        console.tell(f"{folder} is written; look at its ebuild, then: gm-emerge {args.path}")
+        console.info(f"wrote {folder}; check its ebuild, then: gm-emerge {args.path}")
     return 0
 
 
 def _add_trust(parser: Parser) -> None:
-    _placed(parser)
+    _add_path(parser)
 
 
 def _trust(settings: Settings, args: argparse.Namespace) -> int:
@@ -82,23 +82,24 @@ def _trust(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.dotgentoo import id as dotgentoo_id
     from gentoomuch_portage.dotgentoo import layout, load, trust
 
-    found = load.read(layout.find(args.path))
-    known = dotgentoo_id.identity(found)
+    folder = load.load_folder(layout.find_folder(args.path))
+    known = dotgentoo_id.compute_id(folder)
     today = datetime.date.today().isoformat()
-    trust.keep(settings.state, trust.Trusted(known, today, str(found.path), contained=False))
+    trust.add_record(settings.state, trust.TrustRecord(known, today, str(folder.path), contained=False))
     if not args.quiet:
-        console.say_each(trust.summary(found, known)[1:])
-        console.tell("allowed; it is built wherever the profile says, in a container or not")
+        console.print_results(trust.describe(folder, known)[1:])
+        console.info("trusted; it is built in a container only if the profile sets isolation")
+        report_fallback_state(settings)
     return 0
 
 
-COMMAND = group(
+COMMAND = group_commands(
     "dotgentoo",
-    "name, check and start the .gentoo folder of a project",
+    "create, check, identify and trust .gentoo directories",
     (
-        Command("id", "print the ID of a folder, which tells what it means", _add_id, _id),
-        Command("check", "say what is wrong with a folder, by file and line", _add_check, _check),
-        Command("trust", "allow a folder as it is now, and to be built without a container", _add_trust, _trust),
-        Command("init", "write a first folder for the project in a tree", _add_init, _init),
+        Command("id", "print the ID of a .gentoo directory", _add_id, _id),
+        Command("check", "check a .gentoo directory", _add_check, _check),
+        Command("trust", "trust a .gentoo directory as it is, also outside of containers", _add_trust, _trust),
+        Command("init", "create a .gentoo directory for a project", _add_init, _init),
     ),
 )

@@ -1,4 +1,5 @@
-"""``gentoomuch fleet``: all profiles at a glance."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``gentoomuch fleet``: an overview of all profiles."""
 
 import argparse
 import time
@@ -7,59 +8,57 @@ from typing import TYPE_CHECKING
 
 from gentoomuch_portage import console, fs
 from gentoomuch_portage.cli.command import Command
-from gentoomuch_portage.cli.errors import NoProfileSet
-from gentoomuch_portage.cli.history import when
-from gentoomuch_portage.cli.output import columns
-from gentoomuch_portage.cli.parser import Parser, listing, one_stdout
-from gentoomuch_portage.config import profile
+from gentoomuch_portage.cli.history import format_time
+from gentoomuch_portage.cli.output import format_table
+from gentoomuch_portage.cli.parser import (
+    Parser,
+    add_json_option,
+    add_profile_arguments,
+    check_single_stdout,
+    require_profiles,
+)
 from gentoomuch_portage.config.settings import Settings
-from gentoomuch_portage.errors import UnknownProfile
 
 if TYPE_CHECKING:
     from gentoomuch_portage.reports import fleet
 
 
 def _add(parser: Parser) -> None:
-    listing(parser)
+    add_json_option(parser)
     parser.add_argument(
-        "--html", metavar="FILE", type=Path, help="write one page with charts that needs nothing else; - is stdout"
+        "--html", metavar="FILE", type=Path, help="write a self-contained HTML page with charts; - is stdout"
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="these profiles; all where left out")
+    add_profile_arguments(parser)
 
 
 def _work(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.reports import fleet
 
-    one_stdout("gentoomuch fleet", args.html, args)
-    known = profile.names(settings)
-    names = tuple(args.names) or tuple(known)
-    if not names:
-        raise NoProfileSet(names)
-    if unknown := [one for one in names if one not in known]:
-        raise UnknownProfile(unknown[0], known)
-    found: list[fleet.Member] = []
-    with console.progress("looking at", len(names), quiet=args.quiet) as step:
-        for one in fleet.members(settings, names):
-            found.append(one)
-            step(one.profile, 1)
+    check_single_stdout("gentoomuch fleet", args.html, args)
+    names = require_profiles(settings, args)
+    members: list[fleet.Member] = []
+    with console.progress("reading", len(names), quiet=args.quiet) as step:
+        for member in fleet.load_members(settings, names):
+            members.append(member)
+            step(member.profile, 1)
     if args.html:
-        _write(args.html, found, quiet=args.quiet or args.json)
+        _write(args.html, members, quiet=args.quiet or args.json)
     if args.json:
-        console.say_json([fleet.data(one) for one in found])
+        console.print_json([fleet.as_data(member) for member in members])
     elif not args.html:
-        console.say(columns(_HEADS, [_cells(one) for one in found]))
-    for one in found:
-        if one.error and not args.json:
-            console.warn(f"{one.profile}: {one.error}")
-    return int(any(one.error for one in found))
+        console.print_result(format_table(_HEADS, [_cells(member) for member in members]))
+    for member in members:
+        if member.error and not args.json:
+            console.warning(f"{member.profile}: {member.error}")
+    return int(any(member.error for member in members))
 
 
-def _write(file: Path, found: "list[fleet.Member]", *, quiet: bool) -> None:
+def _write(file: Path, members: "list[fleet.Member]", *, quiet: bool) -> None:
     from gentoomuch_portage.reports import fleet_html
 
-    fs.send(file, fleet_html.page(found, time.time()))
+    fs.send(file, fleet_html.format_page(members, time.time()))
     if not quiet:
-        console.tell(f"{len(found)} profiles in {file}")
+        console.info(f"{len(members)} profiles in {file}")
 
 
 _HEADS = (
@@ -67,32 +66,39 @@ _HEADS = (
     "cpu",
     "root",
     "installed",
+    "missing",
     "out of date",
     "behind",
-    "refused",
+    "GLSA",
+    "rejected",
     "unmasked",
     "hit rate",
     "last merge",
 )
 
 
-def _cells(one: "fleet.Member") -> tuple[str, ...]:
-    if one.error:
-        return (one.profile, console.bad("cannot be composed"), *("-" for _ in _HEADS[2:]))
-    hits = "-" if one.hit_rate is None else f"{one.hit_rate:.0%}"
-    old = str(len(one.outdated))
+def _cells(member: "fleet.Member") -> tuple[str, ...]:
+    if member.error:
+        return (member.profile, console.bad("invalid"), *("-" for _ in _HEADS[2:]))
+    hits = "-" if member.hit_rate is None else f"{member.hit_rate:.0%}"
     return (
-        one.profile,
-        one.cpu.removeprefix("-march=") or "-",
-        one.root,
-        str(one.installed),
-        console.bad(old) if one.outdated else console.good(old),
-        str(one.behind),
-        f"{one.refused} of {one.offered}",
-        str(one.unmasked),
+        member.profile,
+        member.cpu.removeprefix("-march=") or "-",
+        member.root,
+        str(member.installed),
+        _mark(len(member.missing)),
+        _mark(len(member.outdated)),
+        str(member.behind),
+        _mark(len(member.advisories)),
+        f"{member.rejected} of {member.binpkgs_available}",
+        str(member.unmasked),
         hits,
-        when(one.last) if one.last else "never",
+        format_time(member.last) if member.last else "never",
     )
 
 
-COMMAND = Command("fleet", "say what each profile has, and how far it is behind", _add, _work)
+def _mark(count: int) -> str:
+    return console.bad(str(count)) if count else console.good("0")
+
+
+COMMAND = Command("fleet", "show an overview of all profiles", _add, _work)

@@ -1,4 +1,5 @@
-"""``gentoomuch history``: what each run did, and what is under way."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``gentoomuch history``: past runs and running jobs."""
 
 import argparse
 import contextlib
@@ -11,29 +12,29 @@ from typing import Any
 
 from gentoomuch_portage import console, history
 from gentoomuch_portage.cli.command import Command
-from gentoomuch_portage.cli.errors import BadUsage
-from gentoomuch_portage.cli.output import columns
-from gentoomuch_portage.cli.parser import Parser, listing
+from gentoomuch_portage.cli.errors import bad_usage
+from gentoomuch_portage.cli.output import format_table
+from gentoomuch_portage.cli.parser import Parser, add_json_option
 from gentoomuch_portage.config import profile
 from gentoomuch_portage.config.settings import Settings
-from gentoomuch_portage.errors import UnknownProfile
-from gentoomuch_portage.events.estimate import spoken
+from gentoomuch_portage.errors import unknown_profile
+from gentoomuch_portage.events.estimate import format_duration
 from gentoomuch_portage.history import Run
 
 _UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 _PHASES = 3
-"""So many phases of a package are told, those that took longest."""
-_WORDS = 40
-"""Columns for emerge's words; --json has all."""
+"""Number of phases shown per package, the longest first."""
+_COLUMNS = 40
+"""Columns for emerge's arguments, and for names of packages; --json has all of them."""
 
 
 def _add(parser: Parser) -> None:
-    listing(parser)
-    parser.add_argument("--profile", metavar="NAME", help="of this profile alone; of all where left out")
-    parser.add_argument("--since", metavar="WHEN", help="a day, 2026-11-21, or 12h, 7d, 4w ago; all where left out")
-    parser.add_argument("--now", action="store_true", help='what runs now; of runs with FEATURES="observability"')
-    parser.add_argument("--all", action="store_true", help="also runs that only told something, as --pretend does")
-    parser.add_argument("cpv", nargs="?", metavar="CPV", help="builds of a package, with or without version")
+    add_json_option(parser)
+    parser.add_argument("--profile", metavar="NAME", help="only this profile (default: all)")
+    parser.add_argument("--since", metavar="WHEN", help="a date (2026-11-21) or an age (12h, 7d, 4w) (default: all)")
+    parser.add_argument("--now", action="store_true", help='show running jobs; requires FEATURES="observability"')
+    parser.add_argument("--all", action="store_true", help="include runs that changed nothing, such as --pretend")
+    parser.add_argument("cpv", nargs="?", metavar="CPV", help="show builds of this package, with or without a version")
 
 
 def _work(settings: Settings, args: argparse.Namespace) -> int:
@@ -41,161 +42,184 @@ def _work(settings: Settings, args: argparse.Namespace) -> int:
         return _running(args)
     names = _names(settings, args.profile)
     since = _since(args.since)
-    every = (run for state in settings.states for name in names for run in history.runs(state, name))
-    found = sorted(every, key=lambda run: run.at)
-    found = [run for run in found if run.at >= since]
-    found = found if args.all or args.cpv else list(_changing(found))
-    rows = [(run, one) for run in found for one in run.packages if not args.cpv or named(args.cpv, one["cpv"])]
+    every = (run for state in settings.states for name in names for run in history.read_runs(state, name))
+    runs = sorted(every, key=lambda run: run.at)
+    runs = [run for run in runs if run.at >= since]
+    runs = runs if args.all or args.cpv else list(_changing(runs))
+    rows = [
+        (run, package)
+        for run in runs
+        for package in run.packages
+        if not args.cpv or matches_package(args.cpv, package["cpv"])
+    ]
     if args.json:
-        console.say_json([told(one) for _, one in rows] if args.cpv else [_run(run) for run in found])
+        console.print_json([package_data(package) for _, package in rows] if args.cpv else [_run(run) for run in runs])
     elif args.cpv and rows:
-        console.say(builds(one for _, one in rows))
-    elif found and not args.cpv:
-        console.say(columns(_HEADS, [_cells(run) for run in found]))
+        console.print_result(format_builds(package for _, package in rows))
+    elif runs and not args.cpv:
+        console.print_result(format_table(_HEADS, [_cells(run) for run in runs]))
     elif not args.quiet:
-        console.tell(f"nothing is recorded{f' of {args.cpv}' if args.cpv else ''}")
+        console.info(f"nothing recorded{f' for {args.cpv}' if args.cpv else ''}")
     return 0
 
 
-def _names(settings: Settings, asked: str | None) -> Iterable[str]:
-    """The profiles whose record is told; one that is gone may have left its own.
+def _names(settings: Settings, name: str | None) -> Iterable[str]:
+    """Return the profiles to show; a removed profile may still have a record.
 
     Raises:
-        UnknownProfile: there is neither a profile nor a record of that name.
+        UsageError[unknown-profile]: neither a profile nor a record has that name.
     """
-    recorded = sorted({name for state in settings.states for name in history.profiles(state)})
+    recorded = sorted({name for state in settings.states for name in history.list_profiles(state)})
     known = {*recorded, *profile.names(settings)}
-    if asked and asked not in known:
-        raise UnknownProfile(asked, known)
-    return (asked,) if asked else recorded
+    if name and name not in known:
+        raise unknown_profile(name, known)
+    return (name,) if name else recorded
 
 
 def _changing(runs: Iterable[Run]) -> Iterator[Run]:
-    """Those that may have changed what is installed; one that failed before it knew what to merge is among them."""
+    """Yield the runs that may have changed installed packages, including those that failed early."""
     known: dict[tuple[str, ...], bool] = {}
     for run in runs:
-        if not run.planned and run.words not in known:
-            known[run.words] = not _TELLING & {*run.words} and _changes(run.words)
-        if run.planned or known[run.words]:
+        if run.goal == "enter":
+            known[run.arguments] = True
+        if not run.planned and run.arguments not in known:
+            known[run.arguments] = not _TELLING & {*run.arguments} and _changes(run.arguments)
+        if run.planned or known[run.arguments]:
             yield run
 
 
 def _changes(words: tuple[str, ...]) -> bool:
-    from gentoomuch_portage.portage_adapter import emerge
+    from gentoomuch_portage.portage_adapter import emerge_arguments
 
-    with contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(SystemExit):  # emerge's own, for a bad word
-        return emerge.changes(words)
+    with (
+        contextlib.redirect_stderr(io.StringIO()),
+        contextlib.suppress(SystemExit),
+    ):  # emerge's own error, for an invalid option
+        return emerge_arguments.parse(words).changes
     return False
 
 
 _TELLING = frozenset({"-p", "-pv", "--pretend", "-s", "--search", "--info", "-h", "--help", "-V", "--version"})
-"""Words that change nothing whatever stands beside them; others are read by emerge itself, which takes its time."""
-_HEADS = ("when", "profile", "emerge", "packages", "took", "ended")
+"""Options that never change anything; emerge's own parser decides about others, which is slow."""
+_HEADS = ("when", "profile", "emerge", "packages", "result", "took", "status")
 
 
 def _cells(run: Run) -> tuple[str, ...]:
-    words = textwrap.shorten(" ".join(run.words), _WORDS, placeholder=" ...")
-    return when(run.at), run.profile, words, _packages(run), spoken(run.seconds), _ended(run)
+    words, names = (
+        textwrap.shorten(text, _COLUMNS, placeholder=" ...") or "-"
+        for text in (" ".join(run.arguments), " ".join([package["cpv"] for package in run.packages] or run.planned))
+    )
+    return format_time(run.at), run.profile, words, names, _count(run), format_duration(run.seconds), _ended(run)
 
 
-def _packages(run: Run) -> str:
+def _count(run: Run) -> str:
     """``2 built, 1 from binpkg, 1 failed, of 5``."""
     if not run.planned:
         return "-"
-    good = [one for one in run.packages if not one["status"]]
-    built = sum(one["source"] != "binpkg" for one in good)
-    told = {"built": built, "from binpkg": len(good) - built, "failed": len(run.packages) - len(good)}
+    good = [package for package in run.packages if not package["status"]]
+    built = sum(package["source"] != "binpkg" for package in good)
+    counts = {"built": built, "from binpkg": len(good) - built, "failed": len(run.packages) - len(good)}
     verb = {"built": "fetched"} if run.goal == "fetch" else {}
-    counted = ", ".join(f"{number} {verb.get(name, name)}" for name, number in told.items() if number) or "none"
+    counted = ", ".join(f"{number} {verb.get(name, name)}" for name, number in counts.items() if number) or "none"
     return counted if len(run.packages) == len(run.planned) else f"{counted}, of {len(run.planned)}"
 
 
 def _ended(run: Run) -> str:
     if run.status is None:
-        return console.bad("runs still, or was killed")
-    return console.good("well") if run.status == 0 else console.bad(f"with {run.status}")
+        return console.bad("running or killed")
+    return console.good("success") if run.status == 0 else console.bad(f"failed ({run.status})")
 
 
 def _run(run: Run) -> dict[str, Any]:
-    """A run as ``--json`` tells it."""
+    """Return a run as ``--json`` prints it."""
     return {
         "run": run.run,
         "at": run.at,
         "profile": run.profile,
-        "words": run.words,
+        "arguments": run.arguments,
         "goal": run.goal,
         "status": run.status,
         "seconds": run.seconds,
         "planned": run.planned,
-        "packages": [told(one) for one in run.packages],
-        "refused": dict(run.refused),
+        "packages": [package_data(package) for package in run.packages],
+        "rejected": dict(run.rejected),
         "unmasked": list(run.unmasked),
     }
 
 
-def told(package: Mapping[str, Any]) -> dict[str, Any]:
-    """A package of the record as ``--json`` tells it."""
+def package_data(package: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recorded package as ``--json`` prints it."""
     return {key: value for key, value in package.items() if key not in {"event", "slot"}}
 
 
-def builds(packages: Iterable[Mapping[str, Any]]) -> str:
-    """Packages of the record, for people."""
-    return columns(
-        ("when", "profile", "package", "from", "took", "longest", "ended"), [_build(one) for one in packages]
+def format_builds(packages: Iterable[Mapping[str, Any]]) -> str:
+    """Format recorded packages as a table."""
+    return format_table(
+        ("when", "profile", "package", "from", "took", "longest", "status"), [_build(package) for package in packages]
     )
 
 
-def _build(one: Mapping[str, Any]) -> tuple[str, ...]:
-    longest = sorted(one["phases"].items(), key=lambda phase: -phase[1])[:_PHASES]
-    phases = ", ".join(f"{name} {spoken(seconds)}" for name, seconds in longest)
-    source = f"{one['source']} {one['build_id']}" if one["build_id"] else one["source"]
-    ended = console.bad(f"with {one['status']}") if one["status"] else console.good("well")
-    return when(one["at"]), one["profile"], one["cpv"], source, spoken(one["seconds"]), phases, ended
+def _build(build: Mapping[str, Any]) -> tuple[str, ...]:
+    longest = sorted(build["phases"].items(), key=lambda phase: -phase[1])[:_PHASES]
+    phases = ", ".join(f"{name} {format_duration(seconds)}" for name, seconds in longest)
+    source = f"{build['source']} {build['build_id']}" if build["build_id"] else build["source"]
+    ended = console.bad(f"failed ({build['status']})") if build["status"] else console.good("success")
+    return (
+        format_time(build["at"]),
+        build["profile"],
+        build["cpv"],
+        source,
+        format_duration(build["seconds"]),
+        phases,
+        ended,
+    )
 
 
-def named(asked: str, cpv: str) -> bool:
-    """Whether a user means a package: ``cat/pkg-1.0``, ``pkg-1.0``, ``cat/pkg`` or ``pkg``, with ``=`` or without."""
-    from gentoomuch_portage.portage_adapter import config
+def matches_package(name: str, cpv: str) -> bool:
+    """Match a name to a package: ``cat/pkg-1.0``, ``pkg-1.0``, ``cat/pkg`` or ``pkg``, with or without ``=``."""
+    from gentoomuch_portage.portage_adapter import atoms
 
-    cp = config.package_of(cpv)
-    return asked.lstrip("=~") in {cpv, cpv.partition("/")[2], cp, cp.partition("/")[2]}
+    cp = atoms.package_of(cpv)
+    return name.lstrip("=~") in {cpv, cpv.partition("/")[2], cp, cp.partition("/")[2]}
 
 
-def when(at: float) -> str:
-    """``2026-11-21 14:05``, of this machine's time zone."""
+def format_time(at: float) -> str:
+    """Format a time as ``2026-11-21 14:05``, in this machine's time zone."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
 
 
 def _since(text: str | None) -> float:
-    """Seconds since the epoch.
+    """Parse ``--since`` into seconds since 1970.
 
     Raises:
-        BadUsage: it is no time.
+        UsageError[usage]: it is invalid.
     """
     if text is None:
         return 0
-    if found := re.fullmatch(r"(\d+)([hdw])", text):
-        return time.time() - int(found[1]) * _UNITS[found[2]]
+    if match := re.fullmatch(r"(\d+)([hdw])", text):
+        return time.time() - int(match[1]) * _UNITS[match[2]]
     try:
         return time.mktime(time.strptime(text, "%Y-%m-%d"))
     except ValueError as error:
-        raise BadUsage("gentoomuch history", f"--since {text}: neither a day, 2026-11-21, nor 12h, 7d, 4w") from error
+        failure = bad_usage("gentoomuch history", f"--since {text}: not a date (2026-11-21) or an age (12h, 7d, 4w)")
+        raise failure.with_correction(text, "7d") from error
 
 
 def _running(args: argparse.Namespace) -> int:
     from gentoomuch_portage.portage_adapter import observability
 
-    found = observability.jobs()
+    jobs = observability.jobs()
     if args.json:
-        console.say_json([one._asdict() for one in found])
-    elif found:
+        console.print_json([job._asdict() for job in jobs])
+    elif jobs:
         rows = [
-            (str(one.process), f"{one.done} of {one.total}", one.cpv, one.phase, spoken(one.seconds)) for one in found
+            (str(job.process), f"{job.done} of {job.total}", job.cpv, job.phase, format_duration(job.seconds))
+            for job in jobs
         ]
-        console.say(columns(("emerge", "done", "package", "phase", "for"), rows))
+        console.print_result(format_table(("emerge", "done", "package", "phase", "for"), rows))
     elif not args.quiet:
-        console.tell('nothing tells that it runs; emerge does with FEATURES="observability"')
+        console.info('no running jobs found; emerge reports them with FEATURES="observability"')
     return 0
 
 
-COMMAND = Command("history", "say what each run merged, from where, and how long it took", _add, _work)
+COMMAND = Command("history", "show what each run merged, from where, and how long it took", _add, _work)

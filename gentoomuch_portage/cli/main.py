@@ -1,26 +1,26 @@
-"""The door of everything that is not a run of emerge; it imports only what it needs."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The entry point of ``gentoomuch``; imports only what a command needs."""
 
 import signal
 import sys
 
-from gentoomuch_portage import __version__, console
+from gentoomuch_portage import console, startup, version
 
 
 def main() -> int:
-    """The console script."""
-    # A reader that went away ends us quietly, and a program that we become starts with what it expects.
+    """Run ``gentoomuch`` and return its exit status."""
+    startup.prepare()
+    # Exit silently if the reader of stdout exits; a program that we exec expects the default as well.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    console.stand_in()
-    if sys.argv[1:] == ["--version"]:
-        with console.shown() as end:
-            console.say(f"gentoomuch-portage {__version__}")
+    console.reopen_closed_streams()
+    if sys.argv[1:] in (["--version"], ["-V"], ["version"]):
+        with console.report_errors() as end:
+            console.print_result(f"gentoomuch-portage {version.describe()}")
         return end.status
     try:
-        from gentoomuch_portage.portage_adapter import emerge
+        startup.speak_utf8()
+        from gentoomuch_portage.cli.commands import run_command_line
 
-        emerge.speak_utf8()
-        from gentoomuch_portage.cli.commands import enter
-
-        return enter(sys.argv[1:])
+        return run_command_line(sys.argv[1:])
     except KeyboardInterrupt:
         return 130

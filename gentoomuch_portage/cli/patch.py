@@ -1,146 +1,171 @@
-"""``gentoomuch patch``: patch sets, whether they still apply, and the loop of making one.
-
-``gentoomuch patch drop``: end the work trees of a set; what is saved stays.
-"""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``gentoomuch patch``: create, build, save and check patch sets."""
 
 import argparse
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gentoomuch_portage import console
 from gentoomuch_portage.cli.command import Command
-from gentoomuch_portage.cli.errors import NoProfileSet
-from gentoomuch_portage.cli.output import columns
-from gentoomuch_portage.cli.parser import Parser, group, listing, profile_named, profiled
+from gentoomuch_portage.cli.errors import no_active_profile, unknown_patch_set
+from gentoomuch_portage.cli.output import format_table
+from gentoomuch_portage.cli.parser import (
+    Parser,
+    add_json_option,
+    add_profile_option,
+    group_commands,
+    require_known_profile,
+)
 from gentoomuch_portage.config import profile
-from gentoomuch_portage.config.schema import PROFILE
+from gentoomuch_portage.config.schema import ISOLATION
 from gentoomuch_portage.config.settings import Settings
+
+if TYPE_CHECKING:
+    from gentoomuch_portage.binpkg_filter.built import CpuExceeded
+    from gentoomuch_portage.patches.build import BuildResult
+    from gentoomuch_portage.plan.plan import Plan
+    from gentoomuch_portage.reports.patches import PatchFinding
 
 
 def _add(parser: Parser) -> None:
-    parser.add_argument("--yes", action="store_true", help="do not ask, though something is not saved")
-    parser.add_argument("set", metavar="SET", help="a patch set with work trees; its patches stay")
+    parser.add_argument("--yes", action="store_true", help="remove unsaved changes without asking")
+    parser.add_argument("set", metavar="SET", help="patch set with work trees")
 
 
 def _work(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.patches import patch_set, save, worktree
-    from gentoomuch_portage.roots.errors import NotAgreed
+    from gentoomuch_portage.roots.errors import not_confirmed
 
     name = profile.valid(args.set, "patch set")
-    benches = worktree.of(settings, name)
-    for one in benches if not args.yes else ():
-        lost = not save.is_saved(one, patch_set.folder(settings, name))
-        if lost and not console.agreed(f"remove {one.tree}, which holds what is not saved?"):
-            raise NotAgreed(str(one.tree))
+    benches = worktree.load_set(settings, name)
+    for bench in benches if not args.yes else ():
+        lost = not save.is_saved(bench, patch_set.folder(settings, name))
+        if lost and not console.confirm(f"remove {bench.tree}, which has unsaved changes?"):
+            raise not_confirmed(str(bench.tree))
     worktree.drop(settings, benches)
     if not args.quiet:
-        console.tell(f"removed {', '.join(str(one.tree) for one in benches)}")
+        console.info(f"removed {', '.join(str(bench.tree) for bench in benches)}")
     return 0
 
 
-DROP = Command("drop", "remove the work trees of a set; its patches stay", _add, _work)
+DROP = Command("drop", "remove the work trees of a patch set; its patches are kept", _add, _work)
 
 
 def _add_ls(parser: Parser) -> None:
-    listing(parser)
+    add_json_option(parser)
 
 
 def _ls(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.patches import patch_set, worktree
 
-    users, benches = patch_set.users(settings), worktree.every(settings)
+    users, benches = patch_set.find_users(settings), worktree.load_all(settings)
     rows: list[dict[str, Any]] = [
         {
             "set": name,
-            "packages": sorted({f"{one.category}/{one.package}" for one in found if one.category}),
-            "patches": len([one for one in found if one.category]),
+            "packages": sorted({f"{patch.category}/{patch.package}" for patch in patches if patch.category}),
+            "patches": len([patch for patch in patches if patch.category]),
             "profiles": users.get(name, []),
-            "trees": [str(one.tree) for one in benches if one.set == name],
+            "trees": [str(bench.tree) for bench in benches if bench.set == name],
         }
-        for name in sorted({*patch_set.names(settings), *(one.set for one in benches)})
-        for found in [list(patch_set.saved(name, patch_set.folder(settings, name)))]
+        for name in sorted({*patch_set.names(settings), *(bench.set for bench in benches)})
+        for patches in [list(patch_set.list_files(name, patch_set.folder(settings, name)))]
     ]
     if args.json:
-        console.say_json(rows)
+        console.print_json(rows)
     elif rows:
-        console.say(columns(("set", "patches", "profiles", "packages"), [_row(one) for one in rows]))
-        console.say_each(f"being made: {tree}" for one in rows for tree in one["trees"])
+        console.print_result(format_table(("set", "patches", "profiles", "packages"), [_row(row) for row in rows]))
+        console.print_results(f"work trees: {tree}" for row in rows for tree in row["trees"])
     elif not args.quiet:
-        console.tell("there are no patch sets")
+        console.info("no patch sets")
     return 0
 
 
-def _row(one: dict[str, Any]) -> tuple[str, ...]:
-    profiles = ", ".join(one["profiles"]) or "-"
-    return one["set"], str(one["patches"]), profiles, ", ".join(one["packages"]) or "-"
+def _row(row: dict[str, Any]) -> tuple[str, ...]:
+    profiles = ", ".join(row["profiles"]) or "-"
+    return row["set"], str(row["patches"]), profiles, ", ".join(row["packages"]) or "-"
 
 
 def _add_prep(parser: Parser) -> None:
-    profiled(parser)
+    add_profile_option(parser)
     parser.add_argument(
-        "--from", dest="old", metavar="VERSION", default="", help="bring the patches of this version over"
+        "--from", dest="old", metavar="VERSION", default="", help="apply the patches of this version to the new one"
     )
-    parser.add_argument("set", metavar="SET", help="a patch set; made where it is new")
-    parser.add_argument("atom", metavar="ATOM", help="a package; with a version, the patch is for that version alone")
+    parser.add_argument("set", metavar="SET", help="patch set, new or existing")
+    parser.add_argument("atom", metavar="ATOM", help="package; with a version, the patch applies only to that version")
+    parser.add_argument("version", metavar="VERSION", nargs="?", help="version, the same as =ATOM-VERSION")
 
 
 def _prep(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.emerge.profile_view import looked_at
+    from gentoomuch_portage.emerge.profile_view import load_view
     from gentoomuch_portage.patches import prepare
-    from gentoomuch_portage.reports.patches import world_of
+    from gentoomuch_portage.reports.patches import load_packages
 
     name = profile.valid(args.set, "patch set")
+    atom = f"={args.atom}-{args.version}" if args.version else args.atom
     with (
-        looked_at(settings, profile_named(settings, args), without="patches") as view,
-        world_of(view, settings) as world,
+        load_view(settings, require_known_profile(settings, args), without="patches") as view,
+        load_packages(view, settings) as world,
     ):
-        made = prepare.prep(settings, world, name, args.atom, old=args.old)
-    console.say(str(made.bench.tree))
+        made = prepare.prepare_worktree(settings, world, name, atom, old=args.old)
+    console.print_result(str(made.bench.tree))
     if made.conflict:
-        console.tell(made.conflict)
+        console.info(made.conflict)
         return 1
     if not args.quiet:
-        console.tell(f"edit there, git commit if you like; then: gentoomuch patch try {name}")
+        console.info(f"edit the files, commit if you like; then: gentoomuch patch try {name}")
     return 0
 
 
 def _add_try(parser: Parser) -> None:
-    profiled(parser)
+    add_profile_option(parser)
     parser.add_argument(
         "--isolation",
         metavar="KIND",
-        choices=PROFILE["isolation"],
-        help="where to build; left out: as the profile says",
+        choices=ISOLATION,
+        help="container type for the build (default: as in the profile)",
     )
-    parser.add_argument("set", metavar="SET", help="a patch set with work trees")
+    parser.add_argument("set", metavar="SET", help="patch set with work trees")
 
 
 def _try(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.emerge.profile_view import looked_at
+    from gentoomuch_portage.emerge.profile_view import load_view
     from gentoomuch_portage.patches import build, worktree
-    from gentoomuch_portage.reports.patches import world_of
+    from gentoomuch_portage.reports.patches import load_packages
 
-    benches = worktree.of(settings, profile.valid(args.set, "patch set"))
+    benches = worktree.load_set(settings, profile.valid(args.set, "patch set"))
     status = 0
-    with looked_at(settings, profile_named(settings, args)) as view, world_of(view, settings) as world:
+    with load_view(settings, require_known_profile(settings, args)) as view, load_packages(view, settings) as world:
         if not args.quiet:
-            console.tell(f"building {', '.join(one.cpv for one in benches)} for profile {view.plan.profile}")
+            console.info(f"building {', '.join(bench.cpv for bench in benches)} for profile {view.plan.profile}")
         plan = replace(view.plan, isolation=args.isolation or view.plan.isolation)
-        for tried in build.attempts(settings, plan, benches, world.ebuilds):
-            how = " on what was built before" if tried.again else ""
+        for tried in build.build_worktrees(settings, plan, benches, world.ebuilds):
+            how = " incrementally" if tried.again else ""
+            if not tried.status and (excess := _excess(tried, plan, settings)):
+                console.info(excess.report())
+                return excess.status
             if tried.status:
-                console.say(tried.tail)
-                console.tell(f"{tried.bench.cpv} did not build{how}: {tried.log}")
+                console.print_result(tried.tail)
+                console.info(f"{tried.bench.cpv} failed to build{how}: {tried.log}")
             elif not args.quiet:
-                console.tell(f"{tried.bench.cpv} builds{how}")
+                console.info(f"{tried.bench.cpv} builds{how}")
             status = status or tried.status
     return status
 
 
+def _excess(tried: "BuildResult", plan: "Plan", settings: Settings) -> "CpuExceeded | None":
+    """Return why a run would reject the built package, or None."""
+    from gentoomuch_portage.binpkg_filter import machine_code
+    from gentoomuch_portage.isa import resolve
+    from gentoomuch_portage.portage_adapter import build_info
+
+    measured = build_info.measured(tried.folder, tried.bench.cpv, plan.root, resolve.recorder(settings.cache))
+    return machine_code.find_excess(measured, plan, settings)
+
+
 def _add_save(parser: Parser) -> None:
-    parser.add_argument("--series", action="store_true", help="a patch for each commit, instead of one for all")
+    parser.add_argument("--series", action="store_true", help="write one patch per commit instead of one patch")
     parser.add_argument("-m", "--message", default="", metavar="TEXT", help="subject of the patch")
-    parser.add_argument("set", metavar="SET", help="a patch set with work trees")
+    parser.add_argument("set", metavar="SET", help="patch set with work trees")
 
 
 def _save(settings: Settings, args: argparse.Namespace) -> int:
@@ -148,23 +173,56 @@ def _save(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.patches import patch_set, save, worktree
 
     name = profile.valid(args.set, "patch set")
-    made = [(one, save.pieces(one, series=args.series, message=args.message)) for one in worktree.of(settings, name)]
+    made = [
+        (bench, save.make_patches(bench, series=args.series, message=args.message))
+        for bench in worktree.load_set(settings, name)
+    ]
     for bench, pieces in made:
-        if left := git.ignored(bench.tree):
-            console.warn(f"left out, for .gitignore names them (git add -f): {', '.join(left)}")
+        if left := git.list_ignored(bench.tree):
+            console.warning(f"ignored because of .gitignore (use git add -f): {', '.join(left)}")
         kept, changed = save.store(bench, pieces, patch_set.folder(settings, name))
-        kept.keep()
-        console.say_each(f"{'' if path.exists() else 'removed '}{path}" for path in changed)
+        kept.save()
+        console.print_results(f"{'' if path.exists() else 'removed '}{path}" for path in changed)
         if not changed and not args.quiet:
-            console.tell(f"{bench.cpv}: nothing is new")
+            console.info(f"{bench.cpv}: no changes")
     if not args.quiet:
-        console.tell(f"go on in the work trees, or end them: gentoomuch patch drop {name}")
+        if name not in patch_set.find_users(settings):
+            console.info(f"no profile uses these patches yet: gentoomuch patch use {name}")
+        console.info(f"continue in the work trees, or remove them: gentoomuch patch drop {name}")
+    return 0
+
+
+def _add_use(parser: Parser) -> None:
+    one_of = parser.add_mutually_exclusive_group()
+    add_profile_option(one_of)
+    one_of.add_argument("--all", action="store_true", help="all profiles that have no list of their own")
+    parser.add_argument("--remove", action="store_true", help="no longer use it")
+    parser.add_argument("set", metavar="SET", help="patch set")
+
+
+def _use(settings: Settings, args: argparse.Namespace) -> int:
+    from gentoomuch_portage.config import edit, schema
+    from gentoomuch_portage.patches import patch_set
+
+    name = profile.valid(args.set, "patch set")
+    if not args.remove and name not in (known := patch_set.names(settings)):
+        raise unknown_patch_set(name, known)
+    if args.all:
+        file = settings.config / "gentoomuch.toml"
+        changed = edit.change_list(file, schema.GENTOOMUCH, "patches", name, remove=args.remove)
+    else:
+        file, sets = (machine := profile.read(settings, require_known_profile(settings, args))).file, machine.patches
+        changed = edit.change_list(file, schema.PROFILE, "patches", name, default=sets, remove=args.remove)
+    if not args.quiet:
+        console.info(f"{'changed' if changed else 'no change in'} {file}")
+        if changed:
+            console.info("rebuild packages installed with other patches: gm-emerge @gm-patches-changed")
     return 0
 
 
 def _add_check(parser: Parser) -> None:
-    listing(parser)
-    parser.add_argument("--profile", metavar="NAME", help="the sets of this profile alone; of all where left out")
+    add_json_option(parser)
+    parser.add_argument("--profile", metavar="NAME", help="only the sets of this profile (default: all)")
 
 
 def _check(settings: Settings, args: argparse.Namespace) -> int:
@@ -172,37 +230,39 @@ def _check(settings: Settings, args: argparse.Namespace) -> int:
 
     names = (args.profile,) if args.profile else profile.names(settings)
     if not names:
-        raise NoProfileSet(names)
-    found = patches.examine(settings, names)
+        raise no_active_profile(names)
+    findings = patches.check_patches(settings, names)
     if args.json:
-        console.say_json([_finding(one) for one in found])
+        console.print_json([_finding(finding) for finding in findings])
     else:
-        for one in found:
-            place = f"{one.finding.file}:{one.finding.line}" if one.finding.line else str(one.finding.file)
-            about = f" [{one.finding.package}]" if one.finding.package else ""
-            told = console.faint(f"({', '.join(one.profiles)})")
-            console.say(f"{place}: {console.bad(one.finding.kind)}: {one.finding.text}{about}  {told}")
-        if any(one.finding.kind == "changed" for one in found) and not args.quiet:
-            console.tell("what is installed with other patches is rebuilt by: gm-emerge @gm-patches-changed")
-        if not found and not args.quiet:
-            console.tell("every patch applies")
-    return int(bool(found))
+        for reported in findings:
+            finding = reported.finding
+            place = f"{finding.file}:{finding.line}" if finding.line else str(finding.file)
+            about = f" [{finding.package}]" if finding.package else ""
+            suffix = console.faint(f"({', '.join(reported.profiles)})")
+            console.print_result(f"{place}: {console.bad(finding.kind)}: {finding.text}{about}  {suffix}")
+        if any(reported.finding.kind == "changed" for reported in findings) and not args.quiet:
+            console.info("rebuild packages installed with other patches: gm-emerge @gm-patches-changed")
+        if not findings and not args.quiet:
+            console.info("all patches apply")
+    return int(bool(findings))
 
 
-def _finding(one: Any) -> dict[str, Any]:
-    shown = {key: getattr(one.finding, key) for key in ("file", "line", "kind", "text", "package")}
-    return {**shown, "profiles": list(one.profiles)}
+def _finding(reported: "PatchFinding") -> dict[str, Any]:
+    shown = {key: getattr(reported.finding, key) for key in ("file", "line", "kind", "text", "package")}
+    return {**shown, "profiles": list(reported.profiles)}
 
 
-COMMAND = group(
+COMMAND = group_commands(
     "patch",
-    "make, keep and check patches of packages",
+    "create, build, save and check patches of packages",
     (
-        Command("ls", "list patch sets, and which profiles have them", _add_ls, _ls),
+        Command("ls", "list patch sets and the profiles that use them", _add_ls, _ls),
         Command("check", "find patches that no longer apply, without building", _add_check, _check),
-        Command("prep", "unpack a package as user patches find it, in git", _add_prep, _prep),
-        Command("try", "build what stands in the work trees of a set", _add_try, _try),
-        Command("save", "make the work trees of a set its patches", _add_save, _save),
+        Command("prep", "unpack the sources of a package into a git work tree", _add_prep, _prep),
+        Command("try", "build from the work trees of a patch set, without installing", _add_try, _try),
+        Command("save", "save the changes in work trees as patches", _add_save, _save),
+        Command("use", "add a patch set to a profile, or remove it", _add_use, _use),
         DROP,
     ),
 )

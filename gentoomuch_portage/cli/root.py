@@ -1,284 +1,226 @@
-"""``gentoomuch bootstrap``: make the root of a profile, by emerge, from a stage3, or from the image of a container.
-
-``gentoomuch freshroot``: a shell or a command in a clean copy-on-write view of a profile's root.
-
-``gentoomuch root``: the roots of profiles; list them, remove one, take one elsewhere.
-"""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``gentoomuch freshroot`` and ``root``: enter, list, remove and export roots."""
 
 import argparse
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from gentoomuch_portage import console, fs
+from gentoomuch_portage import console, fs, history
 from gentoomuch_portage.cli.command import Command
-from gentoomuch_portage.cli.errors import BadUsage
-from gentoomuch_portage.cli.output import columns
-from gentoomuch_portage.cli.parser import Parser, chosen, group, listing, named
+from gentoomuch_portage.cli.errors import bad_usage
+from gentoomuch_portage.cli.output import format_table
+from gentoomuch_portage.cli.parser import Parser, add_json_option, add_profile_argument, group_commands, require_profile
 from gentoomuch_portage.config import profile as config_profile
-from gentoomuch_portage.config.schema import PROFILE, Kinds
+from gentoomuch_portage.config.schema import ISOLATION, IsolationKinds
 from gentoomuch_portage.config.settings import Settings
 
 
-def _add_bootstrap(parser: Parser) -> None:
-    named(parser)
-    one_of = parser.add_mutually_exclusive_group(required=True)
-    one_of.add_argument(
-        "--from-host", action="store_true", help="fill it by emerge, from binary packages where they fit"
-    )
-    one_of.add_argument("--stage3", metavar="FILE", type=Path, help="unpack a stage3 that Gentoo has signed")
-    one_of.add_argument("--oci", metavar="ARCHIVE", type=Path, help="unpack the image of a container (podman save)")
-    parser.add_argument("--set", metavar="SET|ATOM", nargs="+", help="what is emerged; @system where left out")
-    parser.add_argument("--key", metavar="FILE", type=Path, help="public keys for a stage3; Gentoo's where left out")
-    told = "the main key that signs a stage3; Gentoo's release keys where left out"
-    parser.add_argument("--fingerprint", metavar="HEX", action="append", default=[], help=told)
-    told = "the kind of container; left out: as the profile says, or auto"
-    parser.add_argument("--isolation", metavar="KIND", choices=PROFILE["isolation"], help=told)
-
-
-def _work_bootstrap(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.roots.errors import RootIsHost
-
-    profile = config_profile.read(settings, chosen(settings, args))
-    if not profile.foreign:
-        raise RootIsHost(profile.name, str(profile.file))
-    _fitting(args)
-    if args.from_host:
-        _from_host(settings, args, profile)
-    elif args.stage3:
-        _stage3(settings, args, profile.root)
-    else:
-        _oci(settings, args, profile)
-    if not args.quiet:
-        console.tell(f"the root of {profile.name} is made: {profile.root}; next: gentoomuch freshroot {profile.name}")
-    return 0
-
-
-def _fitting(args: argparse.Namespace) -> None:
-    """Refuse options of another way than the one that is asked for."""
-    for name, mine in (("set", args.from_host), ("key", args.stage3), ("fingerprint", args.stage3)):
-        if getattr(args, name) and not mine:
-            raise BadUsage("gentoomuch bootstrap", f"--{name} has nothing to say here")
-
-
-def _from_host(settings: Settings, args: argparse.Namespace, profile: config_profile.Profile) -> None:
-    from gentoomuch_portage.containers import detect
-    from gentoomuch_portage.emerge.profile_view import looked_at
-    from gentoomuch_portage.emerge.run import walk
-    from gentoomuch_portage.portage_adapter import config
-    from gentoomuch_portage.portage_adapter import emerge as portage_emerge
-    from gentoomuch_portage.portage_adapter.config import arrangement
-    from gentoomuch_portage.roots import bootstrap
-
-    asked = tuple(args.set or ("@system",))
-    isolation = args.isolation or profile.contained
-    top = Path(f"{profile.root}{portage_emerge.eprefix()}")
-    bootstrap.refuse(profile.root)
-    detect.chosen(isolation, settings.cache)  # what cannot be had is refused before a root is begun
-    with looked_at(settings, profile.name) as view:
-        configroot = Path(view.plan.configroot)
-        plan = bootstrap.planned(asked, config.repositories(configroot).values())
-        arranged = arrangement(configroot)
-    ours = [f"--gm-{name}={getattr(settings, name)}" for name in ("config", "state", "cache")]
-
-    def emerge(words: Sequence[str]) -> int:
-        return walk("gm-emerge", [*ours, f"--gm-profile={profile.name}", f"--gm-isolation={isolation}", *words])
-
-    bootstrap.fill(
-        profile.root,
-        top,
-        plan,
-        emerge,
-        arrangement=arranged,
-        again=_again(args, profile.name),
-        begin=lambda name: None if args.quiet else console.tell(f"bootstrap: emerge {name}"),
-    )
-
-
-def _again(args: argparse.Namespace, name: str) -> str:
-    """The command line that goes on."""
-    isolation = ("--isolation", args.isolation) if args.isolation else ()
-    asked = ("--set", *args.set) if args.set else ()
-    return shlex.join(("gentoomuch", "bootstrap", name, "--from-host", *isolation, *asked))
-
-
-def _stage3(settings: Settings, args: argparse.Namespace, root: Path) -> None:
-    from gentoomuch_portage import gpg
-    from gentoomuch_portage.roots import install, stage3
-
-    fingerprints = frozenset(map(gpg.plain, args.fingerprint))
-    if "" in fingerprints:
-        raise BadUsage("gentoomuch bootstrap", "--fingerprint wants all 40 signs of it")
-    trusted = stage3.Trusted((args.key or stage3.KEYS).absolute(), fingerprints or stage3.RELEASE_KEYS)
-    install.refuse(root)
-    with stage3.proven(args.stage3.absolute(), trusted, settings.cache) as found:
-        install.place((found.packed,), root, still=found.still, quiet=args.quiet)
-
-
-def _oci(settings: Settings, args: argparse.Namespace, profile: config_profile.Profile) -> None:
-    from gentoomuch_portage.emerge.profile_view import looked_at
-    from gentoomuch_portage.isa.requirement import Abi
-    from gentoomuch_portage.roots import install, oci
-
-    install.refuse(profile.root)
-    with looked_at(settings, profile.name) as view:
-        chost = Abi.of(view.plan.abi).chost
-    install.place(oci.layers(args.oci.absolute(), chost), profile.root, quiet=args.quiet)
-
-
-BOOTSTRAP = Command("bootstrap", "make the root of a profile", _add_bootstrap, _work_bootstrap)
-
-
 def _add_freshroot(parser: Parser) -> None:
-    named(parser)
+    add_profile_argument(parser)
     parser.set_defaults(becomes=True)
     parser.add_argument(
-        "--keep", metavar="ROOT", default="", help="keep what was changed under this name, or go on with it"
+        "--keep", metavar="ROOT", default="", help="save changes under this name, or continue with saved ones"
     )
-    parser.add_argument("--network", action="store_true", help="share the host's network")
-    kinds = Kinds(one for one in PROFILE["isolation"] if one != "none")
-    told = "the kind of container; left out: as the profile says, or auto"
-    parser.add_argument("--isolation", metavar="KIND", choices=kinds, help=told)
+    parser.add_argument("--network", action="store_true", help="use the host's network")
+    kinds = IsolationKinds(kind for kind in ISOLATION if kind != "none")
+    text = "container type (default: as in the profile, or auto)"
+    parser.add_argument("--isolation", metavar="KIND", choices=kinds, help=text)
 
 
 def _work_freshroot(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.containers import cleanup, detect, fresh_root
-    from gentoomuch_portage.emerge.profile_view import looked_at
-    from gentoomuch_portage.roots.errors import refuse_empty
+    from gentoomuch_portage.emerge.profile_view import load_view
+    from gentoomuch_portage.roots.errors import check_filled
 
-    name = chosen(settings, args)
+    name = require_profile(settings, args)
     profile = config_profile.read(settings, name)
-    refuse_empty(profile.root, name)
+    check_filled(profile.root, name)
     keep = config_profile.valid(args.keep, "root") if args.keep else ""
-    kind = detect.chosen(args.isolation or profile.contained, settings.cache)
+    kind = detect.resolve(args.isolation or profile.contained, settings.cache)
     if kind == "none":
-        raise detect.NoContainer
-    with looked_at(settings, name) as view:
-        cleanup.sweep(settings, view.plan)
+        raise detect.no_container()
+    with load_view(settings, name) as view:
+        cleanup.recover(settings, view.plan)
         if not (args.quiet or args.behind):
-            fate = f"what you change is kept as {keep!r}" if keep else "what you change vanishes"
-            console.tell(f"a fresh root of {view.plan.root} for profile {name} ({kind}); {fate}; packages are kept")
+            fate = f"changes are saved as {keep!r}" if keep else "changes are discarded"
+            fate += "; packages of the first emerge are saved to PKGDIR"
+            console.info(f"a fresh root of {view.plan.root} for profile {name} ({kind}); {fate}")
         status, packages = fresh_root.enter(view.plan, settings, kind, args.behind, keep=keep, network=args.network)
     if packages and not args.quiet:
-        console.tell(f"{packages} {'package was' if packages == 1 else 'packages were'} kept")
+        console.info(f"{packages} {'package was' if packages == 1 else 'packages were'} saved to PKGDIR")
     return status
 
 
 FRESHROOT = Command(
-    "freshroot", "work in a clean copy-on-write view of a profile's root", _add_freshroot, _work_freshroot
+    "freshroot", "run a shell or command in a disposable copy of a profile's root", _add_freshroot, _work_freshroot
 )
 
 
+def _add_enter(parser: Parser) -> None:
+    add_profile_argument(parser)
+    parser.set_defaults(becomes=True)
+    parser.add_argument("-u", "--user", metavar="USER", default="", help="user of the root (default: root)")
+    parser.add_argument("--network", action="store_true", help="use the host's network")
+    kinds = IsolationKinds(kind for kind in ISOLATION if kind != "none")
+    text = "container type (default: as in the profile, or auto)"
+    parser.add_argument("--isolation", metavar="KIND", choices=kinds, help=text)
+
+
+def _enter(settings: Settings, args: argparse.Namespace) -> int:
+    from gentoomuch_portage.configroot.cross import has_own_portage
+    from gentoomuch_portage.containers import cleanup, detect, fresh_root
+    from gentoomuch_portage.emerge.profile_view import load_view
+    from gentoomuch_portage.roots.errors import check_filled, partial_root, root_is_host
+
+    profile = config_profile.read(settings, require_profile(settings, args))
+    if not profile.foreign:
+        raise root_is_host(profile.name, str(profile.file))
+    check_filled(profile.root, profile.name)
+    is_bootable = has_own_portage(profile.root)
+    if args.user and not is_bootable:
+        raise partial_root(profile.root, profile.name)
+    kind = detect.resolve(args.isolation or profile.contained, settings.cache)
+    if kind == "none":
+        raise detect.no_container()
+    command = _as_user(args.user, args.behind) if args.user else args.behind
+    arguments = ("root", "enter", profile.name, *(("--user", args.user) if args.user else ()), *args.behind)
+    with load_view(settings, profile.name) as view:
+        cleanup.recover(settings, view.plan)
+        if not (args.quiet or args.behind):
+            where = f"in {profile.root}" if is_bootable else f"in a view of this host, with {profile.root}"
+            console.info(f"a shell {where} for profile {profile.name} ({kind}); changes of the root are permanent")
+        with history.recording(settings.state, profile.name, arguments, "enter") as record:
+            record.status, packages = fresh_root.enter(
+                view.plan, settings, kind, command, network=args.network, changes_root=True
+            )
+    if packages and not args.quiet:
+        console.info(f"{packages} {'package was' if packages == 1 else 'packages were'} saved to PKGDIR")
+    return record.status
+
+
+def _as_user(user: str, command: Sequence[str]) -> tuple[str, ...]:
+    """Return the command line that runs a command, or the user's shell, as a user.
+
+    Users of services have a shell that only ends; a command is run by another one.
+    """
+    return ("su", "--login", user, *(("--shell", "/bin/sh", "--command", shlex.join(command)) if command else ()))
+
+
 def _ls(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.portage_adapter import emerge as portage_emerge
+    from gentoomuch_portage.portage_adapter import paths
     from gentoomuch_portage.roots.manage import roots
 
-    found = list(roots(settings, portage_emerge.eprefix()))
+    listed = list(roots(settings, paths.eprefix()))
     if args.json:
-        console.say_json([one._asdict() for one in found])
-    elif found:
-        cells = [(one.profile, str(one.root), one.state, str(one.packages), " ".join(one.kept)) for one in found]
-        console.say(columns(("profile", "root", "state", "packages", "kept fresh roots"), cells))
+        console.print_json([row._asdict() for row in listed])
+    elif listed:
+        cells = [
+            (row.profile, str(row.root), row.state, str(row.packages), " ".join(row.fresh_roots)) for row in listed
+        ]
+        console.print_result(format_table(("profile", "root", "state", "packages", "saved fresh roots"), cells))
     elif not args.quiet:
-        console.tell("no profile has a root of its own")
+        console.info("no profile has a separate root")
     return 0
 
 
 def _add_rm(parser: Parser) -> None:
-    parser.add_argument("name", metavar="NAME", help="the profile")
-    parser.add_argument("--fresh", metavar="ROOT", default="", help="remove a kept fresh root instead of the root")
+    parser.add_argument("name", metavar="NAME", help="profile")
+    parser.add_argument("--fresh", metavar="ROOT", default="", help="remove a saved fresh root instead of the root")
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def _rm(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.containers import lifecycle, root_lock
     from gentoomuch_portage.roots import bootstrap, manage
-    from gentoomuch_portage.roots.errors import NoFreshRoot, NoRoot, NotAgreed, NotARoot, RootIsHost
+    from gentoomuch_portage.roots.errors import no_fresh_root, no_root, not_a_root, not_confirmed, root_is_host
 
     profile = config_profile.read(settings, args.name)
     if args.fresh:
-        folder = lifecycle.kept(settings, profile.name, config_profile.valid(args.fresh, "root"))
-        if args.fresh not in (names := manage.kept(settings, profile.name)):
-            raise NoFreshRoot(args.fresh, profile.name, names)
+        folder = lifecycle.kept_root(settings, profile.name, config_profile.valid(args.fresh, "root"))
+        if args.fresh not in (names := manage.kept_roots(settings, profile.name)):
+            raise no_fresh_root(args.fresh, profile.name, names)
     elif not profile.foreign:
-        raise RootIsHost(profile.name, str(profile.file))
+        raise root_is_host(profile.name, str(profile.file))
     else:
         folder = profile.root
     if folder.is_symlink() or not folder.is_dir():
-        raise NoRoot(folder, profile.name)
+        raise no_root(folder, profile.name)
     if not args.fresh and any(folder.iterdir()) and not bootstrap.is_root(folder):
-        raise NotARoot(folder)
-    manage.unmounted(folder)
-    if not (args.yes or console.agreed(f"remove {folder} and all that is in it?")):
-        raise NotAgreed(str(folder))
-    with root_lock.alone(folder):
+        raise not_a_root(folder)
+    manage.check_unmounted(folder)
+    if not (args.yes or console.confirm(f"remove {folder} and its contents?")):
+        raise not_confirmed(str(folder))
+    with root_lock.exclusive(folder):
         manage.clear(folder)
     if not args.quiet:
-        console.tell(f"removed {folder}")
+        console.info(f"removed {folder}")
     return 0
 
 
 def _add_export(parser: Parser) -> None:
-    named(parser)
-    parser.add_argument("--format", choices=("tar", "oci", "squashfs"), default="tar", help="tar where left out")
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="where it is written")
-    told = "only these packages and what they need to run"
-    parser.add_argument("--packages", metavar="ATOM", nargs="+", default=[], help=told)
+    add_profile_argument(parser)
+    parser.add_argument(
+        "--format", choices=("tar", "oci", "squashfs"), default="tar", help="format of the archive (default: tar)"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="output file; - is stdout")
+    text = "only these packages and their runtime dependencies"
+    parser.add_argument("--packages", metavar="ATOM", nargs="+", default=[], help=text)
 
 
 def _export(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.containers import root_lock
     from gentoomuch_portage.roots import bootstrap
-    from gentoomuch_portage.roots.errors import RootIsHost, UnfinishedRoot, refuse_empty
+    from gentoomuch_portage.roots.errors import check_filled, root_is_host, unfinished_root
 
-    profile = config_profile.read(settings, chosen(settings, args))
+    profile = config_profile.read(settings, require_profile(settings, args))
     if not profile.foreign:
-        raise RootIsHost(profile.name, str(profile.file))
-    if args.output.is_dir() or fs.is_stream(args.output):  # two others are written beside it
-        raise BadUsage("gentoomuch root export", f"{args.output} is no plain file")
+        raise root_is_host(profile.name, str(profile.file))
+    if args.output.is_dir() or fs.is_stream(args.output):  # two other files are written beside it
+        raise bad_usage("gentoomuch root export", f"{args.output} is not a regular file")
     _plain_tar(args)
-    refuse_empty(profile.root, profile.name)
-    if bootstrap.begun(profile.root):
-        raise UnfinishedRoot(profile.root, profile.name)
+    check_filled(profile.root, profile.name)
+    if bootstrap.is_begun(profile.root):
+        raise unfinished_root(profile.root, profile.name)
     if args.output.absolute().parent.resolve().is_relative_to(profile.root.resolve()):
-        raise BadUsage("gentoomuch root export", f"{args.output} is in the root, and would be in itself")
-    with root_lock.alone(profile.root):
+        raise bad_usage("gentoomuch root export", f"{args.output} is inside the root that is exported")
+    with root_lock.exclusive(profile.root):
         written = _exported(settings, args, profile)
     if not args.quiet:
         for file in written:
-            console.tell(f"{file}  {file.stat().st_size / 1e6:.1f} MB")
+            console.info(f"{file}  {file.stat().st_size / 1e6:.1f} MB")
     return 0
 
 
 def _plain_tar(args: argparse.Namespace) -> None:
-    """Refuse a name that says another packing than the file would have."""
+    """Reject a file name whose suffix does not match the compression."""
     from gentoomuch_portage.roots.pack import SUFFIXES
 
     suffix = args.output.suffix
     if args.format == "tar" and args.output.name.endswith(f".tar{suffix}") and suffix not in SUFFIXES:
-        known = ", ".join(f".tar.{one}" for one in ("gz", "xz", "zst"))
-        raise BadUsage("gentoomuch root export", f"{args.output.name}: a tar is packed as its name ends: .tar, {known}")
+        known = ", ".join(f".tar.{suffix}" for suffix in ("gz", "xz", "zst"))
+        error = bad_usage("gentoomuch root export", f"{args.output.name}: unknown suffix; use .tar, {known}")
+        raise error.with_correction(str(args.output), str(args.output.with_suffix("")))
 
 
 def _exported(settings: Settings, args: argparse.Namespace, profile: config_profile.Profile) -> tuple[Path, ...]:
-    from gentoomuch_portage.emerge.profile_view import looked_at
-    from gentoomuch_portage.isa.requirement import Abi
-    from gentoomuch_portage.portage_adapter import emerge as portage_emerge
-    from gentoomuch_portage.portage_adapter import runtime_deps
+    from gentoomuch_portage.emerge.profile_view import load_view
+    from gentoomuch_portage.isa.abi import Abi
+    from gentoomuch_portage.portage_adapter import paths, runtime_deps
     from gentoomuch_portage.portage_adapter.config import arrangement
     from gentoomuch_portage.roots import export
 
-    top = Path(f"{profile.root}{portage_emerge.eprefix()}")
-    export.recorded(profile.root, top)
-    with looked_at(settings, profile.name) as view:
+    top = Path(f"{profile.root}{paths.eprefix()}")
+    export.check_records(profile.root, top)
+    with load_view(settings, profile.name) as view:
         configroot = Path(view.plan.configroot)
         try:
             packages, missing = runtime_deps.packages(configroot, profile.root, args.packages)
         except LookupError as error:
-            raise BadUsage("gentoomuch root export", str(error)) from error
+            raise bad_usage("gentoomuch root export", str(error)) from error
         arranged = arrangement(configroot)
-    for one in missing:
-        console.warn(f"needed and not installed: {one}")
+    for dependency in missing:
+        console.warning(f"required but not installed: {dependency}")
     what = export.Export(
         root=profile.root,
         top=top,
@@ -286,17 +228,18 @@ def _exported(settings: Settings, args: argparse.Namespace, profile: config_prof
         packages=packages,
         arrangement=arranged,
         thin=bool(args.packages),
-        chost=Abi.of(view.plan.abi).chost,
+        chost=Abi.parse(view.plan.abi).chost,
     )
     return export.export(what, args.format, args.output.absolute())
 
 
-COMMAND = group(
+COMMAND = group_commands(
     "root",
-    "list the roots of profiles, remove one, take one elsewhere",
+    "list, enter, remove and export roots of profiles",
     (
-        Command("ls", "list the roots and the fresh roots that were kept", listing, _ls),
+        Command("ls", "list roots and saved fresh roots", add_json_option, _ls),
+        Command("enter", "run a shell or command in a root; its changes are permanent", _add_enter, _enter),
         Command("rm", "remove the root of a profile", _add_rm, _rm),
-        Command("export", "write a root as one file: tar, OCI image or squashfs", _add_export, _export),
+        Command("export", "export a root as tar, OCI image or squashfs", _add_export, _export),
     ),
 )

@@ -1,4 +1,5 @@
-"""``gentoomuch unmask``: the ledger of a profile."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``gentoomuch unmask``: show and change the ledger of a profile."""
 
 import argparse
 from pathlib import Path
@@ -6,167 +7,177 @@ from typing import Any
 
 from gentoomuch_portage import console
 from gentoomuch_portage.cli.command import Command
-from gentoomuch_portage.cli.output import columns
-from gentoomuch_portage.cli.parser import Parser, group, listing, profile_named, profiled
+from gentoomuch_portage.cli.output import format_table
+from gentoomuch_portage.cli.parser import (
+    Parser,
+    add_json_option,
+    add_profile_option,
+    group_commands,
+    require_known_profile,
+)
 from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.errors import UsageError, listed
 from gentoomuch_portage.unmask import ledger
 from gentoomuch_portage.unmask.ledger import Entry
 
 
-class NotUnmasked(UsageError):
-    """The ledger has no entry for an atom."""
-
-    code = "not-unmasked"
-
-    def __init__(self, atom: str, profile: str, known: list[str]) -> None:
-        super().__init__(
-            f"nothing of {atom!r} was unmasked for {profile} {listed(known)}",
-            remedy=f"gentoomuch unmask ls --profile {profile}",
-        )
+def not_unmasked(atom: str, profile: str, known: list[str]) -> UsageError:
+    """The atom is not in the ledger (the list of what gm-emerge unmasked)."""
+    return UsageError(
+        f"{atom!r} is not in the ledger of profile {profile} {listed(known)}",
+        code="not-unmasked",
+        hint=f"gentoomuch unmask ls --profile {profile}",
+    )
 
 
 def _add_ls(parser: Parser) -> None:
-    listing(parser)
-    profiled(parser)
+    add_json_option(parser)
+    add_profile_option(parser)
 
 
 def _ls(settings: Settings, args: argparse.Namespace) -> int:
-    profile = profile_named(settings, args)
-    entries = ledger.read(settings.having(ledger.name(profile)), profile)
+    profile = require_known_profile(settings, args)
+    entries = ledger.read(settings.having(ledger.file_name(profile)), profile)
     if args.json:
-        console.say_json([one._asdict() for one in entries])
+        console.print_json([entry._asdict() for entry in entries])
     elif entries:
-        rows = [(one.atom, one.kind, one.value or "-", ", ".join(one.required_by) or "-", one.since) for one in entries]
-        console.say(columns(("atom", "kind", "value", "required by", "since"), rows))
+        rows = [
+            (entry.atom, entry.kind, entry.value or "-", ", ".join(entry.required_by) or "-", entry.since)
+            for entry in entries
+        ]
+        console.print_result(format_table(("atom", "kind", "value", "required by", "since"), rows))
     elif not args.quiet:
-        console.tell("nothing was unmasked")
+        console.info("the ledger is empty")
     return 0
 
 
 def _add_atom(parser: Parser) -> None:
-    listing(parser)
-    profiled(parser)
-    parser.add_argument("atom", metavar="ATOM", help="a package, with or without version")
+    add_json_option(parser)
+    add_profile_option(parser)
+    parser.add_argument("atom", metavar="ATOM", help="package, with or without a version")
 
 
 def _matching(state: Path, profile: str, args: argparse.Namespace) -> tuple[Entry, ...]:
     entries = ledger.read(state, profile)
-    asked = {args.atom, args.atom.lstrip("=~<>")}
-    found = tuple(one for one in entries if asked & _names(one.atom))
-    if not found:
-        raise NotUnmasked(args.atom, profile, [one.atom for one in entries])
-    return found
+    names = {args.atom, args.atom.lstrip("=~<>")}
+    matching = tuple(entry for entry in entries if names & _names(entry.atom))
+    if not matching:
+        raise not_unmasked(args.atom, profile, [entry.atom for entry in entries])
+    return matching
 
 
 def _names(atom: str) -> set[str]:
-    """All that a user may call an entry: as it is written, ``cat/pkg-1.0``, ``pkg-1.0``, ``cat/pkg``, ``pkg``."""
-    from gentoomuch_portage.portage_adapter import config
+    """Return the names of an entry: the atom, ``cat/pkg-1.0``, ``pkg-1.0``, ``cat/pkg`` and ``pkg``."""
+    from gentoomuch_portage.portage_adapter import atoms
 
-    cpv, cp = atom.lstrip("=~<>").partition(":")[0], config.atom_key(atom)
+    cpv, cp = atom.lstrip("=~<>").partition(":")[0], atoms.atom_key(atom)
     return {atom, cpv, cpv.partition("/")[2], cp, cp.partition("/")[2]}
 
 
 def _why(settings: Settings, args: argparse.Namespace) -> int:
-    profile = profile_named(settings, args)
-    found = _matching(settings.having(ledger.name(profile)), profile, args)
+    profile = require_known_profile(settings, args)
+    entries = _matching(settings.having(ledger.file_name(profile)), profile, args)
     if args.json:
-        console.say_json([one._asdict() for one in found])
+        console.print_json([entry._asdict() for entry in entries])
         return 0
-    for one in found:
-        console.say(f"{console.heading(one.line)}  {one.kind}, since {one.since}")
-        console.say(f"    required by {', then '.join(one.required_by) or 'the command line'}")
-        if one.reason:
-            console.say(f"    masked because: {one.reason}")
+    for entry in entries:
+        console.print_result(f"{console.heading(entry.line)}  {entry.kind}, since {entry.since}")
+        console.print_result(f"    required by {', then '.join(entry.required_by) or 'the command line'}")
+        if entry.reason:
+            console.print_result(f"    masked because: {entry.reason}")
     return 0
 
 
 def _drop(settings: Settings, args: argparse.Namespace) -> int:
-    profile = profile_named(settings, args)
-    found = _matching(settings.state, profile, args)
-    keys = {one.key for one in found}
-    ledger.change(settings.state, profile, lambda before: (one for one in before if one.key not in keys))
-    _told(args, [{**one._asdict(), "why": "dropped"} for one in found])
+    profile = require_known_profile(settings, args)
+    entries = _matching(settings.state, profile, args)
+    keys = {entry.key for entry in entries}
+    ledger.change(settings.state, profile, lambda before: (entry for entry in before if entry.key not in keys))
+    _print_rows(args, [{**entry._asdict(), "why": "dropped"} for entry in entries])
     return 0
 
 
 def _add_prune(parser: Parser) -> None:
-    listing(parser)
-    profiled(parser)
-    parser.add_argument("-p", "--pretend", action="store_true", help="say what would go, and keep it")
+    add_json_option(parser)
+    add_profile_option(parser)
+    parser.add_argument("-p", "--pretend", action="store_true", help="only show the entries that would be removed")
 
 
 def _prune(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.emerge import prune_ledger
-    from gentoomuch_portage.emerge.profile_view import looked_at
+    from gentoomuch_portage.emerge.profile_view import load_view
 
-    with looked_at(settings, profile_named(settings, args)) as view:
-        gone = list((prune_ledger.unneeded if args.pretend else prune_ledger.shed)(view.plan, settings))
-    _told(args, [{**one.entry._asdict(), "why": one.why} for one in gone])
+    with load_view(settings, require_known_profile(settings, args)) as view:
+        gone = list((prune_ledger.find_unneeded if args.pretend else prune_ledger.prune)(view.plan, settings))
+    _print_rows(args, [{**dropped.entry._asdict(), "why": dropped.why} for dropped in gone])
     return 0
 
 
-def _told(args: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
+def _print_rows(args: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
     if args.json:
-        console.say_json(rows)
+        console.print_json(rows)
     elif rows:
-        console.say(
-            columns(("atom", "kind", "value", "why"), [(r["atom"], r["kind"], r["value"], r["why"]) for r in rows])
+        console.print_result(
+            format_table(("atom", "kind", "value", "why"), [(r["atom"], r["kind"], r["value"], r["why"]) for r in rows])
         )
     elif not args.quiet:
-        console.tell("nothing to drop")
+        console.info("nothing to remove: all entries are needed")
 
 
 def _add_adopt(parser: Parser) -> None:
-    listing(parser)
-    profiled(parser)
-    parser.add_argument(
-        "--take", action="store_true", help="enter what is needed in the ledger; FILE itself is never changed"
-    )
+    add_json_option(parser)
+    add_profile_option(parser)
+    parser.add_argument("--take", action="store_true", help="add needed entries to the ledger; FILE is never changed")
     parser.add_argument("file", metavar="FILE", type=Path, help="package.accept_keywords, .use, .license or .unmask")
 
 
 def _adopt(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.emerge.profile_view import looked_at
+    from gentoomuch_portage.emerge.profile_view import load_view
     from gentoomuch_portage.reports import unmask_adopt
 
-    with looked_at(settings, profile_named(settings, args)) as view:
-        found = unmask_adopt.judged(args.file, view)
+    with load_view(settings, require_known_profile(settings, args)) as view:
+        findings = unmask_adopt.judge_file(args.file, view)
         if args.take:
-            unmask_adopt.take(found, view.plan, settings)
+            unmask_adopt.add_to_ledger(findings, view.plan, settings)
     if args.json:
-        console.say_json(
+        console.print_json(
             [
-                {**one.entry._asdict(), "file": str(one.file), "line": one.line, "needed": not one.why, "why": one.why}
-                for one in found
+                {
+                    **finding.entry._asdict(),
+                    "file": str(finding.file),
+                    "line": finding.line,
+                    "needed": not finding.why,
+                    "why": finding.why,
+                }
+                for finding in findings
             ]
         )
         return 0
     rows = [
         (
-            _place(args.file, one.file, one.line),
-            one.entry.line,
-            console.bad(one.why) if one.why else console.good("needed"),
+            _place(args.file, finding.file, finding.line),
+            finding.entry.line,
+            console.bad(finding.why) if finding.why else console.good("needed"),
         )
-        for one in found
+        for finding in findings
     ]
-    console.say(columns(("line", "entry", ""), rows))
+    console.print_result(format_table(("line", "entry", ""), rows))
     return 0
 
 
-def _place(asked: Path, file: Path, line: int) -> str:
-    """The line, behind the name of its file where a folder was named."""
-    return str(line) if file == asked else f"{file.relative_to(asked)}:{line}"
+def _place(top: Path, file: Path, line: int) -> str:
+    """Format a line number, with the file if a directory was given."""
+    return str(line) if file == top else f"{file.relative_to(top)}:{line}"
 
 
-COMMAND = group(
+COMMAND = group_commands(
     "unmask",
-    "show, explain and shed what was unmasked for a profile",
+    "show, explain and remove entries of a profile's ledger",
     (
-        Command("ls", "list what was unmasked", _add_ls, _ls),
-        Command("why", "say who needed it, since when, and why it was masked", _add_atom, _why),
-        Command("prune", "drop what is no longer needed", _add_prune, _prune),
-        Command("drop", "drop entries; the next run asks the policy again", _add_atom, _drop),
-        Command("adopt", "read a file of yours, and say which entries are still needed", _add_adopt, _adopt),
+        Command("ls", "list the entries", _add_ls, _ls),
+        Command("why", "explain entries: required by what, since when, masked why", _add_atom, _why),
+        Command("prune", "remove entries that are no longer needed", _add_prune, _prune),
+        Command("drop", "remove entries; the next run may unmask them again", _add_atom, _drop),
+        Command("adopt", "check which entries of your own file are still needed", _add_adopt, _adopt),
     ),
 )

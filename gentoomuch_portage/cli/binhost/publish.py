@@ -1,7 +1,9 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """``gentoomuch binhost publish``, ``rollback`` and ``diff``: generations of a published folder."""
 
 import argparse
 import shutil
+import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,31 +11,37 @@ from typing import TYPE_CHECKING
 from gentoomuch_portage import console
 from gentoomuch_portage.cli.binhost.check import unpublished
 from gentoomuch_portage.cli.command import Command
-from gentoomuch_portage.cli.errors import BadUsage
-from gentoomuch_portage.cli.output import columns
-from gentoomuch_portage.cli.parser import Parser, listing
+from gentoomuch_portage.cli.errors import bad_usage
+from gentoomuch_portage.cli.output import format_table
+from gentoomuch_portage.cli.parser import Parser, add_json_option
 from gentoomuch_portage.config.settings import Settings
 
 if TYPE_CHECKING:
     from gentoomuch_portage.binhost.publish import Generation
 
 _AGAIN = 3
-"""Builders may replace a package between the look at the index and the look at the file."""
+"""Attempts: builders may replace a package between reading the index and reading the file."""
 
 
 def _target(parser: Parser) -> None:
-    parser.add_argument("folder", metavar="DIR", type=Path, help="where generations are published")
-    told = "seconds for which what is no longer in the index can be fetched (3600)"
-    parser.add_argument("--grace", metavar="SECONDS", type=float, default=3600, help=told)
-    listing(parser)
+    parser.add_argument("folder", metavar="DIR", type=Path, help="directory of the generations")
+    text = "seconds to keep packages that left the index (default: 3600)"
+    parser.add_argument("--grace", metavar="SECONDS", type=float, default=3600, help=text)
+    add_json_option(parser)
 
 
 def _add_publish(parser: Parser) -> None:
     _target(parser)
-    parser.add_argument("--from", dest="source", metavar="DIR", type=Path, help="packages; PKGDIR where left out")
-    parser.add_argument("--keep", metavar="N", type=int, default=5, help="generations that stay (5)")
-    parser.add_argument("--nginx", action="store_true", help="print the configuration of nginx, and do nothing else")
-    parser.add_argument("--days", metavar="DAYS", type=float, default=0, help="younger generations stay as well (0)")
+    parser.add_argument(
+        "--from", dest="source", metavar="DIR", type=Path, help="directory of packages (default: PKGDIR)"
+    )
+    parser.add_argument("--keep", metavar="N", type=int, default=5, help="number of generations to keep (default: 5)")
+    refresh = "re-sign an unchanged index after this many days (default: 1)"
+    parser.add_argument("--refresh", metavar="DAYS", type=float, default=1, help=refresh)
+    parser.add_argument("--nginx", action="store_true", help="only print a configuration for nginx")
+    parser.add_argument(
+        "--days", metavar="DAYS", type=float, default=0, help="also keep generations younger than this (default: 0)"
+    )
 
 
 def _publish(settings: Settings, args: argparse.Namespace) -> int:
@@ -43,93 +51,118 @@ def _publish(settings: Settings, args: argparse.Namespace) -> int:
 
     top = args.folder.absolute()
     if args.nginx:
-        console.say(object_store.configuration(top))
+        console.print_result(object_store.nginx_config(top))
         return 0
     shelf = pkgdir(args.source)
     if not shelf.folder.is_dir():
-        raise reindex.NoFolder(shelf.folder)
+        raise reindex.no_package_folder(shelf.folder)
     if top.resolve().is_relative_to(shelf.folder.resolve()):
-        raise BadUsage("gentoomuch binhost publish", f"{args.folder} lies in the folder of packages {shelf.folder}")
+        raise bad_usage(
+            "gentoomuch binhost publish", f"{args.folder} is inside the directory of packages {shelf.folder}"
+        )
     unpublished("publish", args.source)
-    finish = partial(_signed, settings)
+    finish, stale = partial(_sign_index, settings), partial(_is_stale, settings, args.refresh)
     with publish.locked(top):
-        first = publish.current(top) is None
+        first = publish.current_generation(top) is None
         for left in reversed(range(_AGAIN)):
-            reindex.bring_up_to_date(args.source, show=partial(console.progress, "reading", quiet=args.quiet))
+            reindex.update_index(args.source, show=partial(console.progress, "reading", quiet=args.quiet))
             try:
-                made = publish.publish(shelf.folder, top, grace=args.grace, finish=finish, lock=shelf.locked)
+                made = publish.publish(
+                    shelf.folder, top, grace=args.grace, finish=finish, lock=shelf.locked, stale=stale
+                )
                 break
             except NotAsIndexed:
                 if not left:
                     raise
-        gone = publish.retained(top, keep=max(1, args.keep), days=args.days, grace=args.grace)
-    _tell(args, made, gone)
+        gone = publish.prune(top, keep=max(1, args.keep), days=args.days, grace=args.grace)
+    _print_summary(args, made, gone)
     if first and not args.json:
-        console.say(object_store.configuration(top))
+        console.print_result(object_store.nginx_config(top))
     return 0
 
 
-def _signed(settings: Settings, tree: Path) -> None:
-    """Sign the index of a tree, where this machine has a key of a binhost."""
-    from gentoomuch_portage import gpg
+def _sign_index(settings: Settings, tree: Path) -> None:
+    """Sign the index of a tree, if this machine has a binhost key."""
     from gentoomuch_portage.binhost import keys
 
-    if (key := keys.known(settings)) is not None:
-        gpg.signed(key.home, key.fingerprint, tree / "Packages", tree / "Packages.asc")
+    if (key := keys.find_key(settings)) is not None:
+        keys.sign(key, tree / "Packages", tree / "Packages.asc")
         shutil.copyfile(key.public, tree / "key.asc")
+        if key.revoked.is_file():
+            shutil.copyfile(key.revoked, tree / "revoked.asc")
+
+
+def _is_stale(settings: Settings, days: float, tree: Path) -> bool:
+    """Return whether to re-sign a tree: its signature is too old, or this machine's keys have changed."""
+    from gentoomuch_portage.binhost import keys, publish
+
+    key = keys.find_key(settings)
+    if key is None:
+        return False
+    same = all(_content(tree / file.name) == _content(file) for file in (key.public, key.revoked))
+    return not same or publish.read_timestamp(tree / "Packages") < time.time() - days * 86400
+
+
+def _content(file: Path) -> bytes:
+    return file.read_bytes() if file.is_file() else b""
 
 
 def _add_rollback(parser: Parser) -> None:
     _target(parser)
-    told = "what to show again; what was shown before where left out"
-    parser.add_argument("generation", nargs="?", metavar="GENERATION", type=int, help=told)
+    text = "generation to switch to (default: the previous one)"
+    parser.add_argument("generation", nargs="?", metavar="GENERATION", type=int, help=text)
 
 
 def _rollback(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.binhost import publish
 
     top = args.folder.absolute()
-    if not publish.numbers(top):
-        raise publish.NoGeneration(top, args.generation, [])
+    if not publish.list_generations(top):
+        raise publish.no_generation(top, args.generation, [])
     with publish.locked(top):
-        made = publish.rollback(top, args.generation, grace=args.grace, finish=partial(_signed, settings))
-    _tell(args, made, [])
+        made = publish.rollback(top, args.generation, grace=args.grace, finish=partial(_sign_index, settings))
+    _print_summary(args, made, [])
     return 0
 
 
-def _tell(args: argparse.Namespace, made: "Generation", gone: list[int]) -> None:
+def _print_summary(args: argparse.Namespace, made: "Generation", gone: list[int]) -> None:
     if args.json:
-        told = {"generation": made.number, "shows": made.shows, "packages": len(made.files), "kept": len(made.kept)}
-        console.say_json({**told, "removed": gone})
+        summary = {
+            "generation": made.number,
+            "content_of": made.shows,
+            "packages": len(made.files),
+            "expiring": len(made.kept),
+        }
+        console.print_json({**summary, "removed": gone})
     elif not args.quiet:
-        shows = f", which shows generation {made.shows}" if made.shows != made.number else ""
-        kept = f"; {len(made.kept)} more can be fetched for a while" if made.kept else ""
+        shows = f", with the content of generation {made.shows}" if made.shows != made.number else ""
+        kept = f"; {len(made.kept)} removed packages can still be downloaded" if made.kept else ""
         removed = f"; removed: {', '.join(map(str, gone))}" if gone else ""
-        console.tell(f"generation {made.number}{shows}: {len(made.files)} packages{kept}{removed}")
+        console.info(f"generation {made.number}{shows}: {len(made.files)} packages{kept}{removed}")
 
 
 def _add_diff(parser: Parser) -> None:
-    listing(parser)
-    parser.add_argument("folder", metavar="DIR", type=Path, help="where generations are published")
-    parser.add_argument("one", metavar="A", type=int, help="a generation")
-    parser.add_argument("other", metavar="B", type=int, help="another one")
+    add_json_option(parser)
+    parser.add_argument("folder", metavar="DIR", type=Path, help="directory of the generations")
+    parser.add_argument("one", metavar="A", type=int, help="first generation")
+    parser.add_argument("other", metavar="B", type=int, help="second generation")
 
 
 def _diff(_settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.binhost import publish
 
-    rows = publish.difference(args.folder.absolute(), args.one, args.other)
+    rows = publish.compare_generations(args.folder.absolute(), args.one, args.other)
     if args.json:
-        console.say_json(rows)
+        console.print_json(rows)
     elif rows:
-        console.say(columns(("", "package"), [(row["change"], row["path"]) for row in rows]))
+        console.print_result(format_table(("", "package"), [(row["change"], row["path"]) for row in rows]))
     elif not args.quiet:
-        console.tell(f"generations {args.one} and {args.other} have the same packages")
+        console.info(f"generations {args.one} and {args.other} are identical")
     return 0
 
 
 COMMANDS: tuple[Command, ...] = (
-    Command("publish", "make what lies in PKGDIR the current generation of a folder", _add_publish, _publish),
-    Command("rollback", "show again what an earlier generation shows", _add_rollback, _rollback),
-    Command("diff", "list what came, went and changed from one generation to another", _add_diff, _diff),
+    Command("publish", "publish PKGDIR as a new generation", _add_publish, _publish),
+    Command("rollback", "switch back to an earlier generation", _add_rollback, _rollback),
+    Command("diff", "list packages added, removed and changed between two generations", _add_diff, _diff),
 )

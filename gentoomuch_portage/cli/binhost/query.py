@@ -1,4 +1,5 @@
-"""``gentoomuch binhost query`` and ``coverage``: what a store has, and for whom."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``gentoomuch binhost query`` and ``coverage``: which packages a directory has, and for which profiles."""
 
 import argparse
 import re
@@ -8,100 +9,107 @@ from typing import TYPE_CHECKING
 
 from gentoomuch_portage import console
 from gentoomuch_portage.cli.command import Command
-from gentoomuch_portage.cli.errors import BadUsage
-from gentoomuch_portage.cli.output import columns
-from gentoomuch_portage.cli.parser import Parser, chosen, listing, named
+from gentoomuch_portage.cli.errors import bad_usage
+from gentoomuch_portage.cli.output import format_table
+from gentoomuch_portage.cli.parser import Parser, add_json_option, add_profile_argument, require_profile
 from gentoomuch_portage.config.settings import Settings
 
 if TYPE_CHECKING:
-    from gentoomuch_portage.binhost.query import Held
+    from gentoomuch_portage.binhost.query import PackageRow
     from gentoomuch_portage.reports.coverage import Covered
 
 
 def _add_query(parser: Parser) -> None:
-    listing(parser)
-    parser.add_argument("atom", nargs="?", metavar="ATOM", default="", help="only what matches; all where left out")
-    parser.add_argument("--dir", metavar="DIR", type=Path, help="of packages, or published; PKGDIR where left out")
-    told = "say whether packages run on this CPU; may be given again"
-    parser.add_argument("--cpu", metavar="CPU", action="append", default=[], help=told)
-    parser.add_argument("--runs", action="store_true", help="only those that run on one of the CPUs")
-    told = "only those with this flag, or =-FLAG without it; may be given again"
-    parser.add_argument("--use", metavar="FLAG", action="append", default=[], help=told)
+    add_json_option(parser)
+    parser.add_argument("atom", nargs="?", metavar="ATOM", default="", help="only matching packages (default: all)")
+    parser.add_argument(
+        "--dir", metavar="DIR", type=Path, help="directory of packages or generations (default: PKGDIR)"
+    )
+    text = "report whether packages run on this CPU; can be repeated"
+    parser.add_argument("--cpu", metavar="CPU", action="append", default=[], help=text)
+    parser.add_argument("--runs", action="store_true", help="only packages that run on one of these CPUs")
+    text = "only packages with this flag; =-FLAG: without it; can be repeated"
+    parser.add_argument("--use", metavar="FLAG", action="append", default=[], help=text)
 
 
 def _query(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.binhost import publish, query, reindex
-    from gentoomuch_portage.portage_adapter.config import atom_key
+    from gentoomuch_portage.portage_adapter.atoms import atom_key
     from gentoomuch_portage.portage_adapter.pkgdir import pkgdir
 
     if args.atom and not atom_key(args.atom) and not re.fullmatch(r"[\w+][\w+-]*", args.atom):
-        told = f"{args.atom!r} is no atom"
-        raise BadUsage("gentoomuch binhost query", told, remedy="PACKAGE, CATEGORY/PACKAGE or =CATEGORY/PACKAGE-1.0-2")
+        message = f"invalid atom {args.atom!r}: PACKAGE, CATEGORY/PACKAGE or =CATEGORY/PACKAGE-1.0-2 is required"
+        raise bad_usage("gentoomuch binhost query", message).with_correction(args.atom)
     if args.runs and not args.cpu:
-        raise BadUsage(
-            "gentoomuch binhost query", "--runs is of the CPUs of --cpu", remedy="--cpu CPU, or --cpu native"
-        )
-    shelf = pkgdir(publish.shown(args.dir))
-    reindex.followed(shelf)
-    found = query.held(shelf.folder, settings.cache, asked=args.atom, cpus=args.cpu, use=args.use)
-    rows = [one for one in found if one.runs_on or not args.runs]
+        error = bad_usage("gentoomuch binhost query", "--runs requires --cpu")
+        raise error.with_correction("", "--cpu", "native")
+    shelf = pkgdir(publish.published_view(args.dir))
+    reindex.ensure_shards(shelf)
+    packages = query.list_packages(shelf.folder, settings.cache, query=args.atom, cpus=args.cpu, use=args.use)
+    rows = [package for package in packages if package.runs_on or not args.runs]
     if args.json:
-        console.say_json([one._asdict() for one in rows])
+        console.print_json([row._asdict() for row in rows])
         return 0
-    cells = [(_identity(one), *(_mark(one, cpu) for cpu in args.cpu), one.built_for, " ".join(one.use)) for one in rows]
+    cells = [(_identity(row), *(_mark(row, cpu) for cpu in args.cpu), row.built_for, " ".join(row.use)) for row in rows]
     if rows:
-        console.say(columns(("binary package", *args.cpu, "built for", "USE"), cells))
+        console.print_result(format_table(("binary package", *args.cpu, "built for", "USE"), cells))
     elif not args.quiet:
-        console.tell("no package matches")
+        console.info("no matching packages")
     return 0
 
 
-def _identity(one: "Held") -> str:
-    return f"{one.cpv}-{one.build_id}" if one.build_id else one.cpv
+def _identity(held: "PackageRow") -> str:
+    return f"{held.cpv}-{held.build_id}" if held.build_id else held.cpv
 
 
-def _mark(one: "Held", cpu: str) -> str:
-    return console.good("runs") if cpu in one.runs_on else console.bad("no")
+def _mark(held: "PackageRow", cpu: str) -> str:
+    return console.good("runs") if cpu in held.runs_on else console.bad("no")
 
 
 def _add_coverage(parser: Parser) -> None:
-    listing(parser)
-    named(parser)
-    parser.add_argument("atoms", nargs="*", metavar="ATOM", help="what the machine is to have; @world where left out")
-    parser.add_argument("--align", action="store_true", help="propose USE and versions that would make hits of misses")
+    add_json_option(parser)
+    add_profile_argument(parser)
+    parser.add_argument("atoms", nargs="*", metavar="ATOM", help="sets and packages of the machine (default: @world)")
+    parser.add_argument(
+        "--align", action="store_true", help="propose USE flags and versions that would turn misses into hits"
+    )
 
 
 def _coverage(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.emerge.profile_view import environment, looked_at
+    from gentoomuch_portage.emerge.profile_view import environment, load_view
     from gentoomuch_portage.reports import coverage
 
-    name = chosen(settings, args)
-    with looked_at(settings, name) as view:
+    name = require_profile(settings, args)
+    with load_view(settings, name) as view:
         environment(view)
-        rows = coverage.coverage(view.plan, settings, args.atoms or ["@world"])
-    hits = sum(bool(one.hit) for one in rows)
-    advice = [one.advice for one in rows if one.advice]
+        rows = coverage.compute_coverage(view, settings, args.atoms or ["@world"])
+    hits = sum(bool(row.hit) for row in rows)
+    advice = [row.advice for row in rows if row.advice]
     if args.json:
-        told = {"profile": name, "wanted": len(rows), "hits": hits, "packages": [_row(one) for one in rows]}
-        console.say_json(told | ({"align": [one._asdict() for one in advice]} if args.align else {}))
+        summary = {"profile": name, "wanted": len(rows), "hits": hits, "packages": [_row(row) for row in rows]}
+        console.print_json(summary | ({"align": [line._asdict() for line in advice]} if args.align else {}))
         return 0
-    misses = [one for one in rows if not one.hit]
+    misses = [row for row in rows if not row.hit]
     if misses:
-        console.say(columns(("miss", "why", ""), [(one.cpv, console.bad(one.code), one.reason) for one in misses]))
-    counted = ", ".join(f"{count} {code}" for code, count in Counter(one.code for one in misses).most_common())
-    console.say(
-        f"{hits} of {len(rows)} packages would be taken as they are" + (f"; misses: {counted}" if misses else "")
+        console.print_result(
+            format_table(("miss", "why", ""), [(miss.cpv, console.bad(miss.code), miss.reason) for miss in misses])
+        )
+    counted = ", ".join(f"{count} {code}" for code, count in Counter(miss.code for miss in misses).most_common())
+    console.print_result(
+        f"{hits} of {len(rows)} packages are available as binaries" + (f"; misses: {counted}" if misses else "")
     )
-    for one in advice if args.align else ():
-        console.say(f"{one.file}: {one.line}    # takes {one.cpv}")
+    for line in advice if args.align else ():
+        console.print_result(f"{line.file}: {line.line}    # takes {line.cpv}")
     return 0
 
 
-def _row(one: "Covered") -> dict[str, str]:
-    return {"cpv": one.cpv, "hit": one.hit, "code": one.code, "reason": one.reason}
+def _row(covered: "Covered") -> dict[str, str]:
+    return {"cpv": covered.cpv, "hit": covered.hit, "code": covered.code, "reason": covered.reason}
 
 
 COMMANDS: tuple[Command, ...] = (
-    Command("query", "list what a folder of packages has: for which CPUs, with which USE", _add_query, _query),
-    Command("coverage", "say how much of what a profile wants is there, and why not all", _add_coverage, _coverage),
+    Command("query", "list packages in a directory with CPUs and USE flags", _add_query, _query),
+    Command(
+        "coverage", "report which packages of a profile are available, and why others are not", _add_coverage, _coverage
+    ),
 )
