@@ -1,14 +1,16 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Worlds for tests: a Gentoo host in a folder with real Portage, and programs run on it."""
 
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from helpers.waiting import HANG
 
 from gentoomuch_portage import demo_host
 from gentoomuch_portage.demo_host import Host
@@ -44,6 +46,13 @@ def ctrl_c_is_heard() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(autouse=True)
+def sigpipe_is_ignored() -> Iterator[None]:
+    """Our programs, run in this process, let SIGPIPE end it; servers of later tests write to closed sockets."""
+    yield
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
     """A Gentoo host in a folder, with the packages that ship with the project and nothing installed."""
@@ -58,8 +67,10 @@ def on(host: Host) -> Run:
         words = [str(word) for word in argv]
         if (BIN / words[0]).exists():
             words[0] = str(BIN / words[0])
+        if "PYTHONPATH" in env and words[0] in {str(BIN / "gm-emerge"), str(BIN / "gentoomuch")}:
+            words.insert(0, sys.executable)  # as programs they start Python without it
         told = {"capture_output": True, "encoding": "utf-8", "errors": "replace", "input": text, "cwd": cwd}
-        ended = subprocess.run(words, env=host.env(**env), timeout=300, check=False, **told)
+        ended = subprocess.run(words, env=host.env(**env), timeout=HANG, check=False, **told)
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
     return run

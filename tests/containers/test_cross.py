@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A static C package for another CPU, built by crossdev's conventions, and run: by qemu-user."""
 
 import grp
@@ -8,8 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from boxing import digest, some
 from conftest import Run
+from helpers.containers import digest, some
 
 from gentoomuch_portage.containers import qemu_user
 from gentoomuch_portage.demo_host import Host
@@ -116,7 +117,7 @@ def test_a_static_program_for_another_cpu_is_built_and_runs(
 
     assert ended.status == 0, ended.err + ended.out
     program = host.eroot(root) / "usr/bin/ask"
-    assert qemu_user.cpu(program.read_bytes()[:20]) == "aarch64"
+    assert qemu_user.cpu_name(program.read_bytes()[:20]) == "aarch64"
     qemu = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
     assert subprocess.run([qemu, program], capture_output=True, text=True).stdout == "42\n"
     assert (host.eroot(root) / "usr/lib64/libanswer.a").is_file()
@@ -127,6 +128,6 @@ def test_without_a_compiler_for_it_the_failure_is_explained(on: Run, root: Path)
     ended = on("gm-emerge", "--gm-profile=arm", "-1q", "ask")
 
     assert ended.status == 1
-    last, remedy = ended.err.strip().splitlines()[-2:]
+    last, hint = ended.err.strip().splitlines()[-2:]
     assert last.endswith(f"{root} is for {CHOST}, and {CHOST}-gcc is not on PATH  [no-compiler]")
-    assert remedy.endswith(f"try: crossdev --stable --target {CHOST}")
+    assert hint.endswith(f"hint: crossdev --stable --target {CHOST}")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """An ebuild that tries to get out in twenty ways: each fails inside, and outside nothing has changed."""
 
 import ctypes
@@ -9,9 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-from boxing import digest
 from conftest import Run
+from helpers.containers import digest
 
 from gentoomuch_portage.demo_host import Host
 
@@ -49,7 +49,7 @@ try:
     for _ in range(700):
         made.append(os.fork())
         if not made[-1]:
-            time.sleep(60)
+            time.sleep(600)
             os._exit(0)
 except OSError:
     status = 1
@@ -62,7 +62,7 @@ sys.exit(status)
 
 def _ways(host: Host, port: int) -> dict[str, str]:
     """Name -> a command of bash that ends with 0 where it got out."""
-    other = host.eprefix / "var/tmp/gentoomuch-0/router.box/portage/app-demo/other-1/work"
+    other = host.eprefix / "var/tmp/portage/app-demo/other-1/work"
     return {
         "root": "echo x > /escaped",
         "etc": "echo x >> /etc/passwd",
@@ -106,7 +106,7 @@ def _ebuild(host: Host, ways: dict[str, str], scripts: dict[str, str]) -> None:
 def test_an_ebuild_does_not_get_out(kind: str, host: Host, on: Run) -> None:
     host.profile("router", 'cpu = "x86-64-v2"\n[container]\nprocesses = 400\ndisk = "200M"\n')
     assert on("gm-emerge", "-fq", "gm-hello").status == 0
-    (host.eprefix / "var/tmp/gentoomuch-0/router.box/portage/app-demo/other-1/work").mkdir(parents=True)
+    (host.eprefix / "var/tmp/portage/app-demo/other-1/work").mkdir(parents=True)
     host.pkgdir.mkdir(parents=True, exist_ok=True)
     with _listening() as (port, abstract), subprocess.Popen(["sleep", "600"]) as victim:
         try:
@@ -139,11 +139,3 @@ def test_an_ebuild_does_not_get_out(kind: str, host: Host, on: Run) -> None:
     packages = [path.name for path in host.pkgdir.rglob("*") if path.is_file() or path.is_symlink()]
     assert sorted(packages) == ["Packages", "Packages.gz", "escape-1-1.gpkg.tar"]
     assert not Path("/escaped").exists()
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root's folders can be entered by root's programs")
-def test_nobody_else_gets_into_the_folder_where_a_box_builds(kind: str, host: Host, on: Run) -> None:
-    host.profile("router", "")
-    assert on("gm-emerge", "--gm-profile=router", f"--gm-isolation={kind}", "-B", "libgreet").status == 0
-    folder = host.eprefix / "var/tmp/gentoomuch-0/router.box"
-    assert folder.stat().st_mode & 0o007 == 0

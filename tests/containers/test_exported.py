@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What comes of exported roots: thin ones, and images that podman runs."""
 
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Run
+from helpers.waiting import HANG
 
 from gentoomuch_portage import process
 from gentoomuch_portage.demo_host import Host
@@ -23,7 +25,7 @@ int main(void) { return puts("hello from the image") < 0; }
 """
 
 
-def test_a_thin_export_holds_what_a_package_needs_to_run_and_nothing_else(host: Host, on: Run, tmp_path: Path) -> None:
+def test_an_export_of_packages_has_only_their_run_time_dependencies(host: Host, on: Run, tmp_path: Path) -> None:
     root = tmp_path / "roots/router"
     host.profile("router", f'root = "{root}"\n')
     write(host.eroot(root) / "etc/motd", "hello")
@@ -44,7 +46,7 @@ def test_a_thin_export_holds_what_a_package_needs_to_run_and_nothing_else(host: 
 @pytest.fixture
 def podman() -> Iterator[list[str]]:
     """podman with a store of its own, below a path that it takes."""
-    if os.geteuid() or not (process.where("podman") and process.where("runc")):
+    if os.geteuid() or not (process.find_program("podman") and process.find_program("runc")):
         pytest.skip("podman with runc, as root, is not here")
     with tempfile.TemporaryDirectory(prefix="gm-") as folder:
         yield [
@@ -65,7 +67,7 @@ def small(tmp_path: Path) -> Path:
 
 
 def _run(*words: str) -> str:
-    ended = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=HANG)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
@@ -83,7 +85,7 @@ def test_podman_loads_an_exported_image_runs_it_and_gives_it_back(podman: list[s
     _run(*podman, "save", "--format", "oci-archive", "--output", f"{top}/oci.tar", "router")
     _run(*podman, "save", "--format", "docker-archive", "--output", f"{top}/docker.tar", "router")
     for form in ("oci", "docker"):
-        install.place(oci.layers(top / f"{form}.tar"), top / form, quiet=True)
+        install.install(oci.layers(top / f"{form}.tar"), top / form, quiet=True)
 
     assert said == "hello from the image\n"
     content = (small / "usr/bin/hello").read_bytes()

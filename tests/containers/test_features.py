@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Portage's own sandboxes as they are on every Gentoo, in each kind of container."""
 
 from conftest import Run

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A root whose programs are for another CPU: they run by qemu-user where the kernel knows it.
 
 The kernel is told so in a user namespace that ends with the test; the machine's own table stays as it is.
@@ -12,8 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from boxing import need
 from conftest import BIN, Ended, Run
+from helpers.containers import need
+from helpers.waiting import HANG
 
 from gentoomuch_portage.containers import qemu_user
 from gentoomuch_portage.demo_host import Host
@@ -37,7 +39,7 @@ def root(host: Host) -> Path:
     argv = ["aarch64-linux-gnu-gcc", "-static", "-x", "c", "-", "-o", str(hello)]
     if not shutil.which(argv[0]) or subprocess.run(argv, input=_HELLO, text=True, capture_output=True).returncode:
         pytest.skip("no static program for arm64 can be compiled here (gcc-aarch64-linux-gnu, libc6-dev-arm64-cross)")
-    if qemu_user.cpu(hello.read_bytes()[:20]) == qemu_user.cpu(Path(sys.executable).read_bytes()[:20]):
+    if qemu_user.cpu_name(hello.read_bytes()[:20]) == qemu_user.cpu_name(Path(sys.executable).read_bytes()[:20]):
         pytest.skip("this machine is an arm64 itself")
     for name in ("python3", "emerge"):
         shutil.copy(hello, root / "usr/bin" / name)
@@ -60,7 +62,7 @@ def registered(host: Host) -> Callable[..., Ended]:
 
     def run(program: str, *words: str) -> Ended:
         script = f"{there} && {register} || exit 66; exec {shlex.join([str(BIN / program), *words])}"
-        ended = subprocess.run([*as_root, script], env=host.env(), capture_output=True, text=True, timeout=300)
+        ended = subprocess.run([*as_root, script], env=host.env(), capture_output=True, text=True, timeout=HANG)
         if ended.returncode == 66:
             pytest.skip(f"binfmt_misc cannot be had: {ended.stderr}")
         return Ended(ended.returncode, ended.stdout, ended.stderr)
@@ -77,8 +79,8 @@ def test_programs_of_a_root_for_another_cpu_run(root: Path, registered: Callable
     assert (ended.status, ended.out) == (0, "hello from aarch64\n"), ended.err
 
 
-def test_without_an_interpreter_the_error_says_what_to_install(root: Path, on: Run) -> None:
-    if qemu_user.interpreted((root / "usr/bin/hello").read_bytes()[:20]) is not None:
+def test_a_missing_interpreter_is_reported_with_its_package(root: Path, on: Run) -> None:
+    if qemu_user.find_flags((root / "usr/bin/hello").read_bytes()[:20]) is not None:
         pytest.skip("this machine has one")
 
     ended = on("gentoomuch", "-q", "freshroot", "arm", "--", "/usr/bin/hello")

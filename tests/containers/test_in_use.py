@@ -1,12 +1,15 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A root is neither removed nor exported while somebody works in it, wherever that is."""
 
+import json
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
-from boxing import some
 from conftest import BIN, Run
+from helpers.containers import some
 
 from gentoomuch_portage.containers import root_lock
 from gentoomuch_portage.demo_host import Host
@@ -64,12 +67,69 @@ def test_a_root_stays_as_long_as_somebody_is_in_a_fresh_one_of_it(host: Host, on
 
 
 @pytest.mark.parametrize("words", [("gm-emerge", "--gm-profile=router", "-1q"), ("gentoomuch", "freshroot", "router")])
-def test_nobody_begins_to_work_in_a_root_that_is_being_exported(on: Run, root: Path, words: tuple[str, ...]) -> None:
+def test_a_root_cannot_be_used_during_its_export(on: Run, root: Path, words: tuple[str, ...]) -> None:
     (root / "etc").mkdir(parents=True)  # one that was never made is told first
-    with root_lock.alone(root):
+    with root_lock.exclusive(root):
         begun = on(*words, *(["libgreet"] if "gm-emerge" in words else ["--", "true"]))
         looked = on("gm-emerge", "--gm-profile=router", "-pq", "libgreet")
 
     assert "[busy]" in begun.err
     assert begun.status == 75
     assert looked.status == 0
+
+
+def test_what_enter_changes_in_a_root_stays_and_is_recorded(host: Host, on: Run, root: Path) -> None:
+    (host.eroot(root) / "var/db/pkg").mkdir(parents=True)
+    script = f"echo there > {root}/note; touch /usr/bin/gm-elsewhere"
+
+    ended = on("gentoomuch", "root", "enter", "router", "--isolation", some(), "--", "sh", "-c", f"{script}; exit 7")
+    recorded = json.loads(on("gentoomuch", "history", "--json").out)
+
+    assert ended.status == 7, ended.err
+    assert (root / "note").read_text() == "there\n"
+    assert not Path("/usr/bin/gm-elsewhere").exists()
+    assert [(run["goal"], run["arguments"][:3], run["status"]) for run in recorded] == [
+        ("enter", ["root", "enter", "router"], 7)
+    ]
+
+
+def test_a_root_is_entered_by_one_alone(host: Host, on: Run, root: Path) -> None:
+    (host.eroot(root) / "var/db/pkg").mkdir(parents=True)
+    kind = some()
+    words = ["root", "enter", "router", "--isolation", kind, "--", "sh", "-c", "echo there; read line"]
+    others = [
+        ("gentoomuch", "root", "enter", "router", "--isolation", kind, "--", "true"),
+        ("gentoomuch", "freshroot", "router", "--isolation", kind, "--", "true"),
+        ("gm-emerge", "--gm-profile=router", "-1q", "libgreet"),
+    ]
+
+    with subprocess.Popen([BIN / "gentoomuch", *words], env=host.env(), stdin=-1, stdout=-1, text=True) as inside:
+        assert inside.stdout is not None
+        assert inside.stdout.readline() == "there\n"
+        refused = [on(*command) for command in others]
+        inside.communicate("\n")
+
+    assert [(ended.status, "[busy]" in ended.err) for ended in refused] == [(75, True)] * 3
+    assert on(*others[0]).status == 0
+
+
+def test_a_root_that_others_can_reach_is_not_entered(host: Host, on: Run) -> None:
+    with tempfile.TemporaryDirectory(prefix="gm-") as folder:
+        Path(folder).chmod(0o755)
+        if any(not above.stat().st_mode & 0o001 for above in Path(folder).parents):
+            pytest.skip("nobody else can reach the temporary directory")
+        root = Path(folder, "router")
+        (host.eroot(root) / "var/db/pkg").mkdir(parents=True)
+        host.profile("router", f'root = "{root}"\n')
+
+        ended = on("gentoomuch", "root", "enter", "router", "--isolation", some(), "--", "true")
+
+    assert (ended.status, "[open-root]" in ended.err) == (69, True), ended.err
+
+
+def test_a_root_without_its_own_portage_is_entered_as_root_only(host: Host, on: Run, root: Path) -> None:
+    (host.eroot(root) / "var/db/pkg").mkdir(parents=True)
+
+    ended = on("gentoomuch", "root", "enter", "router", "--user", "nobody", "--", "true")
+
+    assert (ended.status, "[partial-root]" in ended.err) == (70, True), ended.err

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """kill -9 of each process of a run in turn, at random moments: the next command finds nothing left and nothing lost.
 
 GM_TEST_KILLS says how many for each kind of container, GM_TEST_SEED which. All that a run starts stays below this
@@ -19,13 +20,15 @@ from pathlib import Path
 
 import pytest
 from conftest import BIN
+from helpers.waiting import HANG
 
-from gentoomuch_portage.containers import linux
+from gentoomuch_portage.containers import linux, resolution
+from gentoomuch_portage.containers.resolution import File
 from gentoomuch_portage.demo_host import Host
 
 KILLS = int(os.environ.get("GM_TEST_KILLS") or 100)
 _SUBREAPER = 36
-_DYING, _EXITING = 5.0, 120.0
+_DYING, _EXITING = 30.0, 120.0
 """Seconds for what is dead to go, and for the kernel to end what is exiting: it writes an overlay's files out first."""
 _PF_EXITING = 0x4
 """A flag of a process whose program is over for good. Source: linux/sched.h, proc_pid_stat(5)."""
@@ -132,7 +135,7 @@ def image(package: Path) -> str:
 def run(host: Host, *words: str) -> subprocess.CompletedProcess[str]:
     """A command to its end."""
     argv = [str(BIN / words[0]), *words[1:]]
-    return subprocess.run(argv, env=environment(host), capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(argv, env=environment(host), capture_output=True, text=True, timeout=HANG, check=False)
 
 
 def build(host: Host, kind: str) -> list[str]:
@@ -144,7 +147,7 @@ def seconds(host: Host, kind: str) -> float:
     """How long it takes when nobody kills it."""
     begun = time.monotonic()
     ended = subprocess.run(
-        build(host, kind), env=environment(host), capture_output=True, text=True, timeout=300, check=False
+        build(host, kind), env=environment(host), capture_output=True, text=True, timeout=HANG, check=False
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return time.monotonic() - begun
@@ -165,7 +168,7 @@ def killed(host: Host, kind: str, after: float, turn: int) -> str:
         told = name(victim)
         with suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)
-        started.wait(timeout=120)
+        started.wait(timeout=HANG)
     return told
 
 
@@ -215,9 +218,7 @@ def temporary(host: Host) -> set[str]:
     cache = host.eprefix / "var/cache/gentoomuch"
     found = [*(cache / "containers").glob("*run-*"), *cache.glob("containers/.*")]
     found += [one for one in host.pkgdir.rglob(".*") if "lockfile" not in one.name]
-    below = ("[!.]*/[!.]*", "._unmerge_/*/[!.]*")  # the empty folder of a category in the latter is Portage's habit
-    built = [one for names in below for one in host.eprefix.glob(f"var/tmp/*/*.box/portage/{names}")]
-    found += [one for one in built if not (one / ".die_hooks").exists()]  # what has failed by itself is kept
+    found += host.eprefix.glob("var/tmp/gentoomuch-run-*")
     found += [
         *(host.folder / "tmp").glob("gentoomuch*"),
         *Path("/run").glob("gentoomuch*"),
@@ -238,9 +239,11 @@ def faults_of(host: Host, whole: set[str]) -> list[str]:
 
 
 def finished(host: Host) -> set[str]:
-    """Digests of the whole packages in PKGDIR, and of those that lie in the folder of a dead run."""
-    place = host.eprefix / "var/cache/gentoomuch/containers"
-    found = [*host.pkgdir.rglob("*.gpkg.tar"), *place.glob("run-*/packages/*/*/*.gpkg.tar")]
+    """Digests of the whole packages in PKGDIR, and of those of a dead run that emerge reported as finished."""
+    found = list(host.pkgdir.rglob("*.gpkg.tar"))
+    for place in (host.eprefix / "var/cache/gentoomuch/containers").glob("run-*"):
+        reported = {*resolution.load(place).finished.values()}
+        found += [one for one in place.glob("packages/*/*/*.gpkg.tar") if File.from_status(one.lstat()) in reported]
     return {image(one) for one in found if not one.name.startswith(".")} - {""}
 
 
@@ -264,6 +267,7 @@ def test_nothing_is_left_and_nothing_lost_after_kill_9_of_each_process(kind: str
         faults += [f"kill {number} at {victims}: {fault}" for fault in found]
         if number % 10 == 0:
             takes = seconds(one, kind)
+            print(f"{number} kills, {len(faults)} faults", flush=True)
 
     print(f"{kind}: {KILLS} kills of {dict(victims)}; faults: {faults}")
     assert faults == []

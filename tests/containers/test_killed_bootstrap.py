@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A bootstrap that is killed, at any moment: the root is whole or not there, and nothing of it stays."""
 
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import BIN
-from stages import FILE, PLAIN, Signer, packed, signer
+from helpers.stages import FILE, PLAIN, Signer, packed, signer
 
 from gentoomuch_portage.demo_host import Host
 

@@ -1,4 +1,5 @@
-"""What the root of a box reaches of its surroundings, in each kind of container that works here: nothing."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Root of a container cannot reach the host, with each isolation kind that works here."""
 
 import os
 from pathlib import Path
@@ -27,20 +28,20 @@ _WAYS = {
 
 
 @pytest.mark.parametrize("way", sorted(_WAYS))
-def test_root_in_a_box_does_not_reach(kind: str, way: str, tmp_path: Path) -> None:
-    with lifecycle.folder(tmp_path) as place:
+def test_root_in_a_container_cannot_reach_the_host(kind: str, way: str, tmp_path: Path) -> None:
+    with lifecycle.run_directory(tmp_path) as place:
         ran = lifecycle.start(
             kind, detect.smallest(place, ("sh", "-c", f"({_WAYS[way]}) && exit 99; exit 7")), keep=True
         )
     assert ran.status == 7, ran
 
 
-def test_a_box_gets_no_files_that_are_open_outside(kind: str, tmp_path: Path) -> None:
+def test_a_container_inherits_no_open_files(kind: str, tmp_path: Path) -> None:
     (tmp_path / "secret").touch()
     number = os.open(tmp_path / "secret", os.O_RDONLY)
     try:
         os.set_inheritable(number, True)
-        with lifecycle.folder(tmp_path) as place:
+        with lifecycle.run_directory(tmp_path) as place:
             ran = lifecycle.start(kind, detect.smallest(place, ("sh", "-c", "ls /proc/$$/fd")), keep=True)
     finally:
         os.close(number)
@@ -48,10 +49,10 @@ def test_a_box_gets_no_files_that_are_open_outside(kind: str, tmp_path: Path) ->
     assert set(ran.out.split()) <= {"0", "1", "2"}
 
 
-def test_other_users_of_a_box_get_to_what_is_laid_whatever_the_umask(kind: str, tmp_path: Path) -> None:
+def test_other_users_can_enter_mounts_with_any_umask(kind: str, tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
-        with lifecycle.folder(tmp_path) as place:
+        with lifecycle.run_directory(tmp_path) as place:
             ran = lifecycle.start(kind, detect.smallest(place, ("stat", "-c", "%a", "/run/gentoomuch")), keep=True)
     finally:
         os.umask(before)

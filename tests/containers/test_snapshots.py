@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What containers see of a repository while it is synced, and after a sync that failed."""
 
 import os
@@ -5,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Run
-from syncing import upstream
+from helpers.sync import upstream
 
 from gentoomuch_portage.demo_host import Host
 
@@ -27,7 +28,7 @@ def test_a_container_sees_the_last_good_snapshot_of_a_sync_that_failed(kind: str
     assert not [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(host.folder) in line]
 
 
-def test_a_container_sees_what_was_changed_in_a_repository_since(kind: str, host: Host, on: Run) -> None:
+def test_a_container_sees_changes_in_a_repository_after_its_snapshot(kind: str, host: Host, on: Run) -> None:
     upstream(host)
     host.profile("router", "")
     assert on("gentoomuch", "sync").status == 0

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A machine that stands in a folder, with its own Portage: it is worked on from inside, and only there.
 
 The machine is this one, seen through overlayfs, with Portage's sources run in place. It is there in a mount namespace
@@ -11,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from boxing import digest, need
 from conftest import BIN, Ended, Run
-from sdist import Unobtainable, portage_sdist
+from helpers.containers import digest, need
+from helpers.portage_sdist import Unobtainable, portage_sdist
 
 from gentoomuch_portage.demo_host import Host
 
@@ -96,7 +97,7 @@ def test_emerge_runs_in_the_machine_and_the_host_stays_as_it_was(machine: Machin
     assert (machine.upper / "usr/bin/gm-hello").exists()
     assert (machine.upper / "var/lib/portage/world").read_text() == "app-demo/gm-hello\n"
     assert {path.name for path in (machine.upper / "var/db/pkg").glob("*/*")} == {"gm-hello-1.0", "libgreet-1.0"}
-    assert not list((machine.upper / "run").glob("*")), "what is ours in a box leaves no trace in the machine"
+    assert not list((machine.upper / "run").glob("*")), "our files in a container leave no trace in the root"
     assert digest(host.eprefix, without=own) == before
     names = [path.name for path in host.pkgdir.rglob("*.gpkg.tar")]
     assert sorted(names) == ["gm-hello-1.0-1.gpkg.tar", "libgreet-1.0-1.gpkg.tar"]
@@ -125,3 +126,19 @@ def test_two_fresh_roots_at_once_do_not_see_each_other(machine: Machine, host: H
         second = subprocess.run([*words, seen], env=host.env(), capture_output=True, text=True, check=False)
         first.communicate("\n")
     assert second.returncode == 0, second.stderr
+
+
+def test_what_enter_changes_in_a_machine_stays(machine: Machine, host: Host) -> None:
+    before = digest(host.eprefix, without=("var/cache", "var/lib/gentoomuch"))
+
+    command = "emerge --quiet gm-hello && gm-hello && touch /etc/own && ls /root"
+    ended = machine.run("gentoomuch", "root", "enter", "machine", "--", "sh", "-c", command)
+    user = machine.run("gentoomuch", "root", "enter", "machine", "--user", "nobody", "--", "id", "-un")
+
+    assert ended.status == 0, ended.err + ended.out
+    assert (machine.upper / "usr/bin/gm-hello").exists()
+    assert (machine.upper / "etc/own").exists()
+    assert (machine.upper / "var/db/pkg/app-demo/gm-hello-1.0").is_dir()
+    assert not list((machine.upper / "run").glob("*"))
+    assert digest(host.eprefix, without=("var/cache", "var/lib/gentoomuch")) == before
+    assert (user.status, user.out) == (0, "nobody\n"), user.err

@@ -1,6 +1,6 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A build in a virtual machine: its kernel is another, and what it finishes is taken over as from any container."""
 
-import os
 import socket
 import subprocess
 import time
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import BIN, Run
 
+from gentoomuch_portage.config.isolation_kinds import VM
 from gentoomuch_portage.containers.vm import initramfs, launch
 from gentoomuch_portage.demo_host import Host
 
@@ -20,12 +21,12 @@ _WORDS = ("--gm-profile=router", "--gm-isolation=vm")
 @pytest.fixture(autouse=True)
 def _machine() -> None:
     """Skip where qemu, a compiler or a Linux to boot is missing."""
-    if lacks := launch.lacks():
+    if lacks := launch.find_missing():
         pytest.skip(f"vm: {lacks}")
 
 
 def _looking(host: Host, port: int) -> None:
-    """An ebuild that installs what it sees of the machine."""
+    """Write an ebuild that installs a program, and what it sees of the machine."""
     arches = " ".join((host.repository / "profiles/arch.list").read_text().split())
     ways = {
         "release": "uname -r",
@@ -40,8 +41,9 @@ def _looking(host: Host, port: int) -> None:
     ebuild.parent.mkdir(parents=True)
     ebuild.write_text(
         f'EAPI=8\nDESCRIPTION="looks"\nSLOT=0\nLICENSE="GPL-2+"\nKEYWORDS="{arches}"\nS="${{WORKDIR}}"\n'
-        "src_compile() {\n" + "\n".join(lines) + "\n:\n}\n"
-        'src_install() { insinto /usr/share/looking; doins "${T}"/seen; }\n'
+        "src_compile() {\n" + "\n".join(lines) + "\n"
+        "\techo 'int main(void) { return 7; }' > seven.c || die\n\t${CHOST}-gcc ${CFLAGS} -o seven seven.c || die\n}\n"
+        'src_install() { insinto /usr/share/looking; doins "${T}"/seen; dobin seven; }\n'
     )
 
 
@@ -53,27 +55,27 @@ def test_packages_are_built_under_another_kernel_without_the_network(host: Host,
         listening.listen()
         _looking(host, listening.getsockname()[1])
 
-        words = [str(BIN / "gm-emerge"), *_WORDS, "gm-hello", "looking"]
+        words = [str(BIN / "gm-emerge"), *_WORDS, "looking"]
         # Without KVM a package takes a minute, and several on a busy machine.
         ended = subprocess.run(words, env=host.env(), capture_output=True, text=True, timeout=1500, check=False)
 
     assert ended.returncode == 0, ended.stderr + ended.stdout
-    assert "3 finished packages" in ended.stderr
+    assert "1 finished package" in ended.stderr
     assert Path("/etc/passwd").read_bytes() == passwd
     assert list((host.eprefix / "var/cache/gentoomuch/containers").glob("run-*")) == []
-    assert on(host.eprefix / "usr/bin/gm-hello").status == 0
+    assert on(host.eprefix / "usr/bin/seven").status == 7
     seen = dict(line.split(None, 1) for line in (host.eprefix / "usr/share/looking/seen").read_text().splitlines())
-    assert seen.pop("release") == initramfs.kernel().release
+    assert seen.pop("release") == initramfs.find_kernel().release
     assert seen == {"tcp": "refused", "host": "refused", "interfaces": "lo", "etc": "refused", "unlinked": "kept"}
 
 
 def _machines(folder: Path) -> list[str]:
-    """Command lines of the machines whose boxes lie below a folder."""
+    """Return the command lines of virtual machines with runs below a directory."""
     found = []
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             words = file.read_bytes().decode(errors="replace")
-            if words.startswith(launch.PROGRAM) and "-initrd" in words and str(folder) in words:
+            if words.startswith(VM.program) and "-initrd" in words and str(folder) in words:
                 found.append(words)
     return found
 
@@ -90,25 +92,11 @@ def test_a_killed_build_ends_its_machine_and_leaves_nothing(host: Host, on: Run)
     folder = host.eprefix / "var/cache/gentoomuch/containers"
     words = [str(BIN / "gm-emerge"), *_WORDS, "-B", "libgreet"]
     with subprocess.Popen(words, env=host.env(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
-        there = _within(60, lambda: _machines(folder))
+        there = _within(240, lambda: _machines(folder))
 
         run.kill()
 
     assert there
-    assert _within(10, lambda: not _machines(folder))
+    assert _within(120, lambda: not _machines(folder))
     assert on("gentoomuch", "freshroot", "router", "--isolation=unshare", "--", "true").status == 0
     assert list(folder.glob("run-*")) == []
-
-
-def test_what_a_failed_build_leaves_is_handed_back(host: Host) -> None:
-    host.profile("router", "")
-    _looking(host, 9)
-    ebuild = host.repository / "app-demo/looking/looking-1.ebuild"
-    ebuild.write_text(ebuild.read_text().replace("\n:\n}", "\ndie 'as it was told to'\n}"))
-
-    words = [str(BIN / "gm-emerge"), *_WORDS, "-B", "looking"]
-    ended = subprocess.run(words, env=host.env(), capture_output=True, text=True, timeout=900, check=False)
-
-    assert ended.returncode == 1, ended.stderr + ended.stdout
-    left = host.eprefix / f"var/tmp/gentoomuch-{os.geteuid()}/router.box/portage/app-demo/looking-1"
-    assert f"release {initramfs.kernel().release}" in (left / "temp/seen").read_text()

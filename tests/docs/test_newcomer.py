@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A newcomer's walk: a clone, the README, and nothing else that this checkout or its user has."""
 
 import shutil
@@ -5,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import snippets
+from helpers import snippets
 
 pytestmark = pytest.mark.skipif(
     not shutil.which("bwrap") or subprocess.run(["bwrap", "--ro-bind", "/", "/", "true"], check=False).returncode != 0,
@@ -30,7 +31,7 @@ def machine(tmp_path: Path) -> tuple[list[str], Path]:
     return [*words, "--chdir", "/home/reader/gentoomuch-portage"], home
 
 
-def test_the_readme_leads_from_a_clone_to_a_patched_program_on_two_machines(machine: tuple[list[str], Path]):
+def test_commands_of_the_readme_patch_a_program_on_two_machines(machine: tuple[list[str], Path]):
     within, home = machine
     clone = home / "gentoomuch-portage"
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Every command of README and docs is run, but for those that say why not; those are listed."""
 
 import subprocess
@@ -7,9 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-import snippets
+from helpers import snippets
 
-RUN = [page for page in snippets.PAGES if any(not one.why_not for one in snippets.of(page))]
+RUN = [page for page in snippets.PAGES if any(not one.why_not for one in snippets.find(page))]
 
 
 @pytest.fixture
@@ -21,12 +22,12 @@ def place() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("page", RUN, ids=lambda page: str(page.relative_to(snippets.TOP)))
-def test_what_a_page_shows_is_what_happens(page: Path, place: Path):
+def test_commands_of_a_page_print_what_it_shows(page: Path, place: Path):
     assert "\n".join(snippets.faults(page, snippets.clone(place / "clone"))) == ""
 
 
-def test_what_is_not_run_says_why(capsys: pytest.CaptureFixture[str]):
-    left_out = [(page, one) for page in snippets.PAGES for one in snippets.of(page) if one.why_not]
+def test_snippets_that_are_not_run_have_a_reason(capsys: pytest.CaptureFixture[str]):
+    left_out = [(page, one) for page in snippets.PAGES for one in snippets.find(page) if one.why_not]
 
     with capsys.disabled():
         for page, one in left_out:
@@ -34,7 +35,7 @@ def test_what_is_not_run_says_why(capsys: pytest.CaptureFixture[str]):
     assert all(len(one.why_not) > 10 for _, one in left_out)
 
 
-def test_the_picture_shows_what_the_demo_prints():
+def test_the_svg_shows_the_output_of_the_demo():
     argv = [sys.executable, snippets.TOP / "tools/record", "--check"]
     ended = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
 

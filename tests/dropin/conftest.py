@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Emerge and gm-emerge as twins: run alike, on the same host, and held against each other."""
 
 import signal
@@ -6,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sdist import Unobtainable, portage_sdist
-from twins import Scene, Seen, at_a_terminal, run, signalled, stage
+from helpers.emerge_pair import Scene, Seen, at_a_terminal, run, signalled, stage
+from helpers.portage_sdist import Unobtainable, portage_sdist
 
 from gentoomuch_portage import demo_host
 

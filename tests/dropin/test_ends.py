@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Signals, terminals and closed streams: gm-emerge ends as emerge ends."""
 
 import os
@@ -6,6 +7,7 @@ import signal
 import subprocess
 
 import pytest
+from helpers.waiting import HANG
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
@@ -34,7 +36,7 @@ def test_ctrl_c_at_a_terminal_ends_gm_emerge_as_it_ends_emerge(both_at_a_termina
 
 
 @pytest.mark.parametrize(("typed", "status"), [("y\n", 0), ("Yes\n", 0), ("n\n", 130), ("\n", 0)])
-def test_a_question_is_asked_and_answered_at_a_terminal(both_at_a_terminal, typed, status):
+def test_ask_prompts_at_a_terminal(both_at_a_terminal, typed, status):
     theirs, ours = both_at_a_terminal("--ask --nospinner -1 dev-test/twin", asked="Would you like", typed=typed)
 
     # Where the terminal's echo of what is typed falls among what is printed is chance, with either program.
@@ -52,7 +54,7 @@ def test_a_terminal_gets_colours_and_its_title(both_at_a_terminal):
 
 
 @pytest.mark.parametrize("line", ["--help", "--info", "-p app-demo/gm-hello", "--version"])
-def test_a_reader_that_goes_away_ends_both_by_sigpipe(scene, line):
+def test_a_closed_pipe_ends_both_with_sigpipe(scene, line):
     theirs, ours = (_into_a_closed_pipe(scene, program, line) for program in (scene.emerge, scene.gm_emerge))
 
     assert ours == theirs
@@ -74,7 +76,7 @@ def _into_a_closed_pipe(scene, program, line):
     os.close(read)
     process = scene.start([*program, *shlex.split(line)], {}, stdout=write, stderr=subprocess.PIPE)
     os.close(write)
-    err = process.communicate(timeout=60)[1]
+    err = process.communicate(timeout=HANG)[1]
     return process.returncode, err
 
 
@@ -83,5 +85,5 @@ def _with_closed(scene, program, closed):
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     command = ["bash", "-c", f'exec "$@" {closed}>&-', "bash", *program, "-p", "app-test/plain"]
     process = scene.start(command, {}, **streams)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=HANG)
     return scene.seen(process.returncode, out, err)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A subset of Portage's own emerge tests, with gm-emerge in the place of emerge; all of them: tox -e fidelity."""
 
 import subprocess

@@ -1,16 +1,18 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What gm-emerge adds to emerge, where it adds anything; and that it leaves no trace without a profile."""
 
 import subprocess
 import sys
 
 import pytest
-from twins import run
+from helpers.emerge_pair import run
+from helpers.waiting import HANG
 
 from gentoomuch_portage import __version__
 
 
 @pytest.mark.parametrize("line", ["--version", "-V"])
-def test_the_version_is_emerges_then_ours(both, line):
+def test_version_prints_that_of_emerge_and_then_our_own(both, line):
     theirs, ours = both(line)
 
     assert theirs.out.startswith("Portage ")
@@ -19,7 +21,7 @@ def test_the_version_is_emerges_then_ours(both, line):
 
 
 @pytest.mark.parametrize("line", ["--help", "-h"])
-def test_the_help_is_emerges_then_ours(both, line):
+def test_help_prints_that_of_emerge_and_then_our_own(both, line):
     theirs, ours = both(line)
 
     assert "emerge" in theirs.out
@@ -28,25 +30,25 @@ def test_the_help_is_emerges_then_ours(both, line):
     assert (ours.status, ours.err, ours.left) == (theirs.status, theirs.err, theirs.left)
 
 
-def test_a_word_of_ours_that_asks_for_nothing_changes_nothing(both):
+def test_own_variables_without_effect_change_nothing(both):
     theirs, ours = both("-p app-demo/gm-hello", GM_NO="", GM_CONFIG="/nowhere")
 
     assert ours == theirs
 
 
-def test_gm_default_opts_stand_before_the_command_line(scene):
+def test_gm_default_opts_precede_the_command_line(scene):
     scene.put_back("lived-in")
     command = [*scene.gm_emerge, "app-test/plain"]
     process = scene.start(
         command, {"GM_DEFAULT_OPTS": "--pretend --verbose"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=HANG)
 
     assert process.returncode == 0, err
     assert "Total: 1 package (1 upgrade)" in out
 
 
-def test_plain_runs_leave_nothing_of_ours_on_the_host(both):
+def test_plain_runs_write_no_files_of_gentoomuch(both):
     _, ours = both("-1 --buildpkg dev-test/twin")
 
     assert ours.status == 0
@@ -68,7 +70,7 @@ def test_the_garbage_collector_is_on_while_emerge_runs(scene):
         "_emerge.main.emerge_main = lambda args: 40 + gc.isenabled(); sys.exit(emerge.main())"
     )
     process = scene.start([sys.executable, "-c", script], {}, stderr=subprocess.PIPE)
-    told = process.communicate(timeout=60)[1]
+    told = process.communicate(timeout=HANG)[1]
 
     assert process.returncode == 41, told
 
@@ -82,7 +84,7 @@ def test_the_garbage_collector_is_on_while_emerge_runs(scene):
         ("-1 dev-test/twin", 0, "Completed (1 of 1) dev-test/twin-1.0"),
     ],
 )
-def test_gm_emerge_is_emerge_where_portage_is_no_wheel(system_wide, line, status, words):
+def test_gm_emerge_equals_emerge_with_a_portage_that_is_not_a_wheel(system_wide, line, status, words):
     theirs, ours = (
         run(system_wide, program, line, {}, state="lived-in") for program in (system_wide.emerge, system_wide.gm_emerge)
     )

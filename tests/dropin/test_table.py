@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """``gm-emerge ARGS`` and ``emerge ARGS``: the same words, the same end, the same host afterwards."""
 
 import pytest
@@ -99,7 +100,7 @@ TOLD = [
 
 
 @pytest.mark.parametrize(("line", "status", "words"), ASKED)
-def test_gm_emerge_answers_as_emerge_does(both, line, status, words):
+def test_gm_emerge_prints_the_same_as_emerge(both, line, status, words):
     theirs, ours = both(line)
 
     assert ours == theirs
@@ -108,7 +109,7 @@ def test_gm_emerge_answers_as_emerge_does(both, line, status, words):
 
 
 @pytest.mark.parametrize(("line", "status", "words"), DONE)
-def test_gm_emerge_does_what_emerge_does(both, line, status, words):
+def test_gm_emerge_changes_the_host_as_emerge_does(both, line, status, words):
     theirs, ours = both(line)
 
     assert ours == theirs

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Portage's own emerge tests, twice: as they are, and with gm-emerge in the place of bin/emerge.
 
     tests/fidelity/run.py [--quick] [--sdist DIR]
@@ -21,7 +22,7 @@ from xml.etree import ElementTree
 import gentoomuch_portage
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from sdist import Unobtainable, portage_sdist
+from helpers.portage_sdist import Unobtainable, portage_sdist
 
 ALL = ("lib/portage/tests/emerge", "lib/portage/tests/gpkg/test_gpkg_gpg_emerge.py")
 QUICK = (
@@ -88,14 +89,18 @@ def compare(folder: Path, kept: Path, *, quick: bool) -> int:
     calls = folder / "gm-emerge/calls"
     ours = Path(gentoomuch_portage.__path__[0]).parent
     (trees["gm-emerge"] / "bin/emerge").write_text(DOOR.format(ours=str(ours), calls=str(calls)), encoding="utf-8")
+    for way in trees:
+        (folder / way / "tmp").mkdir()
     (folder / "bin").mkdir()
     (folder / "bin/gtar").symlink_to(shutil.which("gtar") or shutil.which("tar") or "tar")
     user = _ordinary_user(folder)
-    running = {way: _start(folder / way, tree, user, quick=quick) for way, tree in trees.items()}
-    counted = {way: _counted(folder / way, process) for way, process in running.items()}
+    running = {way: start(folder / way, tree, user, quick=quick) for way, tree in trees.items()}
+    counted = {way: count(folder / way, process) for way, process in running.items()}
     substituted = len(calls.read_text().splitlines()) if calls.is_file() else 0
     for way, result in counted.items():
         print(f"{way:>10}: {result}")
+        for name in sorted(result.failed):
+            print(f"{'':>10}  failed: {name}")
     lost = counted["emerge"].passed - counted["gm-emerge"].passed
     for name in sorted(lost):
         print(f"{'':>10}  only with emerge: {name}")
@@ -115,26 +120,36 @@ def _ordinary_user(folder: Path) -> tuple[str, ...]:
     return NOBODY
 
 
-def _start(folder: Path, tree: Path, user: Sequence[str], *, quick: bool) -> "subprocess.Popen[bytes]":
-    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(tree / "pyproject.toml")]
+def start(folder: Path, tree: Path, user: Sequence[str], *, quick: bool) -> "subprocess.Popen[bytes]":
+    """Start the tests of one way in a worker process: a test that ends its process fails, named, and ends no other.
+
+    Portage's event loop answers an unhandled exception with SIGTERM for its own process.
+    Source: portage/util/_eventloop/asyncio_event_loop.py, _internal_caller_exception_handler.
+    """
+    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(tree / "pyproject.toml"), "--numprocesses=1"]
     words += [f"--junitxml={folder}/results.xml", "-o", "junit_family=xunit1", *(str(tree / name) for name in ALL)]
     env = {
         "PATH": f"{folder.parent}/bin:{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
         "PYTHONPATH": str(tree / "lib"),
         "HOME": str(folder),
         "TMPDIR": str(folder),
+        # The first test of a process decides portage.data.secpass for all others: after one with an EPREFIX of
+        # the user's, the others take the host's /var/tmp/portage for theirs, and fail where it is another user's.
+        "PORTAGE_TMPDIR": str(folder / "tmp"),
+        "PYTHONWARNINGS": "default",
         "LANG": "C.UTF-8",
         "USER": "nobody" if user else os.environ.get("USER", ""),
     }
     log = (folder / "log").open("wb")
     with log:
         return subprocess.Popen(
-            [*user, sys.executable, "-b", "-Wd", *words, *(["-k", QUICK] if quick else [])],
+            [*user, sys.executable, *words, *(["-k", QUICK] if quick else [])],
             env=env, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
 
-def _counted(folder: Path, process: "subprocess.Popen[bytes]") -> Counted:
+def count(folder: Path, process: "subprocess.Popen[bytes]") -> Counted:
+    """Wait for the tests of one way; how each ended."""
     process.wait()
     results = folder / "results.xml"
     if not results.is_file():

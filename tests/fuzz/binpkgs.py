@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """``python tests/fuzz/binpkgs.py [SECONDS] [SEED]``: broken binary packages, by the ten thousand, given to the readers.
 
 Whatever they are given, the readers answer with metadata or with BadBinpkg, soon, and in little memory. What they
@@ -18,18 +19,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from making import PACK, PLAIN, WANTED, gpkg, metadata, source, xpak
+from helpers.packages import PACK, PLAIN, WANTED, gpkg, metadata, source, xpak
 
 from gentoomuch_portage.binpkg import formats
 from gentoomuch_portage.binpkg.environment import ENVIRONMENT
 from gentoomuch_portage.binpkg.formats import BadBinpkg
-from gentoomuch_portage.isa import languages, requirement
+from gentoomuch_portage.isa import requirement, variables
 
 MOST_MEMORY = 300 << 10
 """KiB."""
 MOST_TIME = 16.0
 """Seconds for one package: what the readers allow themselves, and one more."""
-ASKED = WANTED | {"INHERITED", *languages.LOST}
+ASKED = WANTED | {"INHERITED", *variables.UNRECORDED}
 NASTY = (
     b"\0", b"\xff", b"\x80", b"7777777777", b"-1", b"+1", b" 1", b"../", b"/", b"\x1b[", b"\xff" * 12,
     b"\x80" + b"\0" * 10,
@@ -71,7 +72,7 @@ def answer(name: str, content: bytes) -> str:
             raise AssertionError(f"this is no line for a terminal: {error.why!r}") from error
         return "refused: " + re.sub(r"'.*'|\".*\"|\(.*\)|\d+", "...", error.why)
     assert found.keys() <= ASKED
-    assert all(isinstance(requirement.of_text(text).known, bool) for text in found.values())
+    assert all(isinstance(requirement.parse_requirement(text).known, bool) for text in found.values())
     return "read"
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Worlds for tests on a host: packages whose machine code is looked at, and instances of one by the dozen."""
 
 import subprocess
@@ -6,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from instances import PKG, TEN
-from repacking import Changes, instance
+from helpers.instances import PKG, TEN
+from helpers.repack import Changes, instance
 
 from gentoomuch_portage import demo_host
 from gentoomuch_portage.demo_host import Host

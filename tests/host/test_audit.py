@@ -1,11 +1,12 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """``gentoomuch binpkg audit``: real packages, built by real compilers."""
 
 import json
 import re
 
 import pytest
-from repacking import instance
-from serving import serving
+from helpers.http_server import serving
+from helpers.repack import instance
 
 from gentoomuch_portage.demo_host import Host
 
@@ -57,7 +58,7 @@ def test_a_makefile_that_adds_mavx2_is_found_out(on, built, flags, more):
     assert all("avx2" in one["features"] for one in found["beyond"])
 
 
-def test_functions_are_named_where_their_names_are_there(on, built):
+def test_functions_are_named_if_the_binary_has_symbols(on, built):
     built("loops", flags="-mavx2", more="RESTRICT=strip")
 
     _, found = audit(on, "=app-demo/loops-1.0")
@@ -67,7 +68,7 @@ def test_functions_are_named_where_their_names_are_there(on, built):
 
 @pytest.mark.parametrize("more", ["", "RESTRICT=strip"], ids=["stripped", "unstripped"])
 @pytest.mark.parametrize("flags", ["", "-static"], ids=["dynamic", "static"])
-def test_code_that_the_loader_chooses_is_no_offence(on, built, flags, more):
+def test_code_chosen_by_the_loader_is_no_finding(on, built, flags, more):
     built("chosen", chosen=True, flags=flags, more=more)
 
     status, found = audit(on, "chosen")
@@ -86,7 +87,7 @@ def test_a_package_that_keeps_to_its_flags_is_clean(on, built):
     assert found["bytes"] > 100
 
 
-def test_code_is_held_against_the_cpu_of_a_profile(host: Host, on, loops):
+def test_code_is_compared_with_the_cpu_of_a_profile(host: Host, on, loops):
     loops("loops")
     host.profile("old", 'cpu = "x86-64"\n')
     host.profile("new", 'cpu = "x86-64-v3"\n')
@@ -108,7 +109,7 @@ def test_an_xpak_is_read_too(host: Host, on, built):
     assert (status, found["verdict"]) == (1, "exceeds its flags")
 
 
-def test_what_is_installed_is_read_too(host: Host, on, loops):
+def test_audit_reads_installed_packages_too(host: Host, on, loops):
     loops("loops", flags="-mavx2")
     host.profile("old", 'cpu = "x86-64"\n')
     assert on("gm-emerge", "--gm-profile=old", "-q", "loops").status == 0
@@ -118,7 +119,7 @@ def test_what_is_installed_is_read_too(host: Host, on, loops):
     assert (status, found["verdict"], found["cpv"]) == (1, "exceeds its flags", "app-demo/loops-1.0")
 
 
-def test_people_are_told_files_functions_and_speed(on, built):
+def test_audit_prints_files_functions_and_speed(on, built):
     built("loops", flags="-mavx2", more="RESTRICT=strip")
 
     ended = on("gentoomuch", "binpkg", "audit")
@@ -130,7 +131,7 @@ def test_people_are_told_files_functions_and_speed(on, built):
 
 
 @pytest.mark.slow
-def test_a_damaged_package_is_told_and_the_others_are_audited(host: Host, on, built):
+def test_a_damaged_package_does_not_stop_the_audit_of_others(host: Host, on, built):
     built("loops")
     built("others")
     package = next(host.pkgdir.rglob("loops*.gpkg.tar"))
@@ -156,20 +157,22 @@ def test_a_missing_library_is_named(host: Host, on, tmp_path):
 
 
 AUDITED = 'cpu = "x86-64"\n[binpkg]\naudit = true\n'
+_PLAIN = "".join(f'{name}="-O2 -march=x86-64"\n' for name in ("CFLAGS", "CXXFLAGS", "FCFLAGS", "FFLAGS"))
 
 
-def test_what_a_build_exceeds_is_told_when_it_is_over(host: Host, on, loops):
+def test_features_above_the_cpu_are_reported_after_a_build(host: Host, on, loops):
     loops("loops", flags="-mavx2", more="RESTRICT=strip")
-    host.profile("old", AUDITED)
+    plain = {"plain/env/plain": _PLAIN, "plain/package.env": "app-demo/loops plain\n"}
+    host.profile("new", AUDITED.replace("x86-64", "x86-64-v3").replace("[", 'layers = ["plain"]\n[', 1), plain)
 
-    ended = on("gm-emerge", "--gm-profile=old", "-q", "--buildpkgonly", "loops")
+    ended = on("gm-emerge", "--gm-profile=new", "-q", "--buildpkgonly", "loops")
 
-    assert ended.status == 0
+    assert ended.status == 0, ended.err
     assert "exceeds its flags (-march=x86-64)" in ended.err
     assert "avx avx2 in" in ended.err
 
 
-def test_code_beyond_the_cpu_is_refused_whatever_its_flags_say(host: Host, on, built):
+def test_code_above_the_cpu_is_rejected_with_any_recorded_flags(host: Host, on, built):
     built("loops", flags="-mavx2", more="RESTRICT=strip")
     assert on("gm-emerge", "--gm-profile=old", "-pk", "loops").out.count("[binary")
     host.profile("old", AUDITED)
@@ -180,7 +183,20 @@ def test_code_beyond_the_cpu_is_refused_whatever_its_flags_say(host: Host, on, b
     assert re.search(r"=app-demo/loops-1\.0-1 its machine code needs avx, avx2 in \S+/loops: ", ended.out + ended.err)
 
 
-def test_a_package_that_tells_no_flags_is_cleared_by_its_code(host: Host, on, built, silent):
+def test_binpkg_why_rejects_what_the_filter_rejects(host: Host, on, built):
+    """A1b: on dfeccc0 it reports "may be taken" of a package that emerge does not take for its machine code."""
+    built("loops", flags="-mavx2", more="RESTRICT=strip")
+    taken = on("gentoomuch", "binpkg", "why", "--profile=old", "--json", "loops")
+    host.profile("old", AUDITED)
+
+    rejected = on("gentoomuch", "binpkg", "why", "--profile=old", "--json", "loops")
+
+    assert [row["verdict"] for row in json.loads(taken.out)] == ["accept"]
+    [row] = json.loads(rejected.out)
+    assert (row["verdict"], row["code"]) == ("reject", "audit")
+
+
+def test_a_package_without_recorded_flags_is_accepted_by_its_code(host: Host, on, built, silent):
     built("loops")
     silent()
     assert "[ebuild" in on("gm-emerge", "--gm-profile=old", "-pk", "loops").out
@@ -189,7 +205,7 @@ def test_a_package_that_tells_no_flags_is_cleared_by_its_code(host: Host, on, bu
     assert "[binary" in on("gm-emerge", "--gm-profile=old", "-pk", "loops").out
 
 
-def test_dispatched_code_beyond_the_cpu_clears_no_package_that_tells_no_flags(host: Host, on, built, silent):
+def test_dispatched_code_above_the_cpu_does_not_clear_a_package_without_flags(host: Host, on, built, silent):
     built("chosen", chosen=True)
     silent()
     host.profile("old", AUDITED)
@@ -197,18 +213,24 @@ def test_dispatched_code_beyond_the_cpu_clears_no_package_that_tells_no_flags(ho
     ended = on("gm-emerge", "--gm-profile=old", "-pk", "chosen")
 
     assert "[ebuild" in ended.out
-    assert "does not tell its flags; its machine code has avx avx2" in ended.out + ended.err
+    assert "build flags unknown; its machine code has avx avx2" in ended.out + ended.err
 
 
-@pytest.mark.parametrize("features", ["parallel-fetch", "-parallel-fetch"])
-def test_a_foreign_package_beyond_the_cpu_is_refused_before_it_is_merged(host: Host, on, built, tmp_path, features):
+@pytest.mark.parametrize(
+    ("features", "packages"),
+    [("parallel-fetch", ("libgreet", "loops")), ("-parallel-fetch", ("loops", "libgreet"))],
+    ids=["fetched during another merge", "fetched first"],
+)
+def test_a_downloaded_package_above_the_cpu_is_rejected_before_the_merge(
+    host: Host, on, built, tmp_path, features, packages
+):
     built("loops", flags="-mavx2", more="RESTRICT=strip")
     assert on("gm-emerge", "--gm-profile=old", "-q", "--buildpkgonly", "libgreet").status == 0
     host.pkgdir.rename(tmp_path / "www")
     host.profile("old", AUDITED)
     with serving(tmp_path / "www") as server:
         env = {"PORTAGE_BINHOST": server.url, "FEATURES": features}
-        first = on("gm-emerge", "--gm-profile=old", "--getbinpkgonly", "--keep-going", "loops", "libgreet", **env)
+        first = on("gm-emerge", "--gm-profile=old", "--getbinpkgonly", "--keep-going", *packages, **env)
         again = on("gm-emerge", "--gm-profile=old", "-pg", "loops", **env)
 
     assert first.status == 1

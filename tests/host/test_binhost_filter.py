@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Ten instances of one package, of which the CPU runs only the fourth: by every way in which emerge takes packages."""
 
 import json
@@ -7,10 +8,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from instances import FITS, NATIVE, PKG, REASONS, SILENT, TEN, V4, chosen, refused
-from nginxes import nginx
-from repacking import instance
-from serving import Server, serving
+from helpers.http_server import Server, serving
+from helpers.instances import FITS, NATIVE, PKG, REASONS, SILENT, TEN, V4, chosen, refused
+from helpers.nginx import nginx
+from helpers.repack import instance
 
 from gentoomuch_portage.demo_host import Host
 
@@ -30,7 +31,7 @@ def binhost(request: pytest.FixtureRequest, tmp_path: Path, fill) -> Iterator[st
 
 
 @pytest.mark.parametrize("word", ["-pk", "-pK"])
-def test_of_ten_local_instances_the_fourth_is_taken(host: Host, fill, emerge, word):
+def test_the_fourth_of_ten_local_instances_is_used(host: Host, fill, emerge, word):
     fill(host.pkgdir)
 
     status, said = emerge(word, PKG)
@@ -41,7 +42,7 @@ def test_of_ten_local_instances_the_fourth_is_taken(host: Host, fill, emerge, wo
 
 
 @pytest.mark.parametrize("word", ["-pg", "-pG"])
-def test_of_ten_remote_instances_the_fourth_is_taken(binhost: str, emerge, word):
+def test_the_fourth_of_ten_remote_instances_is_used(binhost: str, emerge, word):
     status, said = emerge(word, PKG, PORTAGE_BINHOST=binhost)
 
     assert status == 0, said
@@ -96,7 +97,7 @@ def repo(name: str, server: Server, host: Host, path: str = "", priority: int = 
 
 
 @pytest.mark.parametrize("word", ["-pK", "-pG"])
-def test_where_none_fits_each_is_told_with_its_reason_and_the_run_fails(host: Host, tmp_path: Path, fill, emerge, word):
+def test_without_a_usable_instance_usepkgonly_fails_with_all_reasons(host: Host, tmp_path: Path, fill, emerge, word):
     bad = tuple(one for one in TEN if one is not FITS)
     fill(tmp_path / "www", (*bad[:3], V4, *bad[3:]))
     fill(host.pkgdir, (*bad[:3], V4, *bad[3:])) if word == "-pK" else None
@@ -110,7 +111,7 @@ def test_where_none_fits_each_is_told_with_its_reason_and_the_run_fails(host: Ho
 
 
 @pytest.mark.parametrize("word", ["-pk", "-pg"])
-def test_where_none_fits_the_ebuild_is_taken(host: Host, tmp_path: Path, fill, emerge, word):
+def test_without_a_usable_instance_the_ebuild_is_used(host: Host, tmp_path: Path, fill, emerge, word):
     fill(tmp_path / "www", (V4, NATIVE))
     fill(host.pkgdir, (V4, NATIVE)) if word == "-pk" else None
     with serving(tmp_path / "www") as server:
@@ -120,7 +121,7 @@ def test_where_none_fits_the_ebuild_is_taken(host: Host, tmp_path: Path, fill, e
     assert chosen(said) == ["ebuild"]
 
 
-def test_where_one_binhost_has_none_that_fits_the_next_one_is_taken(host: Host, tmp_path: Path, fill, emerge):
+def test_without_a_usable_instance_the_next_binhost_is_used(host: Host, tmp_path: Path, fill, emerge):
     fill(tmp_path / "one/a", (V4, V4, NATIVE), first=20)
     fill(tmp_path / "two/b", (V4, FITS), first=1)
     with serving(tmp_path / "one") as first, serving(tmp_path / "two") as second:
@@ -144,7 +145,7 @@ def test_a_binhost_that_is_dead_leaves_its_packages_unknown(tmp_path: Path, fill
     assert refused(said) == {2: "its binhost answers 503", 1: "its binhost answers 503"}
 
 
-def test_a_warm_run_looks_into_no_package(tmp_path: Path, fill, emerge):
+def test_a_cached_run_reads_no_package(tmp_path: Path, fill, emerge):
     fill(tmp_path / "www")
     with serving(tmp_path / "www") as server:
         emerge("-pG", PKG, PORTAGE_BINHOST=server.url)
@@ -190,7 +191,7 @@ def test_a_declared_level_counts_for_why_and_for_plain_emerge_too(host: Host, tm
     assert f"({declared})" in plain.err
 
 
-def test_what_is_unknown_is_taken_where_the_profile_accepts_it(host: Host, fill, emerge):
+def test_unknown_packages_are_used_with_unknown_accept(host: Host, fill, emerge):
     fill(host.pkgdir, (V4, SILENT))
     host.profile("old", 'cpu = "x86-64"\n[binpkg]\nunknown = "accept"\n')
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """``gentoomuch binhost index`` and the index by name, with real Portage."""
 
 import hashlib
@@ -10,8 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from repacking import instance
-from serving import serving
+from helpers.http_server import serving
+from helpers.repack import instance
 
 from gentoomuch_portage import demo_host
 from gentoomuch_portage.demo_host import Host
@@ -77,7 +78,7 @@ def timeless(out: str) -> str:
     return re.sub(r"took [\d.]+ s", "took some time", out)
 
 
-def test_the_index_is_what_emaint_writes(stocked: Host, on):
+def test_binhost_index_writes_the_same_as_emaint(stocked: Host, on):
     theirs = stocked.folder / "theirs"
     shutil.copytree(stocked.pkgdir, theirs)
     assert on("emaint", "binhost", "--fix", PKGDIR=str(theirs)).status == 0
@@ -89,7 +90,7 @@ def test_the_index_is_what_emaint_writes(stocked: Host, on):
     assert on("emaint", "binhost", "--check").status == 0
 
 
-def test_what_came_changed_and_went_is_what_emaint_makes_of_it(stocked: Host, on):
+def test_added_changed_and_removed_packages_give_the_index_of_emaint(stocked: Host, on):
     on("gentoomuch", "binhost", "index")
     (stocked.pkgdir / PKG / "libgreet-1.0-1.gpkg.tar").unlink()
     source = stocked.pkgdir / PKG / "libgreet-1.0-3.gpkg.tar"
@@ -119,7 +120,7 @@ def test_one_package_is_brought_in_by_its_name(stocked: Host, on):
     assert text(stocked.pkgdir) == before
 
 
-def test_what_is_no_package_is_told_and_left_out(stocked: Host, on):
+def test_files_that_are_not_packages_are_reported_and_skipped(stocked: Host, on):
     (stocked.pkgdir / PKG / "libgreet-1.0-7.gpkg.tar").write_bytes(b"nothing of the kind")
     (stocked.pkgdir / PKG / "libgreet-1.0-8.gpkg.tar").touch()
 
@@ -130,18 +131,18 @@ def test_what_is_no_package_is_told_and_left_out(stocked: Host, on):
     assert "libgreet-1.0-8" not in done["complaints"]
 
 
-def test_shards_tell_what_packages_were_built_for(stocked: Host, on):
+def test_shards_record_the_cpu_of_packages(stocked: Host, on):
     assert on("gm-emerge", "--gm-profile=old", "-B1q", "--usepkg=n", PKG).status == 0
     on("gentoomuch", "binhost", "index")
 
-    told = [entry.told(one) for one in shards.entries(stocked.pkgdir, PKG)]
+    told = [entry.parse_metadata(one) for one in shards.entries(stocked.pkgdir, PKG)]
 
     assert {one["CFLAGS"] for one in told} == {"-O2 -pipe -march=x86-64"}
-    assert [json.loads(one["GM_REQUIRES"])["told"] for one in told if "GM_REQUIRES" in one] == ["-march=x86-64"]
+    assert [json.loads(one["GM_REQUIRES"])["description"] for one in told if "GM_REQUIRES" in one] == ["-march=x86-64"]
     assert [one["GM_PROFILE"] for one in told] == ["old"] * 6
 
 
-def test_both_views_answer_alike_whatever_is_asked(stocked: Host, on):
+def test_both_indexes_give_the_same_results_for_all_queries(stocked: Host, on):
     on("gentoomuch", "binhost", "index")
 
     ended = on(sys.executable, VIEWS, stocked.pkgdir, "1", ROUNDS)
@@ -150,7 +151,7 @@ def test_both_views_answer_alike_whatever_is_asked(stocked: Host, on):
 
 
 @pytest.mark.slow
-def test_both_views_answer_alike_with_the_packages_of_three_binhosts(stocked: Host, on):
+def test_both_indexes_give_the_same_results_with_three_binhosts(stocked: Host, on):
     on("gentoomuch", "binhost", "index")
     conf = ""
     for number in range(3):
@@ -203,7 +204,7 @@ def long(cpv: str) -> str:
 
 
 @pytest.mark.parametrize("words", WORDS if "GM_TEST_ROUNDS" in os.environ else WORDS[:2])
-def test_emerge_says_the_same_by_name(stocked: Host, on, words):
+def test_emerge_prints_the_same_with_the_index_by_name(stocked: Host, on, words):
     on("gentoomuch", "binhost", "index")
     by_name = on("gm-emerge", "--gm-profile=old", *words.split())
     shutil.rmtree(stocked.pkgdir / "gm-index")
@@ -213,7 +214,29 @@ def test_emerge_says_the_same_by_name(stocked: Host, on, words):
     assert (by_name.status, timeless(by_name.out), by_name.err) == (whole.status, timeless(whole.out), whole.err)
 
 
-def test_what_is_built_for_a_profile_comes_into_all_parts_of_the_index(stocked: Host, on):
+def loaded(host: Host, *words: str, **env: str) -> tuple[str, set[str]]:
+    """Output of gm-emerge, and the modules of the index by name that the run imported."""
+    argv = [sys.executable, "-I", "-v", BIN / "gm-emerge", "--gm-profile=old", *words]
+    ended = subprocess.run(argv, env=host.env(**env), capture_output=True, text=True, check=True)
+    modules = re.findall(r"^import '([\w.]+)' #", ended.stderr, re.M)  # importtime omits importlib.import_module
+    own = (name.removeprefix("gentoomuch_portage.") for name in modules)
+    return ended.stdout, {name for name in own if name.startswith(("pkgindex", "portage_adapter.lazy_index."))}
+
+
+def test_with_the_switch_off_a_run_loads_nothing_of_the_index_by_name(stocked: Host, on):
+    """Of an index of PKGDIR with shards, and of a binhost."""
+    on("gentoomuch", "binhost", "index")
+    www = shutil.copytree(stocked.pkgdir, stocked.folder / "www")
+    with serving(www) as server:
+        whole, nothing = loaded(stocked, "-pgk", PKG, PORTAGE_BINHOST=server.url, GM_INDEX_BY_NAME="0")
+        by_name, modules = loaded(stocked, "-pgk", PKG, PORTAGE_BINHOST=server.url)
+
+    assert timeless(whole) == timeless(by_name)
+    assert nothing == set()
+    assert {"portage_adapter.lazy_index.local", "portage_adapter.lazy_index.remote", "pkgindex.shards"} <= modules
+
+
+def test_a_package_built_for_a_profile_is_added_to_all_parts_of_the_index(stocked: Host, on):
     on("gentoomuch", "binhost", "index")
 
     assert on("gm-emerge", "--gm-profile=old", "-B1q", "--usepkg=n", PKG).status == 0
@@ -225,7 +248,7 @@ def test_what_is_built_for_a_profile_comes_into_all_parts_of_the_index(stocked: 
 
 
 @pytest.mark.slow
-def test_what_plain_emerge_builds_makes_the_shards_stale_and_is_seen(stocked: Host, on):
+def test_a_package_of_plain_emerge_makes_the_shards_stale_and_is_found(stocked: Host, on):
     on("gentoomuch", "binhost", "index")
 
     assert on("emerge", "-B1q", "=dev-demo/libgreet-1.0").status == 0
@@ -249,7 +272,7 @@ def test_a_damaged_shard_costs_time_and_nothing_else(stocked: Host, on):
     assert len(shards.entries(stocked.pkgdir, PKG)) == 6
 
 
-def test_check_finds_what_is_wrong_and_mends_what_it_can(stocked: Host, on):
+def test_check_finds_problems_and_fix_repairs_them(stocked: Host, on):
     source = stocked.pkgdir / PKG / "libgreet-1.0-4.gpkg.tar"
     gap = {"RDEPEND": "dev-demo/libgreet:0/1= || ( dev-demo/absent dev-demo/gone ) !dev-demo/old shout? ( a/b )"}
     instance(source, stocked.pkgdir, 6, gap)
@@ -282,7 +305,7 @@ def checked(on, *words: str) -> list[dict[str, str]]:
     return json.loads(on("gentoomuch", "binhost", "check", "--json", *words).out)
 
 
-def test_a_client_follows_what_is_published_and_rolled_back(stocked: Host, on, tmp_path):
+def test_a_client_sees_published_and_rolled_back_generations(stocked: Host, on, tmp_path):
     www, client = tmp_path / "www", {"PKGDIR": str(tmp_path / "client")}
     told = []
     with serving(www / "current") as server:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """``gentoomuch binhost query`` and ``coverage``, with real Portage."""
 
 import json
@@ -6,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from repacking import instance
+from helpers.repack import instance
 
 from gentoomuch_portage import demo_host
 from gentoomuch_portage.demo_host import Host
@@ -42,7 +43,7 @@ def queried(on, *words: str) -> list[dict]:
     return json.loads(on("gentoomuch", "binhost", "query", "--json", *words).out)
 
 
-def test_query_says_for_which_cpus_packages_are(store: Host, on):
+def test_query_prints_the_cpus_that_run_packages(store: Host, on):
     found = queried(on, "--cpu", "x86-64", "--cpu", "haswell", "libgreet")
 
     assert [(one["build_id"], one["runs_on"]) for one in found] == [
@@ -52,17 +53,17 @@ def test_query_says_for_which_cpus_packages_are(store: Host, on):
     ]
 
 
-def test_query_says_with_which_use_packages_are(store: Host, on):
+def test_query_prints_the_use_flags_of_packages(store: Host, on):
     assert [one["build_id"] for one in queried(on, "--use", "shout")] == [2]
     assert [one["build_id"] for one in queried(on, "--use=-shout", ">=dev-demo/libgreet-1")] == [1, 3]
     assert [one["build_id"] for one in queried(on, "=dev-demo/libgreet-1.0-2")] == [2]
     assert queried(on, "dev-demo/greet") == []
 
 
-def test_what_is_no_atom_is_one_error(store: Host, on):
+def test_an_invalid_atom_is_one_error(store: Host, on):
     ended = on("gentoomuch", "binhost", "query", "dev-demo/libgreet-1.0-2")
 
-    assert (ended.status, "is no atom" in ended.err) == (64, True)
+    assert (ended.status, "[usage]" in ended.err) == (64, True)
 
 
 def test_an_unknown_cpu_is_one_error(store: Host, on):
@@ -75,7 +76,7 @@ def covered(on, *words: str) -> dict:
     return json.loads(on("gentoomuch", "binhost", "coverage", "--json", "--align", *words).out)
 
 
-def test_coverage_counts_hits_and_says_why_misses_miss(store: Host, on):
+def test_coverage_counts_hits_and_gives_a_reason_for_each_miss(store: Host, on):
     found = covered(on, "old", "app-demo/gm-hello")
 
     assert (found["wanted"], found["hits"]) == (2, 1)
@@ -85,7 +86,7 @@ def test_coverage_counts_hits_and_says_why_misses_miss(store: Host, on):
     }
 
 
-def test_a_package_above_the_cpu_is_no_hit(store: Host, on):
+def test_a_package_above_the_cpu_is_a_miss(store: Host, on):
     (store.pkgdir / PKG / "libgreet-1.0-1.gpkg.tar").unlink()
     on("gentoomuch", "binhost", "index")
 
@@ -94,7 +95,7 @@ def test_a_package_above_the_cpu_is_no_hit(store: Host, on):
     assert {(one["hit"], one["code"]) for one in found} <= {("", "cpu"), ("", "use")}
 
 
-def test_what_is_proposed_makes_a_hit_of_a_miss(store: Host, on):
+def test_lines_of_align_turn_a_miss_into_a_hit(store: Host, on):
     (store.pkgdir / PKG / "libgreet-1.0-1.gpkg.tar").unlink()
     on("gentoomuch", "binhost", "index")
     before = covered(on, "old", PKG)
@@ -107,9 +108,9 @@ def test_what_is_proposed_makes_a_hit_of_a_miss(store: Host, on):
     assert after["packages"][0]["hit"] == advice["cpv"] == "dev-demo/libgreet-1.0-2"
 
 
-def test_what_cannot_be_resolved_is_one_error(store: Host, on):
+def test_unresolvable_dependencies_are_one_error(store: Host, on):
     ended = on("gentoomuch", "binhost", "coverage", "--json", "old", "app-demo/nothing")
 
     told = json.loads(ended.out)
-    assert (ended.status, told["error"]) == (70, "no-answer")
+    assert (ended.status, told["error"]) == (70, "unresolvable")
     assert told["message"].endswith('there are no ebuilds to satisfy "app-demo/nothing"')

@@ -1,12 +1,13 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """``gentoomuch profile diff | lint | env | run`` on a host with real Portage."""
 
 import json
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
+from helpers.waiting import HANG, wait_for
 
 from gentoomuch_portage.demo_host import Host
 
@@ -28,7 +29,7 @@ def router(host: Host) -> Host:
     return host
 
 
-def test_diff_shows_what_the_layers_make_of_make_conf(router, on):
+def test_diff_compares_the_composed_make_conf(router, on):
     ended = on("gentoomuch", "profile", "diff", "desktop", "router")
 
     assert ended.status == 0, ended.err
@@ -37,7 +38,7 @@ def test_diff_shows_what_the_layers_make_of_make_conf(router, on):
     assert "-root /mnt/desktop" in ended.out
 
 
-def test_lint_ends_with_1_where_it_finds_something_and_with_0_otherwise(router, on):
+def test_lint_exits_1_with_findings_and_0_without(router, on):
     assert on("gentoomuch", "profile", "lint", "router").status == 1
     assert on("gentoomuch", "profile", "lint", "desktop").status == 0
 
@@ -62,7 +63,7 @@ def test_use_expand_variables_that_add_up_are_no_contradiction(host, on):
     assert on("gentoomuch", "profile", "lint", "lab").out == ""
 
 
-def test_the_environment_of_a_profile_is_what_portage_works_with(router, on):
+def test_profile_env_equals_the_environment_of_portage(router, on):
     script = 'eval "$(gentoomuch profile env router)"; portageq envvar CFLAGS; test -d "$PORTAGE_TMPDIR"'
 
     ended = on("sh", "-c", script)
@@ -96,13 +97,13 @@ def test_run_holds_the_configroot_as_long_as_the_command_lives(router, on):
     assert "BlockingIOError" in ended.err
 
 
-def test_nobody_holds_the_configroot_afterwards(router, on):
+def test_the_configroot_is_unlocked_afterwards(router, on):
     ended = on("sh", "-c", f'eval "$(gentoomuch profile env router)"; "{sys.executable}" -c "$0"', HELD)
 
     assert ended.status == 0, ended.err
 
 
-def test_a_command_that_is_not_there_is_one_clear_error(router, on):
+def test_a_missing_command_is_one_error(router, on):
     ended = on("gentoomuch", "profile", "run", "router", "--", "no-such-program")
 
     assert ended.status == 69
@@ -117,7 +118,7 @@ def test_a_command_that_cannot_be_run_is_one_clear_error(router, on):
     assert "Permission denied" in ended.err
 
 
-def test_a_reader_that_goes_away_is_no_error(router, on):
+def test_a_closed_output_pipe_is_no_error(router, on):
     ended = on("bash", "-c", "gentoomuch profile show router | true; exit ${PIPESTATUS[0]}")
 
     assert ended.status in {0, 128 + signal.SIGPIPE}
@@ -130,13 +131,10 @@ def test_ctrl_c_ends_quietly_with_130(host):
     program = subprocess.Popen(
         [sys.executable, "-c", main, "doctor"], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    for _ in range(200):
-        if (host.folder / "asked").exists():
-            break
-        time.sleep(0.05)
+    wait_for((host.folder / "asked").exists, "doctor runs a program")
 
     program.send_signal(signal.SIGINT)
-    _, err = program.communicate(timeout=20)
+    _, err = program.communicate(timeout=HANG)
 
     assert (program.returncode, err) == (130, "")
 

@@ -1,14 +1,17 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """``gentoomuch plugins``, ``doctor``, ``demo`` and the door, on a host with real Portage."""
 
 import json
 import os
+import sys
 import time
 from pathlib import Path
 
 import pytest
-from dotgentoos import written
+from conftest import BIN
+from helpers.dotgentoo import written
 
-from gentoomuch_portage import __version__
+from gentoomuch_portage import __version__, version
 from gentoomuch_portage.demo_host import Host
 
 _PLUGIN = """
@@ -28,7 +31,7 @@ def work(settings, args):
 
 @hookimpl
 def gm_facts(settings):
-    yield {"name": "greeting", "state": "bad", "text": "nobody answers", "remedy": "say it louder"}
+    yield {"name": "greeting", "state": "bad", "text": "nobody answers", "hint": "say it louder"}
 """
 
 
@@ -44,7 +47,7 @@ def joined(tmp_path: Path) -> str:
     return str(folder)
 
 
-def test_plugins_lists_ours_with_the_hooks_that_they_answer(host, on):
+def test_plugins_lists_builtin_plugins_with_their_hooks(host, on):
     found = {one["name"]: one for one in json.loads(on("gentoomuch", "plugins", "--json").out)}
 
     assert found["journal"]["hooks"] == ["gm_after_run", "gm_event"]
@@ -61,7 +64,7 @@ def test_plugins_lists_one_of_another_distribution(host, on, joined):
     ]
 
 
-def test_plugins_tells_one_that_cannot_be_imported(host, on, joined):
+def test_plugins_reports_one_that_cannot_be_imported(host, on, joined):
     (Path(joined) / "gm_greet.py").write_text("import nothing_of_that_name\n")
 
     ended = on("gentoomuch", "plugins", "--json", PYTHONPATH=joined)
@@ -70,7 +73,7 @@ def test_plugins_tells_one_that_cannot_be_imported(host, on, joined):
     assert "nothing_of_that_name" in ended.err
 
 
-def test_plugins_tells_one_that_was_left_out(host, on, joined):
+def test_plugins_reports_a_disabled_one(host, on, joined):
     ended = on("gentoomuch", "plugins", "--json", PYTHONPATH=joined, GM_DEFAULT_OPTS="--gm-no=greet")
 
     assert [one["left_out"] for one in json.loads(ended.out) if one["name"] == "greet"] == ["left out by --gm-no"]
@@ -93,25 +96,25 @@ def test_doctor_finds_nothing_bad_on_a_good_host(host, on):
     }
 
 
-def test_doctor_tells_what_a_plugin_found(host, on, joined):
+def test_doctor_reports_facts_of_plugins(host, on, joined):
     ended = on("gentoomuch", "doctor", PYTHONPATH=joined)
 
     assert ended.status == 1
     assert "nobody answers" in ended.out
-    assert "try: say it louder" in ended.out
+    assert "hint: say it louder" in ended.out
 
 
-def test_doctor_takes_a_plugin_that_tells_no_fact_for_bad_itself(host, on, joined):
+def test_doctor_reports_a_plugin_with_an_invalid_fact_as_bad(host, on, joined):
     plugin = Path(joined) / "gm_greet.py"
     plugin.write_text(_PLUGIN.replace('"state": "bad"', '"state": "so-so"'))
 
     ended = on("gentoomuch", "doctor", PYTHONPATH=joined)
 
     assert ended.status == 1
-    assert "'greet' told something that is no fact" in ended.out
+    assert "plugin 'greet' returned an invalid fact" in ended.out
 
 
-def test_doctor_tells_a_profile_a_ledger_and_a_binhost_that_cannot_be_read(host, on):
+def test_doctor_reports_an_invalid_profile_ledger_and_binhost(host, on):
     host.profile("lab", 'layers = ["gone"]\n')
     host.profile("server", "")
     ledger = host.eprefix / "var/lib/gentoomuch/server/unmask.json"
@@ -123,14 +126,14 @@ def test_doctor_tells_a_profile_a_ledger_and_a_binhost_that_cannot_be_read(host,
     ended = on("gentoomuch", "doctor", "--quiet")
 
     assert ended.status == 1
-    assert "lab.toml:1: there is no layer 'gone'" in ended.out
-    assert f"{ledger}:1: this is no ledger" in ended.out
-    assert "try: gentoomuch binhost client http://tower\n" in ended.out
+    assert "lab.toml:1: layer 'gone' not found" in ended.out
+    assert f"{ledger}:1: not a ledger" in ended.out
+    assert "hint: gentoomuch binhost client http://tower\n" in ended.out
     assert "secret" not in ended.out
     assert "good" not in ended.out
 
 
-def test_doctor_tells_the_hooks_that_are_enabled_and_those_that_are_stale(host, on):
+def test_doctor_reports_enabled_and_stale_hooks(host, on):
     assert on("gentoomuch", "hooks", "enable", "filter", "refresh").status == 0
     refresh = host.etc / "postsync.d/gentoomuch"
     well = on("gentoomuch", "doctor")
@@ -139,14 +142,14 @@ def test_doctor_tells_the_hooks_that_are_enabled_and_those_that_are_stale(host, 
 
     ended = on("gentoomuch", "doctor", "--quiet")
 
-    assert (well.status, "plain emerge has filter, refresh" in well.out) == (0, True), well.out
+    assert (well.status, "enabled: filter, refresh" in well.out) == (0, True), well.out
     assert ended.status == 1
-    assert f"refresh: {refresh} was edited since" in ended.out
-    assert f"try: rm {refresh}, then: gentoomuch hooks enable refresh" in ended.out
-    assert ended.out.count("this is no record of a hook") == 1
+    assert f"refresh: {refresh} was edited" in ended.out
+    assert f"hint: rm {refresh}, then: gentoomuch hooks enable refresh" in ended.out
+    assert ended.out.count("not the record of a hook") == 1
 
 
-def test_doctor_tells_a_profile_that_is_set_and_gone(host, on):
+def test_doctor_reports_a_missing_active_profile(host, on):
     host.profile("lab", "")
     on("gentoomuch", "profile", "set", "lab")
     (host.config / "profiles/lab.toml").unlink()
@@ -154,21 +157,21 @@ def test_doctor_tells_a_profile_that_is_set_and_gone(host, on):
     ended = on("gentoomuch", "doctor")
 
     assert ended.status == 1
-    assert "try: gentoomuch profile set --unset" in ended.out
+    assert "hint: gentoomuch profile set --unset" in ended.out
 
 
 def test_doctor_misses_gtar(host, on):
-    (host.folder / "bin/gtar").unlink()
+    (host.bin / "gtar").unlink()
 
     ended = on("gentoomuch", "doctor")
 
     if any(os.access(f"{folder}/gtar", os.X_OK) for folder in host.env()["PATH"].split(":")):
         pytest.skip("this machine has a gtar of its own")
     assert ended.status == 1
-    assert "no GNU tar named gtar" in ended.out
+    assert "gtar" in ended.out
 
 
-def test_doctor_removes_what_killed_runs_left_when_it_is_told_to(host, on):
+def test_doctor_clean_removes_leftovers_of_killed_runs(host, on):
     cache = host.eprefix / "var/cache/gentoomuch"
     left = (cache / "configroots/.new-killed", cache / "configroots/0123456789abcdef01234567")
     half = cache / "recipes/.0123.json.a1b2c3d4"
@@ -179,13 +182,13 @@ def test_doctor_removes_what_killed_runs_left_when_it_is_told_to(host, on):
         os.utime(path, (time.time() - 3600,) * 2)
 
     told = on("gentoomuch", "doctor")
-    assert told.out.count("try: gentoomuch doctor --clean") == 2
+    assert told.out.count("hint: gentoomuch doctor --clean") == 2
 
     on("gentoomuch", "doctor", "--clean")
     assert [path for path in (*left, half) if path.exists()] == []
 
 
-def test_doctor_never_takes_the_configroot_of_a_run(host, on):
+def test_doctor_clean_never_removes_the_configroot_of_a_run(host, on):
     host.profile("lab", "")
     cache = host.eprefix / "var/cache/gentoomuch"
     script = (
@@ -206,7 +209,7 @@ def test_demo_makes_a_host_with_two_profiles(tmp_path, on):
     assert len(list(Host(tmp_path / "demo").config.glob("profiles/*.toml"))) == 2
 
 
-def test_demo_keeps_off_a_folder_that_holds_something_else(tmp_path, on):
+def test_demo_rejects_a_directory_with_other_files(tmp_path, on):
     (tmp_path / "mine").write_text("")
 
     ended = on("gentoomuch", "demo", tmp_path)
@@ -215,11 +218,11 @@ def test_demo_keeps_off_a_folder_that_holds_something_else(tmp_path, on):
     assert "Traceback" not in ended.err
 
 
-def test_the_version_is_told_without_importing_portage(host, on):
-    ended = on("gentoomuch", "--version", PYTHONPROFILEIMPORTTIME="1")
+def test_version_does_not_import_portage(host, on):
+    ended = on(sys.executable, "-X", "importtime", BIN / "gentoomuch", "--version")
 
     imported = [line.rpartition("|")[2].strip() for line in ended.err.splitlines()]
-    assert ended.out == f"gentoomuch-portage {__version__}\n"
+    assert ended.out == f"gentoomuch-portage {version.describe()}\n"
     assert "gentoomuch_portage.cli.main" in imported
     assert [name for name in imported if name.partition(".")[0] in {"portage", "_emerge", "snakeoil", "pluggy"}] == []
 
@@ -234,8 +237,8 @@ def test_bash_completes_the_profiles_of_this_host(host, on):
     assert (ended.out, ended.err) == ("router\n", "")
 
 
-@pytest.mark.parametrize(("version", "told"), [("5.2", "is no atom"), ("5.3", "is no atom: ")])
-def test_dotgentoo_check_reads_atoms_by_pkgcore_where_it_starts(
+@pytest.mark.parametrize(("version", "told"), [("5.2", "is not a valid atom"), ("5.3", "is not a valid atom: ")])
+def test_dotgentoo_check_parses_atoms_with_pkgcore_if_it_starts(
     host: Host, on, tmp_path: Path, version: str, told: str
 ):
     folder = host.folder / f"bash-{version}"
@@ -250,3 +253,32 @@ def test_dotgentoo_check_reads_atoms_by_pkgcore_where_it_starts(
     assert ended.status == 1
     assert [line for line in ended.out.splitlines() if told in line and "package.mask:2" in line], ended.out
     assert "package.use" not in ended.out
+
+
+def test_dotgentoo_check_parses_atoms_with_portage_if_pkgcore_cannot(host: Host, on, tmp_path: Path):
+    """As pkgcore 0.12.33 does with snakeoil 0.11.4 on Python 3.13."""
+    pkgcore = tmp_path / "broken/pkgcore/ebuild"
+    pkgcore.mkdir(parents=True)
+    for package in (pkgcore.parent, pkgcore):
+        (package / "__init__.py").touch()
+    (pkgcore / "errors.py").write_text("class MalformedAtom(Exception): pass\n")
+    (pkgcore / "atom.py").write_text(
+        "def atom(text): raise AttributeError(text, 'object is locked against mutation')\n"
+    )
+    written(tmp_path / "tree", {"package.mask": "dev-libs/good\n>=dev-libs/bad\n"})
+
+    words = (sys.executable, BIN / "gentoomuch", "dotgentoo", "check", tmp_path / "tree")
+    ended = on(*words, PYTHONPATH=str(tmp_path / "broken"))
+
+    assert ended.status == 1, ended.err
+    assert [line for line in ended.out.splitlines() if "package.mask:2" in line], ended.out
+
+
+def test_binhost_serve_without_aiohttp_is_no_server(host: Host, on, tmp_path: Path):
+    """It was a traceback: our own server was imported before aiohttp was looked for."""
+    (tmp_path / "aiohttp.py").write_text("raise ModuleNotFoundError(name='aiohttp')\n")
+
+    ended = on("gentoomuch", "binhost", "serve", host.pkgdir, PYTHONPATH=str(tmp_path))
+
+    assert ended.status == 69
+    assert "[no-server]" in ended.err

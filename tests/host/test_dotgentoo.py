@@ -1,10 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """gm-emerge PATH: a project is installed from its work tree, by the real Portage."""
 
 import json
 from pathlib import Path
 
 import pytest
-from greeting import Project, built, git, says, tree
+from helpers.project import Project, built, git, says, tree
 
 from gentoomuch_portage.demo_host import Host
 
@@ -36,7 +37,7 @@ def test_the_dirty_tree_is_installed_then_its_edit_then_nothing(project: Project
     assert [first.status, second.status, third.status] == [0, 0, 0], first.err + second.err + third.err
     assert (one, two, says(host, on)) == ("hello two", "hello three", "hello three")
     assert [built(ended.out) for ended in (first, second, third)] == [1, 1, 0]
-    assert "app-misc/greet-99999 is installed from" in third.err
+    assert "app-misc/greet-99999 is already installed from" in third.err
     assert tree(host.etc) == before
     assert not (project.path / "greet.o").exists()
 
@@ -49,7 +50,7 @@ def test_a_path_is_a_path_however_it_is_written(word: str, project: Project, hos
     assert "app-misc/greet-99999::dotgentoo-app_misc_greet" in ended.out or "app-misc/greet-99999" in ended.out
 
 
-def test_an_atom_is_an_atom_unless_a_folder_of_its_name_holds_one(project: Project, host: Host, on):
+def test_an_atom_is_a_project_only_if_that_directory_has_dotgentoo(project: Project, host: Host, on):
     (project.path.parent / "app-demo/gm-hello").mkdir(parents=True)
 
     ended = on("gm-emerge", "-p", "app-demo/gm-hello", cwd=project.path.parent)
@@ -58,7 +59,7 @@ def test_an_atom_is_an_atom_unless_a_folder_of_its_name_holds_one(project: Proje
     assert "app-demo/gm-hello-1.0" in ended.out
 
 
-def test_what_the_folder_says_of_packages_holds_for_this_run_alone(project: Project, host: Host, on, identity):
+def test_package_files_of_dotgentoo_apply_to_one_run_only(project: Project, host: Host, on, identity):
     project.write(".gentoo/package.use", "app-misc/greet loud\n")
     project.write(".gentoo/package.env", "app-misc/greet small.conf\n")
     project.write(".gentoo/env/small.conf", 'CFLAGS="-Os -DSMALL"\n')
@@ -85,7 +86,7 @@ def test_a_profile_governs_the_project_too(project: Project, host: Host, on, ide
     assert says(host, on) == "hello one"
 
 
-def test_a_binary_package_of_another_state_is_not_taken(project: Project, host: Host, on, identity):
+def test_a_binary_package_of_another_work_tree_state_is_rejected(project: Project, host: Host, on, identity):
     host.profile("any", "")
     words = ["gm-emerge", "--gm-profile=any", f"--gm-trust={identity()}", "--buildpkgonly", "."]
     assert on(*words, cwd=project.path).status == 0
@@ -129,7 +130,7 @@ def test_a_root_of_its_own_has_its_own_state(project: Project, host: Host, on, i
 
 
 @pytest.mark.slow
-def test_what_is_recorded_stands_with_the_installed_package(project: Project, host: Host, on, identity):
+def test_the_installed_package_has_the_record_of_its_build(project: Project, host: Host, on, identity):
     assert on("gm-emerge", f"--gm-trust={identity()}", ".", "app-demo/gm-hello", cwd=project.path).status == 0
 
     told = (host.vdb / "app-misc/greet-99999/GM_DOTGENTOO").read_text().split()
@@ -139,7 +140,7 @@ def test_what_is_recorded_stands_with_the_installed_package(project: Project, ho
     assert not (host.vdb / "app-demo/gm-hello-1.0/GM_DOTGENTOO").exists()
 
 
-def test_the_version_of_the_work_tree_is_told(project: Project, host: Host, on, identity):
+def test_dotgentoo_version_is_that_of_the_work_tree(project: Project, host: Host, on, identity):
     project.commit()
     git(project.path, "tag", "v1.5")
     project.edit("two")
@@ -151,7 +152,7 @@ def test_the_version_of_the_work_tree_is_told(project: Project, host: Host, on, 
 
 
 @pytest.mark.slow
-def test_other_words_of_emerge_work_beside_it(project: Project, host: Host, on, identity):
+def test_other_options_of_emerge_work_with_a_project(project: Project, host: Host, on, identity):
     trust = f"--gm-trust={identity()}"
     shown = on("gm-emerge", trust, "-pv", ".", "app-demo/gm-hello", cwd=project.path)
     needed = on("gm-emerge", trust, "--onlydeps", ".", cwd=project.path)
@@ -165,7 +166,7 @@ def test_other_words_of_emerge_work_beside_it(project: Project, host: Host, on, 
 
 
 @pytest.mark.slow
-def test_an_unchanged_project_does_not_stop_what_stands_beside_it(project: Project, host: Host, on, identity):
+def test_an_unchanged_project_does_not_stop_other_targets(project: Project, host: Host, on, identity):
     trust = f"--gm-trust={identity()}"
     assert on("gm-emerge", trust, ".", cwd=project.path).status == 0
 
@@ -177,18 +178,18 @@ def test_an_unchanged_project_does_not_stop_what_stands_beside_it(project: Proje
 
 
 @pytest.mark.slow
-def test_the_plan_of_a_folder_can_be_printed_and_run(project: Project, host: Host, on, identity, tmp_path: Path):
+def test_the_plan_of_a_project_can_be_printed_and_run(project: Project, host: Host, on, identity, tmp_path: Path):
     shown = on("gm-emerge", "--gm-explain=json", f"--gm-trust={identity()}", ".", cwd=project.path)
     (tmp_path / "plan.json").write_text(shown.out)
 
     ended = on("gm-emerge", f"--gm-plan={tmp_path / 'plan.json'}")
 
-    assert {"instead", "tree"} <= {one["kind"] for one in json.loads(shown.out)["parts"]}
+    assert {"replacement", "work_tree"} <= {one["kind"] for one in json.loads(shown.out)["parts"]}
     assert ended.status == 0, ended.err
     assert says(host, on) == "hello one"
 
 
-def test_a_first_folder_for_a_make_project_installs_it(host: Host, on, tmp_path: Path):
+def test_dotgentoo_init_of_a_make_project_installs_it(host: Host, on, tmp_path: Path):
     project = tmp_path / "fresh"
     project.mkdir()
     (project / "greet.c").write_text('#include <stdio.h>\nint main(void) { puts("fresh"); return 0; }\n')
@@ -203,7 +204,7 @@ def test_a_first_folder_for_a_make_project_installs_it(host: Host, on, tmp_path:
     assert says(host, on) == "fresh"
 
 
-def test_without_git_all_but_its_own_directories_is_taken(project: Project, host: Host, on, identity):
+def test_without_git_the_copy_excludes_only_vcs_directories(project: Project, host: Host, on, identity):
     (project.path / ".git").mkdir()
     project.write(".git/config", "no repository\n")
     project.write("greet.o", "")

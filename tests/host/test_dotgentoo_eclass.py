@@ -1,10 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """dotgentoo.eclass from a plain overlay, where there is no work tree."""
 
 import shutil
 from pathlib import Path
 
 import pytest
-from greeting import EBUILD, Project, says
+from helpers.project import EBUILD, Project, says
 
 from gentoomuch_portage.demo_host import Host, manifest
 
@@ -40,7 +41,7 @@ def test_sources_of_src_uri_are_unpacked(in_overlay, host: Host, on, tmp_path: P
     assert says(host, on) == "hello one"
 
 
-def test_without_any_sources_it_says_where_they_may_come_from(in_overlay, on):
+def test_the_eclass_without_sources_reports_possible_sources(in_overlay, on):
     in_overlay(EBUILD)
 
     ended = on("emerge", "app-misc/greet")
@@ -49,7 +50,7 @@ def test_without_any_sources_it_says_where_they_may_come_from(in_overlay, on):
     assert "install it by gm-emerge PATH, or set EGIT_REPO_URI or SRC_URI" in ended.out + ended.err
 
 
-def test_an_old_eapi_is_refused(in_overlay, on):
+def test_the_eclass_rejects_an_old_eapi(in_overlay, on):
     in_overlay(EBUILD.replace("EAPI=8", "EAPI=7"))
 
     ended = on("emerge", "-p", "app-misc/greet")
@@ -58,7 +59,7 @@ def test_an_old_eapi_is_refused(in_overlay, on):
     assert "EAPI 7 not supported" in ended.out + ended.err
 
 
-def test_a_repository_is_cloned_by_git_r3_where_it_is_named(in_overlay, host: Host, on):
+def test_the_eclass_clones_egit_repo_uri_with_git_r3(in_overlay, host: Host, on):
     (host.repository / "eclass/git-r3.eclass").write_text('git-r3_src_unpack() { die "cloning ${EGIT_REPO_URI}"; }\n')
     in_overlay(EBUILD.replace("inherit", 'EGIT_REPO_URI="https://example.org/x.git"\ninherit'))
 

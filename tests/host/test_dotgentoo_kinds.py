@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """gm-emerge PATH for projects of several kinds, cloned from where they are published."""
 
 import sys
@@ -6,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Run
-from greeting import MAKEFILE, SOURCE, git
+from helpers.project import MAKEFILE, SOURCE, git
 
 from gentoomuch_portage.demo_host import Host
 

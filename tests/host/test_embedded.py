@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A Gentoo host in a folder: made whole or made again, refused where it cannot be, and its story."""
 
 import os
@@ -9,18 +10,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from helpers.errors import raises
 
 from gentoomuch_portage import demo_host
 from gentoomuch_portage.demo_host import Host, demo
 from gentoomuch_portage.demo_host import host as demo_host_host
-from gentoomuch_portage.demo_host.errors import FolderTaken, HostMoved, NamelessUser, UnfitPath, WrongProgram
 from gentoomuch_portage.errors import MissingProgram, NoPrivilege
 
 MAKE = "import sys, pathlib; from gentoomuch_portage import demo_host; demo_host.make(pathlib.Path(sys.argv[1]))"
 KILLED_IN = """
 import os, signal
-from gentoomuch_portage.demo_host import {room}
-{room}.{name} = lambda *told, **named: os.kill(os.getpid(), signal.SIGKILL)
+from gentoomuch_portage.demo_host import {module}
+{module}.{name} = lambda *told, **named: os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
@@ -49,7 +50,7 @@ def content(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_what_ships_is_found_by_its_description(host: Host, on):
+def test_search_finds_demo_packages_by_description(host: Host, on):
     assert "[ Applications found : 1 ]" in on("emerge", "--searchdesc", "shared library").out
 
 
@@ -61,13 +62,15 @@ def test_a_host_that_is_made_is_not_made_again(host: Host):
     assert (again, again.made.stat().st_mtime_ns) == (host, before)
 
 
-@pytest.mark.parametrize(("room", "name"), [("host", "lay"), ("repository", "lay"), ("repository", "manifest")])
-def test_a_making_that_was_killed_is_finished_by_the_next(tmp_path: Path, room: str, name: str):
+@pytest.mark.parametrize(
+    ("module", "name"), [("host", "write_programs"), ("repository", "write_repository"), ("repository", "manifest")]
+)
+def test_a_making_that_was_killed_is_finished_by_the_next(tmp_path: Path, module: str, name: str):
     folder = tmp_path / "host"
     demo_host.make(folder)
     whole = content(folder)
     shutil.rmtree(folder)
-    code = KILLED_IN.format(room=room, name=name) + MAKE
+    code = KILLED_IN.format(module=module, name=name) + MAKE
     killed = subprocess.run([sys.executable, "-c", code, folder], check=False)
     assert killed.returncode == -signal.SIGKILL
 
@@ -76,14 +79,14 @@ def test_a_making_that_was_killed_is_finished_by_the_next(tmp_path: Path, room: 
     assert content(folder) == whole
 
 
-def test_two_makings_at_once_leave_one_whole_host(tmp_path: Path):
+def test_two_concurrent_creations_leave_one_complete_host(tmp_path: Path):
     both = [subprocess.Popen([sys.executable, "-c", MAKE, tmp_path / "host"]) for _ in range(2)]
 
     assert [one.wait() for one in both] == [0, 0]
     assert content(demo_host.make(tmp_path / "host").folder) == content(tmp_path / "host")
 
 
-def test_a_host_of_another_version_is_brought_up_to_date_and_keeps_what_was_added(host: Host):
+def test_a_host_of_another_version_is_updated_and_keeps_added_files(host: Host):
     host.made.write_text(f"{host.folder}\ngentoomuch 0.0.1\n")
     host.profile("mine", 'cpu = "native"\n')
     (host.bin / "gtar").write_text("outdated")
@@ -96,42 +99,42 @@ def test_a_host_of_another_version_is_brought_up_to_date_and_keeps_what_was_adde
     assert (host.etc / "make.conf~").read_text() == 'CFLAGS="-O3"\n'
 
 
-def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path):
+def test_a_directory_with_other_files_is_not_changed(tmp_path: Path):
     (tmp_path / "thesis.txt").write_text("years of work")
 
-    with pytest.raises(FolderTaken):
+    with raises("folder-taken"):
         demo_host.make(tmp_path)
 
     assert content(tmp_path) == {"thesis.txt": b"years of work"}
 
 
-def test_a_host_that_was_moved_is_refused(host: Host):
+def test_a_moved_host_is_rejected(host: Host):
     moved = host.folder.rename(host.folder.with_name("elsewhere"))
 
-    with pytest.raises(HostMoved):
+    with raises("host-moved"):
         demo_host.make(moved)
 
 
 @pytest.mark.parametrize("name", ["a:b", 'say "so"', "$HOME", "one\ntwo", "it's"])
-def test_a_path_that_portage_cannot_live_with_is_refused(tmp_path: Path, name: str):
-    with pytest.raises(UnfitPath):
+def test_a_path_that_portage_does_not_support_is_rejected(tmp_path: Path, name: str):
+    with raises("unfit-path"):
         demo_host.make(tmp_path / name)
 
     assert not (tmp_path / name).exists()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path):
+def test_an_unwritable_directory_is_rejected(tmp_path: Path):
     tmp_path.chmod(0o555)
 
     with pytest.raises(NoPrivilege):
         demo_host.make(tmp_path / "host")
 
 
-def test_a_user_without_a_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_user_without_a_name_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(os, "geteuid", lambda: 4_000_000_001)
 
-    with pytest.raises(NamelessUser):
+    with raises("nameless-user"):
         demo_host.make(tmp_path / "host")
 
 
@@ -155,11 +158,11 @@ def test_a_missing_program_is_named_with_the_package_of_three_distributions(only
     with pytest.raises(MissingProgram) as missing:
         demo_host.make(tmp_path / "host")
 
-    assert all(name in missing.value.remedy for name in (need.gentoo, need.debian, need.fedora))
+    assert all(name in missing.value.hint for name in (need.gentoo, need.debian, need.fedora))
     assert not (tmp_path / "host").exists()
 
 
-def test_a_machine_with_clang_alone_has_its_compiler_under_the_names_that_portage_calls(only, tmp_path: Path):
+def test_with_clang_alone_the_host_has_the_compiler_names_of_portage(only, tmp_path: Path):
     only(without=["gcc", "cc", "clang"])
     clang = tmp_path / "path/clang"
     clang.write_text('#!/bin/sh\necho "clang called with $*"\n')
@@ -195,8 +198,9 @@ def test_a_shell_that_reads_env_sh_is_on_the_host(host: Host):
     assert f"{host.repository}" in said
 
 
-def test_the_story_ends_with_each_program_built_as_its_machine_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    status = demo.tell(tmp_path / "demo")
+@pytest.mark.slow
+def test_the_demo_builds_each_program_with_the_flags_of_its_profile(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    status = demo.run_demo(tmp_path / "demo")
 
     told = capsys.readouterr().out.splitlines()
     assert status == 0
@@ -213,7 +217,7 @@ def test_the_story_of_a_build_that_fails_shows_the_end_of_its_log(
     broken.write_text(broken.read_text().replace("src_compile() {", "src_compile() {\n\tdie 'no paper'"))
     subprocess.run(["ebuild", broken, "manifest"], env=host.env(), capture_output=True, check=True)
 
-    status = demo.tell(host.folder)
+    status = demo.run_demo(host.folder)
 
     shown = capsys.readouterr().err
     assert status == 1
@@ -222,13 +226,13 @@ def test_the_story_of_a_build_that_fails_shows_the_end_of_its_log(
 
 
 @pytest.mark.slow
-def test_a_quiet_story_says_nothing(host: Host, capsys: pytest.CaptureFixture[str]):
-    assert demo.tell(host.folder, quiet=True) == 0
+def test_a_quiet_demo_prints_nothing(host: Host, capsys: pytest.CaptureFixture[str]):
+    assert demo.run_demo(host.folder, quiet=True) == 0
     assert capsys.readouterr() == ("", "")
 
 
 def test_a_program_that_was_built_for_another_machine_ends_the_story(host: Host, monkeypatch: pytest.MonkeyPatch):
-    def build(host: Host, machine: demo.Machine, told: demo.Told) -> int:
+    def build(host: Host, machine: demo.Machine, told: demo.Output) -> int:
         program = (host.folder / machine.name).resolve() / "usr/bin/gm-hello"
         program.parent.mkdir(parents=True)
         program.write_text("#!/bin/sh\necho 'HELLO! built with -O2 -march=z80'\n")
@@ -237,5 +241,5 @@ def test_a_program_that_was_built_for_another_machine_ends_the_story(host: Host,
 
     monkeypatch.setattr(demo, "_build", build)
 
-    with pytest.raises(WrongProgram):
-        demo.tell(host.folder)
+    with raises("wrong-program"):
+        demo.run_demo(host.folder)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The example plugin, installed by pip into a virtual environment of its own, at work in real runs."""
 
 import subprocess
@@ -41,7 +42,7 @@ def emerge(host: Host, python: Path, on):
     return lambda *words, **env: on(python, BIN / "gm-emerge", "--gm-profile=a", "-q", *words, **env)
 
 
-def test_the_example_ends_a_run_refuses_a_merge_and_counts_what_was_merged(host: Host, emerge):
+def test_the_example_plugin_ends_a_run_rejects_a_merge_and_counts_merges(host: Host, emerge):
     counted = host.eprefix / "var/lib/gentoomuch/a/lookout.prom"
     hold = host.config / "hold"
     hold.write_text("# not yet\ndev-demo/libgreet\n")

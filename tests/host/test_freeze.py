@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A profile frozen on one host and thawed on another, with real Portage on both."""
 
 import json
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers.waiting import HANG
 
 from gentoomuch_portage import demo_host
 from gentoomuch_portage.demo_host import Host
@@ -23,7 +25,7 @@ PATCH = "--- a/README\n+++ b/README\n@@ -0,0 +1 @@\n+x\n"
 def ended(host: Host, *argv: str | Path) -> subprocess.CompletedProcess[str]:
     """A program of ours on a host."""
     words = [str(BIN / str(argv[0])), *map(str, argv[1:])]
-    return subprocess.run(words, env=host.env(), capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(words, env=host.env(), capture_output=True, text=True, check=False, timeout=HANG)
 
 
 def done(host: Host, *argv: str | Path) -> str:
@@ -101,7 +103,7 @@ def test_a_thawed_profile_resolves_to_the_same_list_with_the_same_flags(lab, arc
     assert str(lab.folder) not in "\n".join(path.read_text() for path in other.config.glob("layers/*machine/*"))
 
 
-def test_verify_tells_drift_file_by_file(lab, archive, other, tmp_path):
+def test_verify_lists_changed_files(lab, archive, other, tmp_path):
     assert ended(lab, "gentoomuch", "verify", archive).returncode == 0
     done(lab, "gentoomuch", "freeze", "lab", tmp_path / "again.tar")
     assert (tmp_path / "again.tar").read_bytes() == archive.read_bytes()
@@ -134,18 +136,18 @@ def test_a_thawed_profile_is_verified_by_the_names_it_was_frozen_with(archive, o
     assert (found.returncode, "changed  layers/common/make.conf" in found.stdout) == (1, True)
 
 
-def test_thaw_refuses_before_writing_where_repositories_differ(archive, other):
+def test_thaw_writes_nothing_if_repositories_differ(archive, other):
     (other.repository / "app-demo/gm-hello/metadata.xml").write_text("<x/>\n")
 
     found = thawed(other, archive)
 
     assert found.returncode == 69
-    assert "gm-demo: it is at digest" in found.stderr
+    assert "gm-demo: at digest" in found.stderr
     assert not (other.config / "profiles").exists()
     assert thawed(other, archive, "--anyway").returncode == 0
 
 
-def test_a_world_that_leads_out_of_its_root_is_not_frozen(host: Host, tmp_path: Path):
+def test_a_world_file_linked_out_of_its_root_is_not_frozen(host: Host, tmp_path: Path):
     host.profile("router", f'root = "{tmp_path / "root"}"\n')
     world = host.eroot(tmp_path / "root") / "var/lib/portage/world"
     world.parent.mkdir(parents=True)
@@ -171,7 +173,7 @@ def test_a_world_that_is_here_is_not_overwritten(archive, other):
     assert world.read_text() == "dev-demo/libgreet\n"
 
 
-def test_secrets_are_named_and_stay_where_they_are(lab, tmp_path):
+def test_secrets_are_reported_and_no_archive_is_written(lab, tmp_path):
     lab.write("binrepos.conf/mine.conf", "[mine]\nsync-uri = https://bob:hunter2@example.org/x\n")
     (lab.config / "layers/common/make.conf").write_text('USE="x"\nFETCHCOMMAND="wget --password=hunter2"\n')
     file = tmp_path / "lab.tar"
@@ -189,7 +191,7 @@ def test_secrets_are_named_and_stay_where_they_are(lab, tmp_path):
     done(lab, "gentoomuch", "verify", file, "--unsigned")
 
 
-def test_what_is_said_elsewhere_goes_along(lab, tmp_path):
+def test_sourced_files_are_part_of_the_archive(lab, tmp_path):
     outside, file = tmp_path / "outside.conf", tmp_path / "mine.tar"
     outside.write_text('MAKEOPTS="-j7"\n')
     lab.profile("mine", 'cpu = "native"\nlayers = ["common"]\n')
@@ -205,7 +207,7 @@ def test_what_is_said_elsewhere_goes_along(lab, tmp_path):
     assert "-march=" in held("layers/the-frozen-cpu/make.conf")
 
 
-def test_a_make_profile_that_lies_in_no_repository_cannot_go_along(lab, tmp_path):
+def test_a_make_profile_outside_of_repositories_cannot_be_frozen(lab, tmp_path):
     link = lab.etc / "make.profile"
     copy = tmp_path / "machine"
     shutil.copytree(link.resolve(), copy)
@@ -214,4 +216,4 @@ def test_a_make_profile_that_lies_in_no_repository_cannot_go_along(lab, tmp_path
 
     found = ended(lab, "gentoomuch", "freeze", "lab", tmp_path / "lab.tar", "--unsigned")
 
-    assert (found.returncode, "lies in no repository" in found.stderr) == (78, True)
+    assert (found.returncode, "is in no repository" in found.stderr) == (78, True)

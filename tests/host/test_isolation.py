@@ -1,25 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Builds in containers: real ones, of each kind that works here."""
 
 import json
 import os
 import signal
 import subprocess
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from boxing import digest, need, why_not
 from conftest import BIN, Run
+from helpers.containers import digest, need, why_not
+from helpers.unmasking import package
+from helpers.waiting import HANG, wait_for
 
 from gentoomuch_portage import history
-from gentoomuch_portage.containers import detect
+from gentoomuch_portage.config import isolation_kinds
 from gentoomuch_portage.demo_host import Host
 
 PROFILE = 'cpu = "x86-64-v2"\n'
 
 
-@pytest.fixture(params=[detect.KINDS[0], *(pytest.param(kind, marks=pytest.mark.slow) for kind in detect.KINDS[1:])])
+@pytest.fixture(
+    params=[
+        isolation_kinds.AUTOMATIC[0],
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in isolation_kinds.AUTOMATIC[1:]),
+    ]
+)
 def kind(request: pytest.FixtureRequest) -> str:
     named: str = request.param
     need(named)
@@ -29,9 +36,9 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def some_kind() -> str:
     """The first that works here."""
-    found = [one for one in detect.KINDS if not why_not(one)]
+    found = [one for one in isolation_kinds.AUTOMATIC if not why_not(one)]
     if not found:
-        pytest.skip("; ".join(why_not(one) for one in detect.KINDS))
+        pytest.skip("; ".join(why_not(one) for one in isolation_kinds.AUTOMATIC))
     return found[0]
 
 
@@ -39,7 +46,8 @@ def _packages(host: Host) -> list[str]:
     return sorted(str(path.relative_to(host.pkgdir)) for path in host.pkgdir.rglob("*.gpkg.tar"))
 
 
-def test_what_is_built_in_a_container_is_merged_on_the_host(kind: str, host: Host, on: Run) -> None:
+@pytest.mark.slow
+def test_a_package_built_in_a_container_is_merged_on_the_host(kind: str, host: Host, on: Run) -> None:
     host.profile("router", PROFILE)
     ended = on("gm-emerge", "--gm-profile=router", f"--gm-isolation={kind}", "gm-hello")
     assert ended.status == 0, ended.err + ended.out
@@ -47,7 +55,7 @@ def test_what_is_built_in_a_container_is_merged_on_the_host(kind: str, host: Hos
     assert _packages(host) == ["app-demo/gm-hello/gm-hello-1.0-1.gpkg.tar", "dev-demo/libgreet/libgreet-1.0-1.gpkg.tar"]
     assert not list((host.eprefix / "var/cache/gentoomuch/containers").glob("run-*"))
     assert "app-demo/gm-hello" in (host.eprefix / "var/lib/portage/world").read_text()
-    [run] = history.runs(host.eprefix / "var/lib/gentoomuch", "router")
+    [run] = history.read_runs(host.eprefix / "var/lib/gentoomuch", "router")
     assert [(one["cpv"], one["source"]) for one in run.packages] == [
         ("dev-demo/libgreet-1.0", "container"),
         ("app-demo/gm-hello-1.0", "container"),
@@ -70,18 +78,21 @@ def _distribution(folder: Path, source: str) -> str:
     """A distribution that makes the kind ``mine``; what PYTHONPATH is with it."""
     (folder / "mine-1.dist-info").mkdir(parents=True)
     (folder / "mine-1.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1\n")
-    (folder / "mine-1.dist-info/entry_points.txt").write_text("[gentoomuch_portage.containers]\nmine = mine_box:argv\n")
-    (folder / "mine_box.py").write_text(source)
+    (folder / "mine-1.dist-info/entry_points.txt").write_text(
+        "[gentoomuch_portage.containers]\nmine = mine_container:argv\n"
+    )
+    (folder / "mine_container.py").write_text(source)
     return str(folder)
 
 
+@pytest.mark.slow
 def test_a_kind_of_another_distribution_is_a_kind_as_any(host: Host, on: Run, tmp_path: Path) -> None:
     need("bwrap")
     host.profile("router", f'{PROFILE}isolation = "mine"\n')
     env = {"PYTHONPATH": _distribution(tmp_path / "mine", _MINE)}
     ended = on("gm-emerge", "--gm-profile=router", "libgreet", **env)
     assert ended.status == 0, ended.err + ended.out
-    [run] = history.runs(host.eprefix / "var/lib/gentoomuch", "router")
+    [run] = history.read_runs(host.eprefix / "var/lib/gentoomuch", "router")
     assert [one["source"] for one in run.packages] == ["container"]
     told = {one["name"]: one["text"] for one in json.loads(on("gentoomuch", "doctor", "--json", **env).out)}
     assert told["container mine"] == "works"
@@ -92,13 +103,15 @@ def test_a_kind_of_another_distribution_that_fails_is_named(host: Host, on: Run,
     env = {"PYTHONPATH": _distribution(tmp_path / "mine", "def argv(asked): return 1 / 0")}
     ended = on("gm-emerge", "--gm-profile=router", "--gm-isolation=mine", "libgreet", **env)
     assert ended.status == 70
-    assert "'mine', mine_box:argv, failed: ZeroDivisionError" in ended.err
+    assert "[maker-failed]" in ended.err
+    assert all(text in ended.err for text in ("mine_container:argv", "ZeroDivisionError"))
     assert "Traceback" not in ended.err
     without = on("gm-emerge", "--gm-profile=router", "--gm-isolation=mine", "libgreet")
     assert without.status == 64
     assert "'mine'" in without.err
 
 
+@pytest.mark.slow
 def test_a_build_that_fails_changes_nothing_on_the_host(some_kind: str, host: Host, on: Run) -> None:
     host.profile("router", PROFILE)
     _breaking(host)
@@ -108,13 +121,13 @@ def test_a_build_that_fails_changes_nothing_on_the_host(some_kind: str, host: Ho
     assert ended.status == 1
     assert digest(host.eprefix, without=usual) == before
     assert _packages(host) == ["dev-demo/libgreet/libgreet-1.0-1.gpkg.tar"], "what was finished is kept"
-    [run] = history.runs(host.eprefix / "var/lib/gentoomuch", "router")
+    [run] = history.read_runs(host.eprefix / "var/lib/gentoomuch", "router")
     assert [(one["cpv"], one["status"]) for one in run.packages] == [("app-demo/breaking-1", 1)]
     [log] = (host.eprefix / "var/log").glob("app-demo:breaking-1:*.log")
     assert "broken" in log.read_text()
 
 
-def _breaking(host: Host, compiling: str = 'die "broken"') -> None:
+def _breaking(host: Host) -> None:
     """A package that needs libgreet and does not compile."""
     ebuild = host.repository / "app-demo/breaking/breaking-1.ebuild"
     ebuild.parent.mkdir()
@@ -122,27 +135,48 @@ def _breaking(host: Host, compiling: str = 'die "broken"') -> None:
     ebuild.write_text(
         f'EAPI=8\nDESCRIPTION="breaks"\nSLOT=0\nLICENSE="GPL-2+"\nKEYWORDS="{arches}"\n'
         'DEPEND="dev-demo/libgreet"\nS="${WORKDIR}"\n'
-        f"src_compile() {{ {compiling}; }}\n"
+        'src_compile() { die "broken"; }\n'
     )
 
 
-@pytest.mark.slow
-def test_what_is_finished_is_kept_when_the_user_interrupts_the_next_build(some_kind: str, host: Host, on: Run) -> None:
+_CATCHES = """
+import os, signal, sys, time
+def catch(number, _frame):
+    os.write(1, b"caught\\n")
+    time.sleep(1)
+    sys.exit(7)
+signal.signal(signal.SIGINT, catch)
+os.write(1, b"ready\\n")
+time.sleep(300)
+"""
+
+
+def test_ctrl_c_reaches_the_program_in_a_container_once_and_its_status_is_returned(kind: str, host: Host) -> None:
     host.profile("router", PROFILE)
-    _breaking(host, "sleep 300")
-    argv = [BIN / "gm-emerge", "--gm-profile=router", f"--gm-isolation={some_kind}", "breaking"]
-    with subprocess.Popen(
-        argv, env=host.env(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
-    ) as run:
+    words = [BIN / "gentoomuch", "--quiet", "freshroot", "router", "--isolation", kind, "--", "python3", "-c", _CATCHES]
+    with subprocess.Popen(words, env=host.env(), stdout=subprocess.PIPE, start_new_session=True) as run:
         assert run.stdout is not None
-        for line in run.stdout:
-            if b"Emerging" in line and b"breaking" in line:
-                break
+        assert run.stdout.readline() == b"ready\n"
         os.killpg(run.pid, signal.SIGINT)  # as a terminal does
-        run.communicate(timeout=60)
+        out, _ = run.communicate(timeout=HANG)
+
+    assert (out, run.returncode) == (b"caught\n", 7)
+
+
+@pytest.mark.slow
+def test_finished_packages_are_saved_if_the_next_build_is_interrupted(kind: str, host: Host, on: Run) -> None:
+    host.profile("router", PROFILE)
+    _waiting(host)
+    argv = [BIN / "gm-emerge", "--gm-profile=router", f"--gm-isolation={kind}", "waiting"]
+    with subprocess.Popen(
+        argv, env=host.env(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as run:
+        wait_for(lambda: _sleeping(host) or run.poll() is not None, "the package compiles")
+        os.killpg(run.pid, signal.SIGINT)  # as a terminal does
+        run.wait(HANG)
     assert run.returncode == -signal.SIGINT
     assert _packages(host) == ["dev-demo/libgreet/libgreet-1.0-1.gpkg.tar"]
-    assert not list(host.eprefix.glob("var/tmp*/**/breaking-1")), "nobody comes back to it"
+    assert not list(host.eprefix.glob("var/tmp*/**/waiting-1")), "no later run continues it"
 
 
 @pytest.mark.slow
@@ -179,17 +213,19 @@ def test_a_root_of_another_machine_is_filled_from_a_container(
 
 
 @pytest.mark.slow
-def test_packages_built_at_the_same_time_are_all_kept(some_kind: str, host: Host, on: Run) -> None:
+def test_packages_built_in_parallel_are_all_saved(some_kind: str, host: Host, on: Run) -> None:
     host.profile("router", PROFILE)
-    words = ("gm-emerge", "--gm-profile=router", f"--gm-isolation={some_kind}", "--usepkg=n", "-B", "libgreet")
+    ebuild = package(host, "app-demo/chance-1")  # of two equal packages, which a second can make, one is saved
+    ebuild.write_text(ebuild.read_text().replace('"chance"; }', '"$(</proc/sys/kernel/random/uuid)"; }'))
+    words = ("gm-emerge", "--gm-profile=router", f"--gm-isolation={some_kind}", "--usepkg=n", "-B", "chance")
     with ThreadPoolExecutor(2) as both:
         ended = list(both.map(lambda _: on(*words), range(2)))
-    assert [one.status for one in ended] == [0, 0], ended
-    assert _packages(host) == [f"dev-demo/libgreet/libgreet-1.0-{number}.gpkg.tar" for number in (1, 2)]
-    told = (host.pkgdir / "Packages").read_text()
-    assert "BUILD_ID: 1\n" in told
-    assert "BUILD_ID: 2\n" in told
-    assert on("gm-emerge", "--gm-profile=router", "-pK", "libgreet").status == 0
+    assert [run.status for run in ended] == [0, 0], ended
+    assert _packages(host) == [f"app-demo/chance/chance-1-{number}.gpkg.tar" for number in (1, 2)]
+    index = (host.pkgdir / "Packages").read_text()
+    assert "BUILD_ID: 1\n" in index
+    assert "BUILD_ID: 2\n" in index
+    assert on("gm-emerge", "--gm-profile=router", "-pK", "chance").status == 0
 
 
 @pytest.mark.slow
@@ -199,16 +235,14 @@ def test_a_killed_run_loses_no_finished_package_and_leaves_nothing(some_kind: st
     words = [str(BIN / "gm-emerge"), "--gm-profile=router", f"--gm-isolation={some_kind}", "waiting"]
     place = host.eprefix / "var/cache/gentoomuch/containers"
     with subprocess.Popen(words, env=host.env(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as ran:
-        ends = time.monotonic() + 120
-        while not list(place.glob("run-*/packages/dev-demo/libgreet/*.gpkg.tar")) or not _sleeping(host):
-            assert time.monotonic() < ends, "libgreet was never built"
-            assert ran.poll() is None, "it ended by itself"
-            time.sleep(0.05)
+        built = "run-*/packages/dev-demo/libgreet/*.gpkg.tar"
+        wait_for(
+            lambda: (list(place.glob(built)) and _sleeping(host)) or ran.poll() is not None,
+            "libgreet is built",
+        )
+        assert ran.poll() is None, "it ended by itself"
         ran.send_signal(signal.SIGKILL)
-    ends = time.monotonic() + 10
-    while _sleeping(host):
-        assert time.monotonic() < ends, "the build goes on without its gm-emerge"
-        time.sleep(0.05)
+    wait_for(lambda: not _sleeping(host), "the build ends without its gm-emerge")
     ended = on("gm-emerge", "--gm-profile=router", f"--gm-isolation={some_kind}", "-B", "--nodeps", "gm-hello")
     assert list(place.glob("run-*")) == [], ended.err
     assert "dev-demo/libgreet/libgreet-1.0-1.gpkg.tar" in _packages(host)
@@ -248,7 +282,7 @@ def test_a_fresh_root_keeps_packages_and_forgets_the_rest(some_kind: str, host: 
     assert len(_packages(host)) == 2
 
 
-def test_what_nobody_else_may_read_is_not_read_in_a_box(some_kind: str, host: Host, on: Run) -> None:
+def test_private_files_of_the_host_are_not_readable_in_a_container(some_kind: str, host: Host, on: Run) -> None:
     host.profile("router", PROFILE)
     key = host.eprefix / "var/lib/gentoomuch/binhost/gnupg/private-keys-v1.d/a.key"
     for secret in (key, host.eprefix / "etc/ssh/host_key", host.eprefix / "var/lib/database/table"):
@@ -284,15 +318,15 @@ def test_explain_prints_the_mounts(host: Host, on: Run) -> None:
     assert not any(target.startswith("/home") for target in laid)
 
 
-def test_an_unknown_kind_is_refused_with_those_that_there_are(host: Host, on: Run) -> None:
+def test_an_unknown_container_type_is_rejected_with_the_available_ones(host: Host, on: Run) -> None:
     host.profile("router", PROFILE)
     ended = on("gm-emerge", "--gm-profile=router", "--gm-isolation=jail", "gm-hello")
     assert ended.status == 64
     assert "bwrap" in ended.err
 
 
-def test_doctor_says_of_each_kind_whether_it_works(host: Host, on: Run) -> None:
+def test_doctor_tests_each_container_type(host: Host, on: Run) -> None:
     host.profile("router", PROFILE)
     told = json.loads(on("gentoomuch", "doctor", "--json").out)
     names = [one["name"] for one in told if one["name"].startswith("container ")]
-    assert names == [f"container {kind}" for kind in detect.NAMED]
+    assert names == [f"container {kind}" for kind in isolation_kinds.BUILT_IN]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Gentoo's own linter over every ebuild that ships with the project, and over this repository as an overlay."""
 
 import os
@@ -7,8 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import overlaying
 import pytest
+from helpers import overlay as overlaying
+from helpers.waiting import HANG
 
 from gentoomuch_portage import demo_host
 from gentoomuch_portage.demo_host import Host
@@ -26,7 +28,7 @@ def pkgcheck(tmp_path: Path) -> Callable[..., str]:
 
     def run(*words: str, cwd: Path) -> str:
         argv = [Path(sys.executable).with_name("pkgcheck"), *words]
-        ended = subprocess.run(argv, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=300)
+        ended = subprocess.run(argv, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=HANG)
         return f"{ended.stdout}{ended.stderr}" if ended.returncode == 0 else f"ended {ended.returncode}: {ended}"
 
     return run
@@ -44,7 +46,7 @@ def overlay(tmp_path: Path) -> Path:
 def test_pkgcheck_finds_nothing_in_the_embedded_repository(tmp_path: Path, pkgcheck):
     host: Host = demo_host.make(tmp_path / "host")
 
-    words = ("--config", "no", "scan", "--config", "no", "-k", NOT_OURS, "--repo", ".")
+    words = ("--config", "no", "scan", "--config", "no", f"--keywords={NOT_OURS}", "--repo", str(host.repository))
 
     assert pkgcheck(*words, cwd=host.repository) == ""
 
@@ -53,7 +55,7 @@ def test_pkgcheck_finds_nothing_in_the_overlay(overlay: Path, pkgcheck):
     assert pkgcheck("--config", "../etc/portage", "scan", "--repo", "gentoomuch", cwd=overlay) == ""
 
 
-def test_pkgcheck_finds_what_is_wrong_in_the_overlay(overlay: Path, pkgcheck):
+def test_pkgcheck_finds_errors_in_the_overlay(overlay: Path, pkgcheck):
     ebuild = overlay / "app-portage/gentoomuch-portage/gentoomuch-portage-9999.ebuild"
     ebuild.write_text(ebuild.read_text().replace("dev-python/pluggy", "dev-python/plugy"))
 
@@ -67,13 +69,13 @@ def test_every_ebuild_is_for_the_same_pythons():
         path for top in ("app-portage", "dev-python", ".gentoo") for path in (overlaying.TOP / top).rglob("*.ebuild")
     ]
 
-    assert len(ebuilds) > 5
+    assert len(ebuilds) > 3
     assert {re.findall(r"^PYTHON_COMPAT=.*", path.read_text(), re.M)[0] for path in ebuilds} == {
         "PYTHON_COMPAT=( python3_{12..15} )"
     }
 
 
-def test_the_flags_of_the_ebuild_bring_what_the_extras_of_setup_py_bring():
+def test_use_flags_of_the_ebuild_match_the_extras_of_setup_py():
     ebuild = (overlaying.TOP / "app-portage/gentoomuch-portage/gentoomuch-portage-9999.ebuild").read_text()
 
     assert {name for names in overlaying.extras().values() for name in names} <= overlaying.named(ebuild)

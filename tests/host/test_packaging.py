@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What people install is whole: the sdist, and the wheel that is built from it."""
 
 import shutil
@@ -45,7 +46,7 @@ def test_the_wheel_of_the_sdist_has_every_file_of_the_package(copy: Path, tmp_pa
     assert before - shipped == set()
 
 
-def test_what_make_test_needs_is_in_the_sdist(copy: Path, tmp_path: Path):
+def test_the_sdist_has_all_files_of_make_test(copy: Path, tmp_path: Path):
     with tarfile.open(built("sdist", copy, tmp_path)) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Whatever is done in a work tree: prep, edit, save, and Portage's own eapply_user makes the same tree of the sources.
 
 Portage runs twice for each example, so ``make test`` looks at few; ``tox -e patches`` at as many as GM_TEST_EXAMPLES.
@@ -14,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from helpers.patches import EBUILD
+from helpers.trees import File, read, write
 from hypothesis import HealthCheck, Phase, example, given, note, settings
 from hypothesis import strategies as st
-from patching import EBUILD
-from worktrees import File, shown, write
 
 from gentoomuch_portage import demo_host
 from gentoomuch_portage.demo_host import Host
@@ -133,7 +134,7 @@ def test_portage_makes_the_tree_that_was_saved(host: Host, on, numbers, one: Edi
     assert prepared.status == 0, prepared.err
     tree = Path(prepared.out.strip())
     parts = [part.format(p=name) if one.shape.endswith("/.") else "" for part in SHAPES[one.shape]]
-    assert shown(tree) == tree_of(one.before, parts)
+    assert read(tree) == tree_of(one.before, parts)
     write(tree, tree_of(one.after, parts))
     saved = on("gentoomuch", "patch", "save", "odd")
 
@@ -183,7 +184,7 @@ def built(on: Callable, host: Host, ebuild: Path) -> dict[str, File]:
     assert ended.status == 0
     work = host.eprefix / "var/tmp/portage/dev-demo" / ebuild.stem / "work"
     top = next((one for one in (work / ebuild.stem, work / "top of it") if one.is_dir()), work)
-    return shown(work if (work / "second").exists() else top)
+    return read(work if (work / "second").exists() else top)
 
 
 def tree_of(files: Mapping[str, File], parts: list[str]) -> dict[str, File]:

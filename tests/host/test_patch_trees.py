@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Work trees: several at once, whose they are, and what each is for."""
 
 import json
@@ -10,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from patching import APP, INSTALL, MAIN, MAKE, make_app, package, prepared, put
+from helpers.patches import APP, INSTALL, MAIN, MAKE, make_app, package, prepared, put
 
 from gentoomuch_portage import demo_host
 from gentoomuch_portage.demo_host import Host
@@ -23,7 +24,7 @@ def app(host: Host) -> Host:
     return make_app(host)
 
 
-def test_what_is_being_patched_and_who_has_it_is_listed(app: Host, on):
+def test_patch_ls_lists_work_trees_and_profiles(app: Host, on):
     put(app, f"hi/{APP}/hello.patch", "")
     app.profile("plain", 'patches = ["hi"]\n')
 
@@ -33,7 +34,7 @@ def test_what_is_being_patched_and_who_has_it_is_listed(app: Host, on):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root works for somebody else")
-def test_a_work_tree_belongs_to_whoever_called_sudo():
+def test_a_work_tree_belongs_to_the_user_of_sudo():
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         host = demo_host.make(Path(folder) / "host")
@@ -57,7 +58,7 @@ def commit(tree: Path, old: str, new: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_series_of_two_packages_is_tried_saved_and_taken_up_again(app: Host, on):
+def test_a_series_of_two_packages_is_built_saved_and_reopened(app: Host, on):
     first = prepared(on("gentoomuch", "patch", "prep", "both", APP, "--profile=plain"))
     second = prepared(on("gentoomuch", "patch", "prep", "both", "dev-demo/libgreet", "--profile=plain"))
     commit(first, "plain", "fine")
@@ -96,7 +97,7 @@ def test_a_patch_of_a_range_of_versions_is_for_the_one_that_it_was_made_for(app:
     assert saved.out.strip() == str(app.config / "patches/old/dev-demo/app-1.0/app.patch")
 
 
-def test_two_work_trees_never_save_to_one_folder(app: Host, on):
+def test_two_work_trees_never_save_to_one_directory(app: Host, on):
     tree = prepared(on("gentoomuch", "patch", "prep", "hi", APP, "--profile=plain"))
     package(app, f"{APP}-3.0", {"main.c": MAIN, "Makefile": MAKE, "other.c": ""}, more=INSTALL)
 
@@ -106,3 +107,14 @@ def test_two_work_trees_never_save_to_one_folder(app: Host, on):
     assert (newer.status, "[work-tree-exists]" in newer.err) == (64, True)
     assert str(tree) in newer.err
     assert other.status == 0
+
+
+def test_the_version_of_a_work_tree_may_be_an_argument_of_its_own(host: Host, on):
+    host.profile("a", "")
+
+    named = on("gentoomuch", "patch", "prep", "fix", "dev-demo/libgreet", "1.0", "--profile=a")
+    unknown = on("gentoomuch", "patch", "prep", "fix", "dev-demo/libgreet", "7", "--profile=a")
+
+    assert (prepared(named) / "greet.c").is_file()
+    assert unknown.status == 64
+    assert "[unknown-package]" in unknown.err

@@ -1,10 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The hook unmask: plain emerge keeps what was unmasked for a profile and is installed, and nothing else."""
 
 import json
 import re
 
 import pytest
-from unmasking import installed, ledger_of, package, unmasked, unstable
+from helpers.unmasking import installed, ledger_of, package, unmasked, unstable
 
 from gentoomuch_portage.demo_host import Host
 
@@ -37,7 +38,7 @@ def test_plain_emerge_keeps_an_unmasked_package_and_unmasks_no_other_version(shy
     again = on("emerge", "-p", "--color=n", "@gm-unmasked")
 
     assert planned(before.out) == {"app-demo/shy-1.0"}
-    assert (told["name"], told["remedy"]) == ("plain emerge", "gentoomuch hooks enable unmask")
+    assert (told["name"], told["hint"]) == ("plain emerge", "gentoomuch hooks enable unmask")
     assert (after.status, planned(after.out)) == (0, set())
     assert "masked" not in after.out + after.err
     assert (again.status, planned(again.out)) == (0, {"app-demo/shy-2.0"})
@@ -45,7 +46,7 @@ def test_plain_emerge_keeps_an_unmasked_package_and_unmasks_no_other_version(shy
 
 
 @pytest.mark.slow
-def test_a_mask_that_tells_of_a_vulnerability_by_now_is_no_longer_lifted(shy: Host, on):
+def test_a_mask_that_now_mentions_a_vulnerability_applies_again(shy: Host, on):
     shy.write("package.mask/some", "# CVE-2026-1234: remote code execution\n>=app-demo/shy-2.0\n")
     assert on("gentoomuch", "hooks", "enable", "unmask").status == 0
 
@@ -68,7 +69,7 @@ def test_another_profile_keeps_its_own_policy_though_the_host_has_the_hook(shy: 
 
 
 @pytest.mark.slow
-def test_the_hook_may_keep_to_one_profile(shy: Host, on):
+def test_the_unmask_hook_can_be_limited_to_one_profile(shy: Host, on):
     shy.profile("tame", "[unmask]\nmask = false\n")
     assert on("gentoomuch", "hooks", "enable", "unmask", "--profile", "tame").status == 0
 
@@ -76,7 +77,7 @@ def test_the_hook_may_keep_to_one_profile(shy: Host, on):
 
 
 @pytest.mark.slow
-def test_where_gentoomuch_is_gone_emerge_is_as_it_was_with_one_warning(shy: Host, on):
+def test_without_gentoomuch_emerge_works_as_before_with_one_warning(shy: Host, on):
     assert on("gentoomuch", "hooks", "enable", "unmask", "filter").status == 0
     for file in (shy.etc / "sets.conf").iterdir():
         file.write_text(file.read_text().replace("gentoomuch_portage.", "gentoomuch_gone."))
@@ -90,7 +91,7 @@ def test_where_gentoomuch_is_gone_emerge_is_as_it_was_with_one_warning(shy: Host
 
 @pytest.mark.slow
 @pytest.mark.parametrize("file", ["etc/gentoomuch/gentoomuch.toml", "var/lib/gentoomuch/free/unmask.json"])
-def test_emerge_goes_on_where_a_file_of_ours_is_broken_and_names_it(shy: Host, on, file: str):
+def test_a_damaged_file_of_gentoomuch_does_not_stop_emerge_and_is_reported(shy: Host, on, file: str):
     assert on("gentoomuch", "hooks", "enable", "unmask", "filter").status == 0
     (shy.eprefix / file).write_text("[[no")
 

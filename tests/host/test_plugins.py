@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A plugin of another distribution, installed by pip: it joins, is left out, breaks, and is gone again."""
 
 import json
@@ -47,20 +48,20 @@ def parts(ended) -> dict[str, list[str]]:
     return found
 
 
-def test_a_plugin_joins_with_a_line_a_variable_and_a_word_and_hears_the_end(host: Host, lit):
+def test_a_plugin_adds_a_line_a_variable_and_an_option_and_is_notified_at_the_end(host: Host, lit):
     explained = lit("--gm-explain=json", "libgreet")
     ended = lit("-p", "libgreet")
 
     assert parts(explained)["lamp"] == ["package.use: dev-demo/libgreet shout", "LAMP=lit", "--verbose"]
     plan = json.loads(explained.out)
     assert plan["env"]["LAMP"] == "lit"
-    assert plan["words"] == ["--usepkg", "--verbose", "libgreet"]
+    assert plan["arguments"] == ["--usepkg", "--verbose", "libgreet"]
     assert ended.status == 0
     assert 'USE="shout"' in ended.out
     assert (host.eprefix / "var/lib/gentoomuch/a/lamp").read_text() == "0 out\n"
 
 
-def test_a_plugin_left_out_says_nothing(host: Host, lit):
+def test_a_disabled_plugin_is_not_called(host: Host, lit):
     explained = lit("--gm-explain=json", "--gm-no=lamp", "libgreet")
     ended = lit("-pv", "--gm-no=lamp", "libgreet", GM_LAMP="gm_parts")
 
@@ -69,7 +70,7 @@ def test_a_plugin_left_out_says_nothing(host: Host, lit):
     assert not (host.eprefix / "var/lib/gentoomuch/a/lamp").exists()
 
 
-def test_a_plugin_that_is_uninstalled_is_gone(lit, site: Path):
+def test_an_uninstalled_plugin_is_not_listed(lit, site: Path):
     assert "lamp" in parts(lit("--gm-explain=json", "libgreet"))
 
     shutil.rmtree(site)
@@ -86,7 +87,7 @@ def test_a_plugin_that_raises_is_one_error_with_its_name(lit, hook: str):
     assert ended.out == ""
     assert ended.err.splitlines() == [
         f"gentoomuch: plugin 'lamp' failed in {hook}: ValueError: broken in gm_lamp.py  [plugin-failed]",
-        "gentoomuch:     try: --gm-no=lamp leaves it out",
+        "gentoomuch:     hint: --gm-no=lamp disables it",
     ]
 
 
@@ -98,19 +99,19 @@ def test_a_plugin_that_raises_when_all_is_over_is_one_warning(lit):
     assert ended.err == "gentoomuch: plugin 'lamp' did not record this run: broken in gm_lamp.py\n"
 
 
-def test_a_plugin_is_not_heard_without_a_profile(host: Host, on, site: Path):
+def test_plugins_are_not_called_without_a_profile(host: Host, on, site: Path):
     ended = on("gm-emerge", "-pv", "libgreet", PYTHONPATH=str(site))
 
     assert ended.status == 0
     assert 'USE="-shout"' in ended.out
 
 
-def test_a_plugin_that_cannot_be_imported_is_told_and_left_out_unless_strict(lit, site: Path):
+def test_a_plugin_that_cannot_be_imported_is_skipped_unless_strict(lit, site: Path):
     (site / "gm_lamp.py").write_text("import there_is_no_such_module\n")
 
     lenient, strict = lit("-pq", "libgreet"), lit("-pq", "libgreet", GM_STRICT="1")
 
     assert lenient.status == 0
-    assert lenient.err.startswith("gentoomuch: plugin 'lamp' is left out: ModuleNotFoundError")
+    assert lenient.err.startswith("gentoomuch: plugin 'lamp' skipped: ModuleNotFoundError")
     assert strict.status == 70
     assert "[plugin-failed]" in strict.err

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Two profiles on one host: what one leaves behind is nothing to the other, and the host stays as it is."""
 
 import functools
@@ -51,7 +52,7 @@ def the_hosts_own_configuration_stays_as_it_is(host: Host) -> Iterator[None]:
     assert tree(host.etc) == before
 
 
-def test_what_failed_in_one_profile_is_nothing_to_resume_in_another(host: Host, on):
+def test_resume_does_not_continue_a_run_of_another_profile(host: Host, on):
     ebuild(host, "app-demo/fails-1", "src_compile() {\n\tdie no\n}\n")
     ebuild(host, "app-demo/after-1", "", RDEPEND="app-demo/fails")
     host.profile("a", "")
@@ -68,7 +69,7 @@ def test_what_failed_in_one_profile_is_nothing_to_resume_in_another(host: Host, 
     assert "app-demo/after-1" in again.out
 
 
-def test_what_failed_without_a_profile_is_nothing_to_resume_in_one(host: Host, on):
+def test_resume_in_a_profile_does_not_continue_a_plain_run(host: Host, on):
     ebuild(host, "app-demo/fails-1", "src_compile() {\n\tdie no\n}\n")
     ebuild(host, "app-demo/after-1", "", RDEPEND="app-demo/fails")
     host.profile("a", "")
@@ -80,7 +81,7 @@ def test_what_failed_without_a_profile_is_nothing_to_resume_in_one(host: Host, o
     assert "app-demo/fails-1" in plain.out
 
 
-def test_each_profile_builds_in_a_folder_of_its_own(host: Host, on):
+def test_each_profile_has_its_own_build_directory(host: Host, on):
     ebuild(host, "app-demo/fails-1", "src_compile() {\n\tdie no\n}\n")
     host.profile("a", "")
     host.profile("b", "")
@@ -111,7 +112,7 @@ def binhost(host: Host, on) -> Iterator[str]:
     server.server_close()
 
 
-def test_what_one_profile_knows_of_a_binhost_another_does_not(host: Host, on, binhost: str):
+def test_each_profile_has_its_own_binhost_indexes(host: Host, on, binhost: str):
     remote = f"[served]\nsync-uri = {binhost}\nverify-signature = false\n"
     host.profile("a", 'layers = ["far"]\n[binpkg]\nremote = true\n', {"far/binrepos.conf": remote})
     host.profile("b", "")
@@ -165,7 +166,7 @@ def told(eroot: Path, name: str) -> str:
     return (eroot / f"usr/share/{name}/told").read_text()
 
 
-def test_what_is_installed_for_building_follows_the_profile_but_not_its_flags(host: Host, on, building: Path):
+def test_build_dependencies_follow_the_profile_except_its_flags(host: Host, on, building: Path):
     ended = on("gm-emerge", "--gm-profile=a", "-q", "made")
 
     assert ended.status == 0, ended.out + ended.err
@@ -179,16 +180,16 @@ def test_what_is_installed_for_building_follows_the_profile_but_not_its_flags(ho
     assert not (host.eprefix / "usr/share/made").exists()
 
 
-def test_what_emerge_writes_into_a_configroot_is_told_and_not_used_again(host: Host, on):
+def test_a_configroot_changed_by_emerge_is_reported_and_not_used_again(host: Host, on):
     ebuild(host, "app-demo/newer-1", keywords="~amd64 ~arm64 ~ppc64 ~riscv")
     host.profile("a", "")
 
     wrote = on("gm-emerge", "--gm-profile=a", "--gm-no=unmask", "--autounmask-write", "--autounmask=y", "newer")
 
-    told, remedy = (line for line in wrote.err.splitlines() if line.startswith("gentoomuch: "))
+    told, hint = (line for line in wrote.err.splitlines() if line.startswith("gentoomuch: "))
     assert wrote.status == 1
-    assert "package.accept_keywords into a configroot that will not last: " in told
-    assert remedy.endswith(f"copy what it says into a layer, below {host.config}/layers")
+    assert "package.accept_keywords to a temporary configuration directory: " in told
+    assert hint.endswith(f"copy them into a layer in {host.config}/layers")
     assert "app-demo/newer" in Path(told.rpartition(": ")[2]).read_text()
     again = on("gm-emerge", "--gm-profile=a", "--gm-no=unmask", "-p", "newer")
     assert again.status == 1

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Layers against Portage itself: the same layers stacked as a chain of make_profiles are the oracle.
 
 The layers of a profile add up as the ``make.defaults`` of a chain of make_profiles do. Where a make.conf must differ:
@@ -84,7 +85,9 @@ def written(host: Host, layers: list[Values], name: str = "make.conf") -> list[L
 def composed(host: Host, layers: list[Layer]) -> Path:
     """The configroot of a profile from nothing with these layers."""
     parts = (*(("profile", layer) for layer in layers), ("profile", MakeProfile("gm-demo:machine", "a.toml:1")))
-    laid = cache.lay(Recipe(host=host.etc, base="none", config=host.config, parts=parts), host.folder / "cache")
+    laid = cache.find_or_build(
+        Recipe(host=host.etc, base="none", config=host.config, parts=parts), host.folder / "cache"
+    )
     os.close(laid.lock)
     return laid.path
 
@@ -113,7 +116,7 @@ GIVEN = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCh
 @pytest.fixture(autouse=True)
 def quickly_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files just written are held for settled, and each example begins without what was made before."""
-    monkeypatch.setattr(cache, "_found", lambda _remembered, _cache: None)
+    monkeypatch.setattr(cache, "_find", lambda _remembered, _cache: None)
 
 
 @GIVEN
@@ -132,7 +135,7 @@ def test_make_defaults_of_layers_add_up_as_a_chain_of_make_profiles_does(host: H
 
 @GIVEN
 @given(st.lists(LICENCES, min_size=1, max_size=4))
-def test_licences_of_layers_mean_what_they_mean_in_one_make_conf(host: Host, said: list[str]):
+def test_licenses_of_layers_equal_those_in_one_make_conf(host: Host, said: list[str]):
     several = composed(host, written(host, [{"ACCEPT_LICENSE": one} for one in said]))
     whole = composed(host, written(host, [{"ACCEPT_LICENSE": " ".join(said)}]))
 
@@ -151,7 +154,7 @@ def test_a_use_expand_variable_of_make_conf_replaces_that_of_the_make_profile(ho
     assert theirs["VIDEO_CARDS"] == ["video_cards_amdgpu", "video_cards_fbdev"]
 
 
-def test_what_a_layer_says_of_the_prefix_is_understood_when_portage_reads_it(host: Host):
+def test_eprefix_in_a_layer_is_expanded_by_portage(host: Host):
     layers = [{"CONFIG_PROTECT": "${EPREFIX}/a"}, {"CONFIG_PROTECT": "${PORTAGE_CONFIGROOT}b"}]
 
     root = composed(host, written(host, layers))

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The last row of a terminal, while emerge runs for a profile; and emerge's own output as it is without."""
 
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from helpers.waiting import HANG
 
 from gentoomuch_portage.demo_host import Host
 
@@ -29,7 +31,7 @@ def watched(host: Host):
         reader = Thread(target=_read, args=(ours, got))
         reader.start()
         argv = [str(BIN / "gm-emerge"), *words]
-        ended = subprocess.run(argv, env=host.env(TERM="xterm"), stdout=subprocess.PIPE, stderr=theirs, timeout=120)
+        ended = subprocess.run(argv, env=host.env(TERM="xterm"), stdout=subprocess.PIPE, stderr=theirs, timeout=HANG)
         os.close(theirs)
         reader.join()
         os.close(ours)

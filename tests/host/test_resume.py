@@ -1,10 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """``--resume`` where its list means what the CPU cannot run."""
 
 import re
 
 import pytest
-from instances import FITS, PKG, REASONS, V4, refused
-from repacking import instance
+from helpers.instances import FITS, PKG, REASONS, V4, refused
+from helpers.repack import instance
 
 from gentoomuch_portage.demo_host import Host
 
@@ -24,7 +25,7 @@ def interrupted(host: Host, fill, emerge, built, form, on) -> None:
     on("emaint", "binhost", "--fix")
 
 
-def test_resume_takes_nothing_that_the_cpu_cannot_run_and_fails_for_that(host: Host, interrupted, emerge):
+def test_resume_fails_if_its_package_is_above_the_cpu(host: Host, interrupted, emerge):
     pretended, told = emerge("-pv", "--resume", "--skipfirst")
     status, said = emerge("--quiet", "--keep-going", "--resume", "--skipfirst")
 
@@ -34,7 +35,7 @@ def test_resume_takes_nothing_that_the_cpu_cannot_run_and_fails_for_that(host: H
     assert [text.count("have been ignored due to") for text in (told, said)] == [1, 1]
 
 
-def test_resume_goes_on_with_another_instance_that_fits(host: Host, interrupted, emerge, built, form, on):
+def test_resume_continues_with_another_usable_instance(host: Host, interrupted, emerge, built, form, on):
     instance(built[form], host.pkgdir, 2, FITS)
     on("emaint", "binhost", "--fix")
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The roots of profiles: listed, removed, taken elsewhere."""
 
 import json
@@ -31,11 +32,11 @@ def test_roots_are_listed_with_their_state(host: Host, on: Run, root: Path) -> N
     told = {one["profile"]: one for one in json.loads(on("gentoomuch", "root", "ls", "--json").out)}
 
     assert {name: one["state"] for name, one in told.items()} == {
-        "laptop": "filled",
-        "router": "filled",
+        "laptop": "partial",
+        "router": "partial",
         "tv": "missing",
     }
-    assert told["laptop"]["kept"] == ["lab"]
+    assert told["laptop"]["fresh_roots"] == ["lab"]
 
 
 def test_a_root_is_not_removed_unless_somebody_agrees(on: Run, root: Path) -> None:
@@ -56,7 +57,7 @@ def test_the_hosts_own_root_is_never_removed(host: Host, on: Run) -> None:
     assert on("gentoomuch", "root", "rm", "laptop", "--yes").status == 78
 
 
-def test_a_kept_fresh_root_is_removed_by_its_name(host: Host, on: Run, root: Path) -> None:
+def test_a_saved_fresh_root_is_removed_by_its_name(host: Host, on: Run, root: Path) -> None:
     fresh = host.eprefix / "var/lib/gentoomuch/router/roots/lab"
     fresh.mkdir(parents=True)
 
@@ -68,7 +69,7 @@ def test_a_kept_fresh_root_is_removed_by_its_name(host: Host, on: Run, root: Pat
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="only root mounts")
-def test_a_root_with_a_mount_in_it_is_left_alone(host: Host, on: Run, root: Path, tmp_path: Path) -> None:
+def test_a_root_with_a_mount_is_not_removed(host: Host, on: Run, root: Path, tmp_path: Path) -> None:
     write(tmp_path / "home/letter", "dear")
     (root / "home").mkdir()
     words = f'mount --bind "{tmp_path}/home" "{root}/home" && "{BIN}/gentoomuch" root rm router --yes'
@@ -108,8 +109,8 @@ def test_a_package_that_is_not_in_the_root_cannot_be_exported(on: Run, root: Pat
     assert not (root.parent / "x.tar").exists()
 
 
-@pytest.mark.parametrize(("name", "why"), [("../x.tar.bz2", "packed as its name ends"), ("x.tar", "is in the root")])
-def test_an_export_is_what_its_name_says_and_not_in_itself(on: Run, root: Path, name: str, why: str) -> None:
+@pytest.mark.parametrize(("name", "why"), [("../x.tar.bz2", "unknown suffix"), ("x.tar", "is inside the root")])
+def test_export_rejects_unknown_suffixes_and_files_inside_the_root(on: Run, root: Path, name: str, why: str) -> None:
     ended = on("gentoomuch", "root", "export", "router", "-o", name, cwd=root)
 
     assert (ended.status, why in ended.err) == (64, True), ended.err
@@ -118,10 +119,10 @@ def test_an_export_is_what_its_name_says_and_not_in_itself(on: Run, root: Path, 
 
 
 @pytest.mark.parametrize("words", [("rm", "router", "--yes"), ("export", "router", "-o")])
-def test_a_root_that_somebody_works_in_is_left_alone(on: Run, root: Path, words: tuple[str, ...]) -> None:
+def test_a_root_in_use_is_not_removed(on: Run, root: Path, words: tuple[str, ...]) -> None:
     out = [str(root.parent / "router.tar")] if words[-1] == "-o" else []
 
-    with root_lock.at_work(root):
+    with root_lock.shared(root):
         ended = on("gentoomuch", "root", *words, *out)
 
     assert ended.status == 75

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """This project installs itself from its work tree, by its own .gentoo folder."""
 
 import shutil
@@ -5,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from conftest import Run
 
 from gentoomuch_portage import __version__
@@ -37,6 +39,7 @@ def _stand_ins(host: Host) -> None:
         (folder / f"{package}.ebuild").write_text(EBUILD)
 
 
+@pytest.mark.slow
 def test_the_project_installs_itself(host: Host, on: Run, tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "-q", TOP, clone], check=True)
@@ -52,5 +55,6 @@ def test_the_project_installs_itself(host: Host, on: Run, tmp_path: Path) -> Non
     code = "import gentoomuch_portage, sys; print(gentoomuch_portage.__file__)"
     there = on("python3", "-c", code, PYTHONPATH=":".join(map(str, places)), cwd=tmp_path)
     assert there.out.startswith(str(host.eprefix)), there.err
-    said = on(host.eprefix / "usr/bin/gm-emerge", "--gm-version", PYTHONPATH=":".join(map(str, places)), cwd=tmp_path)
-    assert said.out.startswith(f"gentoomuch-portage {__version__} ")
+    program = host.eprefix / "usr/bin/gm-emerge"
+    said = on("python3", program, "--gm-version", PYTHONPATH=":".join(map(str, places)), cwd=tmp_path)
+    assert said.out.startswith(f"gentoomuch-portage {__version__}")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A real crash, avoided: a program built for a newer CPU, under a CPU that lacks its instructions."""
 
 import shutil
@@ -6,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from helpers.waiting import HANG
 
 from gentoomuch_portage.demo_host import Host
 
@@ -20,7 +22,7 @@ SUM = "97920"
 def nehalem(program: Path) -> tuple[int, str]:
     """The status and the output of a program on a CPU without AVX; 128 and more where a signal ended it."""
     argv = [str(QEMU), "-cpu", "Nehalem", str(program)]
-    ended = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    ended = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=HANG)
     return (128 - ended.returncode if ended.returncode < 0 else ended.returncode), ended.stdout.strip()
 
 
@@ -34,7 +36,7 @@ def offered(host: Host, on, loops) -> Host:
     return host
 
 
-def test_plain_emerge_merges_what_dies_of_an_illegal_instruction(offered: Host, on, tmp_path):
+def test_plain_emerge_merges_a_program_that_gets_sigill(offered: Host, on, tmp_path):
     root = tmp_path / "root"
 
     ended = on("emerge", "-qK", "loops", ROOT=str(root))
@@ -43,7 +45,7 @@ def test_plain_emerge_merges_what_dies_of_an_illegal_instruction(offered: Host, 
     assert nehalem(offered.eroot(root) / "usr/bin/loops")[0] == 128 + signal.SIGILL
 
 
-def test_what_a_profile_of_that_cpu_merges_instead_runs_there(offered: Host, on, tmp_path):
+def test_the_profile_of_that_cpu_merges_a_program_that_runs(offered: Host, on, tmp_path):
     root = tmp_path / "root"
     offered.profile("router", f'cpu = "nehalem"\nroot = "{root}"\n')
 

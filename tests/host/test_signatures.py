@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """``gentoomuch binpkg why``: who signed a package, by Portage's verification with the keyring that it is told of."""
 
 import json
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from repacking import instance
+from helpers.repack import instance
 
 from gentoomuch_portage.demo_host import Host
 
@@ -81,7 +82,7 @@ def why(on) -> dict[int, dict]:
     return {one["build_id"]: one for one in found}
 
 
-def test_what_a_hostile_package_holds_does_not_reach_the_terminal(host: Host, on, sign: Sign):
+def test_control_characters_of_a_package_do_not_reach_the_terminal(host: Host, on, sign: Sign):
     host.profile("old", 'cpu = "x86-64"\n')
     assert on("emerge", "-B1q", "dev-demo/libgreet").status == 0
     (built,) = host.pkgdir.rglob("*.gpkg.tar")
@@ -95,7 +96,7 @@ def test_what_a_hostile_package_holds_does_not_reach_the_terminal(host: Host, on
     assert "\x1b" not in said
 
 
-def test_why_tells_who_signed_and_what_is_wrong_with_it(host: Host, on, sign: Sign):
+def test_why_reports_the_signer_and_signature_problems(host: Host, on, sign: Sign):
     host.profile("old", 'cpu = "x86-64"\n')
     assert on("gm-emerge", "--gm-profile=old", "-q", "--buildpkgonly", "dev-demo/libgreet").status == 0
     (built,) = host.pkgdir.rglob("*.gpkg.tar")

@@ -1,11 +1,12 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Unmasking where one need hides behind the other: several levels deep, over backtracking, --resume, and a binhost."""
 
 import re
 from pathlib import Path
 
 import pytest
-from serving import serving
-from unmasking import answered, ledger_of, package, unstable
+from helpers.http_server import serving
+from helpers.unmasking import answered, ledger_of, package, unstable
 
 from gentoomuch_portage.demo_host import Host
 
@@ -56,7 +57,7 @@ def test_each_need_behind_another_is_shown_in_one_list(deep: Host, on):
     assert first.err == second.err, "the order is always the same"
 
 
-def test_what_only_backtracking_finds_is_unmasked(deep: Host, on):
+def test_changes_found_by_backtracking_are_unmasked(deep: Host, on):
     """lib-1.0 is chosen first, as the stable one; only then does it come out that user cannot live with it."""
     deep.write("package.mask/lib", "# too new\n=app-demo/lib-2.0\n")
     package(deep, "app-demo/lib-1.0")
@@ -99,6 +100,7 @@ def test_one_question_grants_all_and_resume_needs_nothing_new(deep: Host, on):
     assert "[ebuild" not in world.out
 
 
+@pytest.mark.slow
 def test_binary_packages_of_a_binhost_are_unmasked_as_ebuilds_are(deep: Host, on, tmp_path: Path):
     package(deep, "app-demo/masked-1.0", license="Odd-1")
     package(deep, "app-demo/base-1.0", keywords=unstable(), license="Odd-1", rdepend="app-demo/masked")

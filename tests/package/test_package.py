@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What is handed out has no blemish: sdist, wheel and man pages, by those who judge them."""
 
 import os
@@ -56,5 +57,5 @@ def test_mandoc_warns_of_nothing(page: Path):
     assert said("mandoc", "-T", "lint", "-W", "warning", page) == ""
 
 
-def test_there_is_a_page_for_each_command():
+def test_each_command_has_a_man_page():
     assert {page.name for page in PAGES} >= {"gentoomuch.1", "gm-emerge.1"}

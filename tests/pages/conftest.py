@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A browser without a screen: Debian's chromium with its driver, which selenium leads."""
 
 import shutil

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The page of ``gentoomuch fleet --html`` in a browser, wide and narrow, held against stored pictures."""
 
 import os
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
-from gentoomuch_portage.portage_adapter.installed import Outdated
+from gentoomuch_portage.portage_adapter.root_state import Advisory, Outdated
 from gentoomuch_portage.reports import fleet_html
 from gentoomuch_portage.reports.fleet import Member
 
@@ -26,14 +27,17 @@ OLD = (
 )
 FLEET = (
     Member(
-        profile="desktop", cpu="-march=znver4", root="/", installed=1214, outdated=OLD, offered=1630, refused=0,
-        unmasked=12, built=212, taken=1002, last=AT - 86400,
+        profile="desktop", cpu="-march=znver4", root="/", installed=1214, outdated=OLD,
+        binpkgs_available=1630, rejected=0,
+        unmasked=12, built=212, from_binpkg=1002, last=AT - 86400,
     ),
     Member(
-        profile="router", cpu="-march=x86-64-v2", root="/srv/router", installed=287, outdated=OLD[1:2], offered=1630,
-        refused=1105, unmasked=2, built=102, taken=185, last=AT - 7 * 86400,
+        profile="router", cpu="-march=x86-64-v2", root="/srv/router", installed=287, outdated=OLD[1:2],
+        advisories=(Advisory("202611-07", "dnsmasq: cache poisoning"),),
+        binpkgs_available=1630,
+        rejected=1105, unmasked=2, built=102, from_binpkg=185, last=AT - 7 * 86400,
     ),
-    Member(profile="new-laptop", cpu="-march=znver5", root="/srv/laptop", offered=1630, refused=4),
+    Member(profile="new-laptop", cpu="-march=znver5", root="/srv/laptop", binpkgs_available=1630, rejected=4),
     Member(profile="broken", error="profiles/broken.toml:3: unknown key 'cpus' <cpu>"),
 )  # fmt: skip
 
@@ -43,12 +47,12 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     file = tmp_path / "fleet.html"
-    file.write_text(fleet_html.page(FLEET, AT), encoding="utf-8")
+    file.write_text(fleet_html.format_page(FLEET, AT), encoding="utf-8")
     return file
 
 
 @pytest.mark.parametrize("width", [1280, 400])
-def test_the_page_looks_as_it_did_and_fits(page: Path, seen, width: int):
+def test_the_page_equals_its_screenshots_and_has_no_overflow(page: Path, seen, width: int):
     picture, told = seen(page, width)
 
     assert told["width"] == width, "something sticks out"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Two machines on one host, each with a root of its own, and upstream's programs built for both."""
 
 import json
@@ -108,7 +109,7 @@ def machines(sources: Sources, host: Host, tmp_path_factory: pytest.TempPathFact
         pytest.skip(f"no tarballs: {sources.missing}")
     if platform.machine() != "x86_64":
         pytest.skip("the two machines are x86-64")
-    level = isa_cpu.goamd64(isa_cpu.macros("native", tmp_path_factory.mktemp("isa"), asked_at=str(HERE)))
+    level = isa_cpu.goamd64(isa_cpu.macros("native", tmp_path_factory.mktemp("isa"), place=str(HERE)))
     if level == "v1":
         pytest.skip("this CPU is plain x86-64: programs of a better machine would not run")
     cpus = {"laptop": f"x86-64-{min(level, 'v3')}", "router": "x86-64"}

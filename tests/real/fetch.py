@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Fetch the upstream tarballs that the Manifests beside this name: ``python tests/real/fetch.py FOLDER``.
 
 Where there is apt, they are those of Debian's source packages; elsewhere emerge fetches them from their

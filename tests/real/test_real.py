@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Programs that nobody here wrote, from upstream's unchanged tarballs, compiled, packaged, merged and run."""
 
 import re
@@ -58,7 +59,7 @@ def test_sed_edits_a_stream(machine):
     assert edited == "two one\nfive four\n"
 
 
-def test_lz4_gives_back_what_it_packed(machine, tmp_path):
+def test_lz4_decompresses_its_own_output(machine, tmp_path):
     plain, packed, again = tmp_path / "plain", tmp_path / "packed", tmp_path / "again"
     plain.write_text("".join(f"line {number}\n" for number in range(100_000)))
 
@@ -69,7 +70,7 @@ def test_lz4_gives_back_what_it_packed(machine, tmp_path):
     assert again.read_bytes() == plain.read_bytes()
 
 
-def test_ninja_builds_what_is_out_of_date_and_no_more(machine, tmp_path):
+def test_ninja_builds_only_outdated_targets(machine, tmp_path):
     (tmp_path / "build.ninja").write_text(NINJA)
     (tmp_path / "first").write_text("from the first\n")
 
@@ -82,7 +83,7 @@ def test_ninja_builds_what_is_out_of_date_and_no_more(machine, tmp_path):
 
 
 @every_program
-def test_the_binary_package_tells_the_flags_of_its_profile(machine, program, tmp_path):
+def test_the_binary_package_records_the_flags_of_its_profile(machine, program, tmp_path):
     told = told_by(machine.package(program), PROGRAMS[program], tmp_path)
 
     assert told == machine.flags
@@ -107,7 +108,7 @@ def test_no_program_of_the_router_needs_avx(machines, program):
     assert not AVX.findall(code)
 
 
-def test_avx_is_what_the_laptop_got(machines):
+def test_the_laptop_program_uses_avx(machines):
     if machines["laptop"].cpu != "x86-64-v3":
         pytest.skip("this CPU has no AVX2, and so neither has the laptop")
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """``python builder.py PKGDIR BUILT FIRST LAST DONE GNUPG``: take instances of a package in, as a builder does.
 
 Run on a host. Each is signed before it comes in, as with ``[binpkg] sign``, and each that is in the index is told to
@@ -12,24 +13,25 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from repacking import instance, noise
+from helpers.repack import instance, noise
 
 
 def signed(home: Path, content: bytes, how: str) -> bytes:
-    """What gpg makes of it."""
-    words = ["gpg", "--homedir", home, "--batch", "--no-tty", "--quiet", "--armor", "--digest-algo", "SHA512", how]
+    """Sign under the lock of the key, as Portage does: the server ends the agent after it has signed."""
+    gpg = ["gpg", "--homedir", home, "--batch", "--no-tty", "--quiet", "--armor", "--digest-algo", "SHA512", how]
+    words = ["flock", home.parent / "lock", *gpg]
     return subprocess.run(words, input=content, stdout=subprocess.PIPE, check=True).stdout
 
 
 def main(folder: Path, built: Path, first: int, last: int, done: Path, home: Path) -> None:
     from portage.versions import _pkg_str
 
-    from gentoomuch_portage.binpkg.metadata import told
+    from gentoomuch_portage.binpkg.metadata import read_index_fields
     from gentoomuch_portage.portage_adapter.lazy_index.inject import injecting
     from gentoomuch_portage.portage_adapter.lazy_index.local import ondemand
     from gentoomuch_portage.portage_adapter.pkgdir import pkgdir
 
-    with ondemand(), injecting(told):
+    with ondemand(), injecting(read_index_fields):
         tree = pkgdir(folder).tree
         for number in range(first, last):
             aside = done.parent / f"new-{first}"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """``python reader.py URL NUMBER OF STOP``: a client that knows HTTP and the format of the index, and nothing of ours.
 
 Reads the index, then packages that it tells of, whole or in ranges, and holds all bytes against it, until the file STOP
@@ -15,6 +16,8 @@ from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
 
+_HANG = 300
+"""Seconds; it runs without the helpers of the tests."""
 BROKEN = (OSError, http.client.HTTPException)
 """Nobody listens, or the answer is cut off: a client sees that, and asks again."""
 
@@ -79,7 +82,7 @@ class Client:
         return body, answer.headers["ETag"]
 
     def _get(self, name: str, headers: dict[str, str]) -> tuple[http.client.HTTPResponse, bytes]:
-        self._line = self._line or http.client.HTTPConnection(self._host, timeout=30)
+        self._line = self._line or http.client.HTTPConnection(self._host, timeout=_HANG)
         try:
             self._line.request("GET", f"{self._path}/{name}", headers=headers)
             answer = self._line.getresponse()

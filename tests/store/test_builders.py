@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Builders take packages into one folder that is served, clients install from it, and a killer goes round.
 
 GM_TEST_PACKAGES, GM_TEST_BUILDERS, GM_TEST_CLIENTS, GM_TEST_INSTALLERS (of the clients) and GM_TEST_KILLS say how
@@ -16,8 +17,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from binhosting import machine, open_folder, package, said
-from players import Files, Installer, Server, ended, start
+from helpers.binhost import machine, open_folder, package, said
+from helpers.store_clients import Files, Installer, Server, ended, start
 
 from gentoomuch_portage.demo_host import Host
 from gentoomuch_portage.pkgindex import edit, entry, shards, stamp
@@ -77,7 +78,7 @@ class Builders:
         return [int(one) for one in log.read_text().split()] if log.exists() else []
 
 
-def test_every_finished_package_is_there_once_and_no_client_gets_a_wrong_byte(place: Path):
+def test_each_finished_package_is_served_once_and_without_errors(place: Path):
     dice, began = random.Random(SEED), time.monotonic()
     host, server, command, built = binhost(place)
     installers = [client(place, number, command) for number in range(INSTALLERS)]
@@ -152,5 +153,5 @@ def killed(dice: random.Random, builders: Builders, server: Server) -> str:
 
 def indexed(host: Host) -> Counter[int]:
     """BUILD_ID -> how many entries it has."""
-    with edit.viewed(host.pkgdir / "Packages") as view:
+    with edit.open_view(host.pkgdir / "Packages") as view:
         return Counter(int(entry.fields(one)["BUILD_ID"]) for one in entry.each(view.data[view.body :]))

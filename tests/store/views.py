@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """``python views.py PKGDIR SEED ROUNDS [CACHE]``: two views of binary packages, by name and as a whole.
 
 Run on a host. Each round makes both views anew and asks, changes and pickles them in a random order; the first answer
@@ -5,6 +6,7 @@ that differs ends it with status 1. With a cache of indexes of the binhosts that
 too: each time some of their packages count as refused, and some indexes can only be read as a whole.
 """
 
+import inspect
 import pickle
 import random
 import sys
@@ -13,7 +15,8 @@ from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
-from gentoomuch_portage.pkgindex.sorted_index import ordered
+from gentoomuch_portage.pkgindex.sorted_index import open_sorted
+from gentoomuch_portage.portage_adapter import binhosts
 from gentoomuch_portage.portage_adapter.binpkg import Place
 from gentoomuch_portage.portage_adapter.lazy_index import remote as lazy_index_remote
 from gentoomuch_portage.portage_adapter.lazy_index.inject import injecting
@@ -67,15 +70,16 @@ def fresh(folder: Path, cache: Path | None, *, by_name: bool, luck: int) -> Any:
 
     def seen(place: Path, *args: Any, accepted: bool) -> Any:
         whole = zlib.crc32(f"{luck}{place}".encode()) % 4 == 0
-        return None if whole or not by_name else ordered(place, *args, accepted=accepted)
+        return None if whole or not by_name else open_sorted(place, *args, accepted=accepted)
 
     with ExitStack() as around:
         if by_name and (not cache or luck % 5):
             around.enter_context(ondemand())
         if cache:
-            around.enter_context(swapped(lazy_index_remote, "ordered", seen))
-            around.enter_context(lazy_index_remote.remotely(cache, lambda url, place: "", refused))
-        excluded = {"getbinpkg_exclude": [f"{EXCLUDED}*"]} if luck % 7 == 1 else {}
+            around.enter_context(swapped(lazy_index_remote, "open_sorted", seen))
+            around.enter_context(binhosts.remotely(cache, lambda url, place: "", refused))
+        excludes = luck % 7 == 1 and "getbinpkg_exclude" in inspect.signature(tree.populate).parameters  # since 3.0.80
+        excluded = {"getbinpkg_exclude": [f"{EXCLUDED}*"]} if excludes else {}
         tree.populate(getbinpkgs=bool(cache), getbinpkg_refresh=True, **excluded)
     return tree
 
@@ -83,8 +87,8 @@ def fresh(folder: Path, cache: Path | None, *, by_name: bool, luck: int) -> Any:
 EXCLUDED = "dev-demo/lib"
 
 
-def told(tree: Any, cpvs: Any) -> list[Any]:
-    """Instances with all that the resolver may ask of them."""
+def describe(tree: Any, cpvs: Any) -> list[Any]:
+    """Return instances with all data that the resolver reads."""
     keys = sorted(tree.dbapi._aux_cache_keys)
     paths = [[tree.getname(cpv), tree.isremote(cpv), remote(tree, cpv)] for cpv in cpvs]
     found = [(str(cpv), cpv.build_id, cpv.slot, cpv.repo, cpv.mtime, tree.dbapi.aux_get(cpv, keys)) for cpv in cpvs]
@@ -92,7 +96,7 @@ def told(tree: Any, cpvs: Any) -> list[Any]:
 
 
 def remote(tree: Any, cpv: Any) -> Any:
-    """What the index of its binhost says of an instance."""
+    """Return the entry of an instance in the index of its binhost."""
     if not tree._remotepkgs:
         return None
     entry = tree._remotepkgs.get(tree.dbapi._instance_key(cpv))
@@ -101,11 +105,11 @@ def remote(tree: Any, cpv: Any) -> Any:
 
 
 def cp_list(tree: Any, name: str) -> Any:
-    return told(tree, tree.dbapi.cp_list(name))
+    return describe(tree, tree.dbapi.cp_list(name))
 
 
 def match(tree: Any, name: str) -> Any:
-    return told(tree, tree.dbapi.match(f">={name}-0")) if name[:1].isalpha() else None
+    return describe(tree, tree.dbapi.match(f">={name}-0")) if name[:1].isalpha() else None
 
 
 def cp_all(tree: Any, _name: str) -> Any:
@@ -113,7 +117,7 @@ def cp_all(tree: Any, _name: str) -> Any:
 
 
 def cpv_all(tree: Any, _name: str) -> Any:
-    return told(tree, tree.dbapi.cpv_all()), len(tree.dbapi.cpvdict)
+    return describe(tree, tree.dbapi.cpv_all()), len(tree.dbapi.cpvdict)
 
 
 def categories(tree: Any, _name: str) -> Any:

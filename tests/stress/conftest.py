@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What has to be whole after a run that was shared or killed."""
 
 import gzip

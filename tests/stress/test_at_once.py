@@ -1,9 +1,12 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Two profiles with opposite flags build one package at the same time into one PKGDIR: none is mixed, none lost."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+from helpers.waiting import HANG
 
 from gentoomuch_portage.demo_host import Host
 
@@ -34,7 +37,7 @@ def test_two_profiles_at_the_same_time_never_mix(teller: Host, stress, tmp_path:
             for name in SAYS
         }
         for run in runs.values():
-            out, _ = run.communicate(timeout=300)
+            out, _ = run.communicate(timeout=HANG)
             assert run.returncode == 0, out
         for name, says in SAYS.items():
             program = host.eroot(tmp_path / name) / "usr/bin/teller"

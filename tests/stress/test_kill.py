@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """kill -9 at any moment of a run: the next run works, and nothing is lost.
 
 What Portage itself leaves behind when it is killed, and takes away or passes over later, is not held against a run:
@@ -14,6 +15,8 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+
+from helpers.waiting import HANG
 
 from gentoomuch_portage.demo_host import Host
 
@@ -42,7 +45,7 @@ EMERGE = str(Path(sys.executable).parent / "gm-emerge")
 
 def run(host: Host, *words: str) -> subprocess.CompletedProcess[str]:
     """A run to its end."""
-    return subprocess.run([EMERGE, *words], env=host.env(), capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run([EMERGE, *words], env=host.env(), capture_output=True, text=True, timeout=HANG, check=False)
 
 
 def timed(host: Host) -> dict[tuple[str, ...], float]:

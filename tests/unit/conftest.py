@@ -1,6 +1,8 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Worlds for unit tests: layers to compose, and a host with a cache of configroots."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,14 +10,31 @@ import hypothesis
 import pytest
 
 from gentoomuch_portage import demo_host
+from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.configroot import cache as configroot_cache
-from gentoomuch_portage.configroot.cache import Laid
+from gentoomuch_portage.configroot.cache import Configroot
 from gentoomuch_portage.configroot.key import Recipe
 from gentoomuch_portage.configroot.layers import Composed, Source, compose
 from gentoomuch_portage.plan.plan import Layer, Part
 
 hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("unhurried")
+
+
+Write = Callable[[str, str], Path]
+
+
+@pytest.fixture
+def write(settings: Settings) -> Write:
+    """Write a file of the configuration: ``write("layers/small/make.conf", text)``; its path."""
+
+    def wrote(name: str, text: str) -> Path:
+        path = settings.config / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    return wrote
 
 
 class Layers:
@@ -72,9 +91,9 @@ class World:
     def layers(self) -> Path:
         return self.host.config / "layers"
 
-    def lay(self, recipe: Recipe | None = None) -> Laid:
+    def lay(self, recipe: Recipe | None = None) -> Configroot:
         """Lay, and let go at once."""
-        laid = configroot_cache.lay(recipe or self.recipe, self.cache)
+        laid = configroot_cache.find_or_build(recipe or self.recipe, self.cache)
         os.close(laid.lock)
         return laid
 

@@ -1,4 +1,5 @@
-"""What is shown, and where."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Standard streams: results, messages, errors and colours."""
 
 import io
 import json
@@ -19,31 +20,31 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_an_error_is_two_lines_on_stderr_and_its_status(capsys: pytest.CaptureFixture[str]):
-    with console.shown() as end:
-        raise BadFile("a.toml", 3, "it is wrong", remedy="mend it")
+def test_an_error_is_printed_to_stderr_with_its_code_and_hint(capsys: pytest.CaptureFixture[str]):
+    with console.report_errors() as end:
+        raise BadFile("a.toml", 3, "it is wrong", hint="mend it")
 
     assert end.status == 78
     out, err = capsys.readouterr()
-    assert (out, err) == ("", "gentoomuch: a.toml:3: it is wrong  [bad-file]\ngentoomuch:     try: mend it\n")
+    assert (out, err) == ("", "gentoomuch: a.toml:3: it is wrong  [bad-file]\ngentoomuch:     hint: mend it\n")
 
 
-def test_an_error_without_a_remedy_is_one_line(capsys: pytest.CaptureFixture[str]):
-    assert console.refuse(GmError("no")) == 70
+def test_an_error_without_a_hint_is_one_line(capsys: pytest.CaptureFixture[str]):
+    assert console.error(GmError("no")) == 70
     assert capsys.readouterr().err == "gentoomuch: no  [error]\n"
 
 
-def test_an_error_for_scripts_is_json_on_stdout_and_nothing_else(capsys: pytest.CaptureFixture[str]):
-    with console.shown(as_json=True) as end:
-        raise BadFile("a.toml", 3, "it is wrong", remedy="mend it")
+def test_an_error_as_json_is_an_object_on_stdout_only(capsys: pytest.CaptureFixture[str]):
+    with console.report_errors(as_json=True) as end:
+        raise BadFile("a.toml", 3, "it is wrong", hint="mend it")
 
     out, err = capsys.readouterr()
-    assert json.loads(out) == {"error": "bad-file", "message": "a.toml:3: it is wrong", "remedy": "mend it"}
+    assert json.loads(out) == {"error": "bad-file", "message": "a.toml:3: it is wrong", "hint": "mend it"}
     assert (end.status, err) == (78, "")
 
 
-def test_an_error_that_is_not_ours_is_let_through():
-    with pytest.raises(ZeroDivisionError), console.shown():
+def test_other_exceptions_are_not_caught():
+    with pytest.raises(ZeroDivisionError), console.report_errors():
         raise ZeroDivisionError
 
 
@@ -59,7 +60,7 @@ def test_an_error_that_is_not_ours_is_let_through():
         ({"TERM": "xterm", "NOCOLOR": "no"}, True),
     ],
 )
-def test_colours_are_for_terminals_that_want_them(
+def test_colours_need_a_terminal_and_obey_no_color_nocolor_and_term(
     monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], coloured: bool
 ):
     for name in ("TERM", "NO_COLOR", "NOCOLOR"):
@@ -71,17 +72,17 @@ def test_colours_are_for_terminals_that_want_them(
     assert not console.coloured(io.StringIO())
 
 
-def test_a_stream_that_is_closed_is_spoken_to_in_vain(monkeypatch: pytest.MonkeyPatch):
+def test_writes_to_a_closed_stream_are_dropped(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "stdout", None)
 
-    console.stand_in()
-    with sys.stdout as unheard:
-        console.say(console.heading("unheard"))
+    console.reopen_closed_streams()
+    with sys.stdout as null:
+        console.print_result(console.heading("dropped"))
 
-    assert unheard.name == os.devnull
+    assert null.name == os.devnull
 
 
-def test_a_part_of_several_lines_keeps_its_column():
+def test_a_plan_part_of_several_lines_is_indented():
     plan = Plan(profile="a", base="host", root="/", parts=(("lamp", File("sets.conf", "[one]\ntwo\n")),))
 
-    assert f"{'lamp':>12}  sets.conf: [one]\n{'':>12}  two\n" in console.explained(plan)
+    assert f"{'lamp':>12}  sets.conf: [one]\n{'':>12}  two\n" in console.format_plan(plan)

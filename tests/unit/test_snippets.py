@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What pages show is true as far as it can be seen without running it; tests/docs runs it."""
 
 import re
@@ -10,11 +11,11 @@ from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 
 import pytest
-import snippets
+from helpers import snippets
 
 from gentoomuch_portage.cli import commands, parser
 from gentoomuch_portage.errors import GmError
-from gentoomuch_portage.plan.request import WORDS
+from gentoomuch_portage.plan.request import OPTIONS
 
 TOP = snippets.TOP
 _CONTROL = {"|", "||", "&", "&&", ";", ">", "<", ">>"}
@@ -22,7 +23,7 @@ _CONTROL = {"|", "||", "&", "&&", ";", ">", "<", ">>"}
 
 def commands_of(page: Path) -> Iterator[tuple[int, list[str]]]:
     """The simple commands of a page, as words, with the line of their fence."""
-    for one in snippets.of(page):
+    for one in snippets.find(page):
         for step in one.steps:
             words = shlex.shlex(re.sub(r"\$\([^)]*\)", "x", step.command), posix=True, punctuation_chars=True)
             words.whitespace_split = True
@@ -38,7 +39,7 @@ def commands_of(page: Path) -> Iterator[tuple[int, list[str]]]:
 @cache
 def parsing() -> parser.Parser:
     """The parser of gentoomuch."""
-    return parser.build(commands.ours())
+    return parser.build_parser(commands.load_own_commands())
 
 
 def wrong(page: Path) -> Iterator[str]:
@@ -50,7 +51,7 @@ def wrong(page: Path) -> Iterator[str]:
                     parsing().parse_args(words)
                 case ["gm-emerge", *words]:
                     given = [word.partition("=")[0] for word in words if word.startswith("--gm-")]
-                    yield from (f"{page.name}:{line}: {word}" for word in given if word not in WORDS)
+                    yield from (f"{page.name}:{line}: {word}" for word in given if word not in OPTIONS)
         except (GmError, SystemExit) as error:
             yield f"{page.name}:{line}: {shlex.join(command)}: {error}"
 
@@ -60,7 +61,7 @@ def test_commands_that_are_shown_are_commands(page: Path):
     assert [*wrong(page)] == []
 
 
-def test_a_command_that_is_none_is_found(tmp_path: Path):
+def test_an_unknown_command_in_a_page_is_found(tmp_path: Path):
     page = tmp_path / "page.md"
     page.write_text(
         "```console\n$ gentoomuch profil ls\n$ ls | gentoomuch doctor\n# gm-emerge --gm-porfile=x -p y\n```\n"
@@ -78,7 +79,7 @@ def test_no_command_hides_in_a_fence_that_is_not_run():
 
 
 def test_the_shell_can_read_every_snippet():
-    text = "\n".join(step.command for page in snippets.PAGES for one in snippets.of(page) for step in one.steps)
+    text = "\n".join(step.command for page in snippets.PAGES for one in snippets.find(page) for step in one.steps)
     ended = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, check=False)
 
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The smallest build back end there can be. Source: PEP 517, PEP 427."""
 
 import zipfile

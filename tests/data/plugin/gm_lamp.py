@@ -1,12 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Adds a line, a variable and a word to each run; writes down how it ended; GM_LAMP names a hook that breaks."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from gentoomuch_portage.config.settings import Settings
-from gentoomuch_portage.plan.plan import Env, Line, Part, Plan, Word
-from gentoomuch_portage.plugins.hookspec import hookimpl
+from gentoomuch_portage.api import EmergeOption, Env, Line, Part, Plan, Settings, hookimpl
 
 
 @hookimpl
@@ -14,7 +13,7 @@ def gm_parts() -> Iterator[Part]:
     _break("gm_parts")
     yield Line("package.use", "dev-demo/libgreet shout")
     yield Env("LAMP", "lit")
-    yield Word("--verbose")
+    yield EmergeOption("--verbose")
 
 
 @hookimpl(wrapper=True)

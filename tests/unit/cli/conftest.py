@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A configuration in a folder, with nothing of this machine below it."""
 
 from collections.abc import Callable
@@ -19,19 +20,6 @@ def settings(tmp_path: Path) -> Settings:
         cache=tmp_path / "cache",
         host=tmp_path / "host/etc/portage",
     )
-
-
-@pytest.fixture
-def write(settings: Settings) -> Write:
-    """Write a file of the configuration: ``write("layers/small/make.conf", text)``; its path."""
-
-    def wrote(name: str, text: str) -> Path:
-        path = settings.config / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        return path
-
-    return wrote
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Folders that commands of ``binhost`` are given, and that are others than they need."""
 
 import shutil
@@ -6,11 +7,11 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from shelving import shelve
+from helpers.package_folders import shelve
 
 from gentoomuch_portage.binhost import publish
 from gentoomuch_portage.cli.binhost.serve import _root
-from gentoomuch_portage.cli.commands import enter
+from gentoomuch_portage.cli.commands import run_command_line
 from gentoomuch_portage.pkgindex import write
 
 
@@ -25,7 +26,7 @@ def binhost(monkeypatch, settings, tmp_path: Path, capsys):
 
     def run(*words: str):
         capsys.readouterr()
-        return enter(["binhost", *words]), capsys.readouterr()
+        return run_command_line(["binhost", *words]), capsys.readouterr()
 
     return run
 
@@ -41,7 +42,7 @@ def published(tmp_path: Path) -> Path:
     return top
 
 
-def test_query_of_a_folder_without_an_index_says_how_to_get_one(binhost, tmp_path: Path):
+def test_query_of_a_directory_without_index_has_a_hint(binhost, tmp_path: Path):
     (tmp_path / "pk").mkdir()
 
     status, said = binhost("query", "--dir", "pk")
@@ -49,7 +50,7 @@ def test_query_of_a_folder_without_an_index_says_how_to_get_one(binhost, tmp_pat
     assert (status, f"binhost index {tmp_path}/pk" in said.err) == (64, True)
 
 
-def test_a_folder_without_an_index_is_not_served_and_told_how_to_get_one(binhost, tmp_path: Path):
+def test_serving_a_directory_without_index_is_an_error_whose_hint_works(binhost, tmp_path: Path):
     (tmp_path / "pk").mkdir()
 
     assert f"binhost index {tmp_path}/pk" in binhost("serve", "pk")[1].err
@@ -58,10 +59,10 @@ def test_a_folder_without_an_index_is_not_served_and_told_how_to_get_one(binhost
 @pytest.mark.parametrize(
     "words", ["--cert nothing", "--user nobody-here", "--log /dev/null/x", "--log .", "--bind x:y"]
 )
-def test_what_cannot_be_served_so_is_told_before_a_key_is_made(binhost, settings, published: Path, words: str):
+def test_invalid_server_options_are_reported_before_a_key_is_made(binhost, settings, published: Path, words: str):
     status, said = binhost("serve", str(published), *words.split())
 
-    assert (status in {64, 77, 78}, said.out, "try: " in said.err) == (True, "", True)
+    assert (status in {64, 77, 78}, said.out, "hint: " in said.err) == (True, "", True)
     assert not (settings.state / "binhost").exists()
 
 
@@ -69,7 +70,7 @@ def test_what_cannot_be_served_so_is_told_before_a_key_is_made(binhost, settings
     ("text", "status"),
     [("TIMESTAMP: y\nPACKAGES: x\n\n", 0), ("A: 1\n\nCPV: none\n\n", 70), ("A: 1\n\nSIZE: 1\n\n", 70), ("\xff", 0)],
 )
-def test_a_damaged_index_is_mended_or_told_with_the_way_out(binhost, tmp_path: Path, text: str, status: int):
+def test_a_damaged_index_is_fixed_or_reported_with_a_hint(binhost, tmp_path: Path, text: str, status: int):
     shelve(tmp_path / "pk", {"a/b-1": b"one"})
     (tmp_path / "pk/Packages").write_text(text)
 
@@ -79,7 +80,7 @@ def test_a_damaged_index_is_mended_or_told_with_the_way_out(binhost, tmp_path: P
 
 
 @pytest.mark.parametrize("damaged", ["names", "by-name/a/b"])
-def test_a_damaged_index_by_name_is_told_with_the_way_out(binhost, tmp_path: Path, damaged: str):
+def test_a_damaged_shard_is_reported_with_a_hint(binhost, tmp_path: Path, damaged: str):
     store = shelve(tmp_path / "pk", {"a/b-1": b"one"})
     (store / "gm-index" / damaged).write_bytes(b"\xff\n")
 
@@ -91,13 +92,13 @@ def test_a_damaged_index_by_name_is_told_with_the_way_out(binhost, tmp_path: Pat
     assert (store / "gm-index" / "names").is_file()
 
 
-def test_what_runs_is_asked_of_a_cpu(binhost, published: Path):
+def test_query_lists_packages_that_run_on_a_cpu(binhost, published: Path):
     status, said = binhost("query", "--dir", str(published), "--runs")
 
-    assert (status, "--cpu CPU" in said.err) == (64, True)
+    assert (status, "--runs --cpu native" in said.err) == (64, True)
 
 
-def test_query_and_check_of_a_published_folder_look_at_what_clients_see(binhost, published: Path):
+def test_query_and_check_use_the_current_generation(binhost, published: Path):
     queried, told = binhost("query", "--dir", str(published))
     checked, said = binhost("check", "--quick", str(published))
 
@@ -107,7 +108,7 @@ def test_query_and_check_of_a_published_folder_look_at_what_clients_see(binhost,
 
 @pytest.mark.parametrize("place", [".", "current", "generations/1"])
 @pytest.mark.parametrize("words", ["check --fix", "index", "publish new --from", "sign"])
-def test_what_is_published_is_not_changed_in_place(binhost, published: Path, words: str, place: str):
+def test_published_files_are_not_changed_in_place(binhost, published: Path, words: str, place: str):
     before = sorted(published.rglob("*"))
 
     status, said = binhost(*words.split(), str(published / place))
@@ -116,11 +117,11 @@ def test_what_is_published_is_not_changed_in_place(binhost, published: Path, wor
     assert sorted(published.rglob("*")) == before
 
 
-def test_equal_packages_that_are_one_file_when_published_are_not_taken_for_altered(binhost, tmp_path: Path):
+def test_equal_published_packages_are_not_reported_as_altered(binhost, tmp_path: Path):
     source = shelve(tmp_path / "pk", {"a/b-1": b"one", "c/d-1": b"one"})
     index = source / "Packages"
     index.write_text(index.read_text().replace("\nMD5", "\nMTIME: 1\nMD5", 1).replace("PATH: c", "MTIME: 2\nPATH: c"))
-    write.follow(source, lambda _: {})
+    write.update_shards(source, lambda _: {})
     with publish.locked(tmp_path / "www"):
         publish.publish(source, tmp_path / "www", grace=0, finish=lambda _: None, lock=nullcontext)
 
@@ -128,7 +129,7 @@ def test_equal_packages_that_are_one_file_when_published_are_not_taken_for_alter
     assert "altered" not in binhost("check", str(tmp_path / "www"))[1].out
 
 
-def test_a_package_that_tells_of_more_bytes_than_there_can_be_is_not_signed(binhost, tmp_path: Path):
+def test_a_package_with_an_impossible_size_is_not_signed(binhost, tmp_path: Path):
     header = tarfile.TarInfo("a")
     header.size = 1 << 70
     shelve(tmp_path / "pk", {"a/b-1": header.tobuf(tarfile.GNU_FORMAT) + bytes(512)})
@@ -136,7 +137,7 @@ def test_a_package_that_tells_of_more_bytes_than_there_can_be_is_not_signed(binh
     assert "it is not signed" in binhost("check", "pk", "--signed")[1].out
 
 
-def test_a_folder_of_packages_that_a_link_leads_to_may_be_signed(tmp_path: Path):
+def test_packages_in_a_linked_directory_can_be_signed(tmp_path: Path):
     link = tmp_path / "link"
     link.symlink_to(shelve(tmp_path / "pk", {"a/b-1": b"one"}))
 
@@ -144,13 +145,13 @@ def test_a_folder_of_packages_that_a_link_leads_to_may_be_signed(tmp_path: Path)
 
 
 @pytest.mark.parametrize("words", [("rollback", "typo"), ("publish", "--from", "typo", "new")], ids=" ".join)
-def test_a_mistyped_folder_is_refused_and_no_folder_is_made(binhost, tmp_path: Path, words):
+def test_a_missing_directory_is_rejected_and_not_created(binhost, tmp_path: Path, words):
     assert binhost(*words)[0] == 64
     assert not {"typo", "new"} & {one.name for one in tmp_path.iterdir()}
 
 
 @pytest.mark.parametrize("top", ["pk", "pk/www"])
-def test_packages_are_not_published_into_the_folder_that_they_come_from(binhost, tmp_path: Path, top: str):
+def test_publishing_into_the_source_directory_is_rejected(binhost, tmp_path: Path, top: str):
     shelve(tmp_path / "pk", {"a/b-1": b"one"})
 
     status, said = binhost("publish", "--from", "pk", top)
@@ -159,7 +160,7 @@ def test_packages_are_not_published_into_the_folder_that_they_come_from(binhost,
     assert not list(tmp_path.rglob("generations"))
 
 
-def test_a_folder_that_is_not_there_is_not_signed_without_a_word(binhost):
+def test_signing_a_missing_directory_is_an_error(binhost):
     status, said = binhost("sign", "/none")
 
-    assert (status, "there is no folder /none" in said.err) == (64, True)
+    assert (status, "[no-package-folder]" in said.err) == (64, True)

@@ -1,12 +1,13 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What differs between two profiles, as a unified diff."""
 
-from gentoomuch_portage.emerge.profile_view import looked_at
+from gentoomuch_portage.emerge.profile_view import load_view
 from gentoomuch_portage.reports import diff
 
 
 def lines(settings, left: str, right: str) -> list[str]:
-    with looked_at(settings, left) as first, looked_at(settings, right) as second:
-        return list(diff.between(first, second))
+    with load_view(settings, left) as first, load_view(settings, right) as second:
+        return list(diff.diff_profiles(first, second))
 
 
 def test_a_profile_and_its_copy_do_not_differ(settings, write, two_layers):
@@ -16,13 +17,13 @@ def test_a_profile_and_its_copy_do_not_differ(settings, write, two_layers):
     assert lines(settings, "lab", "copy") == []
 
 
-def test_a_word_and_a_root_that_differ_are_lines_of_the_first_part(settings, write, two_layers):
+def test_diff_shows_different_options_and_roots(settings, write, two_layers):
     write("profiles/other.toml", 'base = "none"\nroot = "/mnt/x"\nemerge = ["--quiet"]\n[binpkg]\nbuild = false\n')
 
     told = lines(settings, "lab", "other")
 
     assert told[:2] == ["--- lab/profile", "+++ other/profile"]
-    assert {"-root /", "+root /mnt/x", "+word --quiet", "-layer one"} <= set(told)
+    assert {"-root /", "+root /mnt/x", "+option --quiet", "-layer one"} <= set(told)
 
 
 def test_one_layer_in_another_turn_is_the_same_file(settings, write, two_layers):
@@ -45,8 +46,8 @@ def test_a_file_that_one_of_them_lacks_is_diffed_against_nothing(settings, write
     assert "-app-misc/foo" in told
 
 
-def test_a_file_that_is_no_text_is_told_by_its_size(settings, write, two_layers):
+def test_a_binary_file_is_described_by_its_size(settings, write, two_layers):
     write("layers/two/env/x", "").write_bytes(b"\xff\xfe\x00")
     write("profiles/other.toml", 'base = "none"\nlayers = ["one"]\n')
 
-    assert "-3 bytes that are no text" in lines(settings, "lab", "other")
+    assert "-3 bytes of binary data" in lines(settings, "lab", "other")

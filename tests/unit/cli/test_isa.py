@@ -1,10 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """``gentoomuch isa``."""
 
 import json
 
 import pytest
 
-from gentoomuch_portage.cli.commands import enter
+from gentoomuch_portage.cli.commands import run_command_line
 
 
 @pytest.fixture
@@ -12,7 +13,7 @@ def isa(tmp_path, capsys):
     """Run ``gentoomuch isa ...``; its status and what it said."""
 
     def run(*words: str):
-        status = enter(["isa", *words, "--cache", str(tmp_path)])
+        status = run_command_line(["isa", *words, "--cache", str(tmp_path)])
         return status, capsys.readouterr()
 
     return run
@@ -27,30 +28,30 @@ def isa(tmp_path, capsys):
         ("check", "--cpu", "x86-64-v2", "--compiler", "gcc-12", "-march=haswell"),
     ],
 )
-def test_code_that_lacks_something_is_refused_with_its_names(isa, words):
+def test_code_with_missing_features_is_rejected_with_their_names(isa, words):
     status, said = isa(*words)
 
     assert status == 1
     assert "avx2" in said.out
 
 
-def test_flags_may_stand_behind_two_dashes(tmp_path, capsys):
-    status = enter(["isa", "check", "--cache", str(tmp_path), "--", "-march=haswell", "--cpu", "x86-64-v2"])
+def test_flags_can_follow_two_dashes(tmp_path, capsys):
+    status = run_command_line(["isa", "check", "--cache", str(tmp_path), "--", "-march=haswell", "--cpu", "x86-64-v2"])
 
     assert status == 1
     assert "avx2" in capsys.readouterr().out
 
 
-def test_code_that_runs_says_so(isa):
+def test_isa_check_exits_0_for_code_that_runs(isa):
     assert isa("check", "-march=x86-64-v2", "--cpu", "haswell")[0] == 0
 
 
 @pytest.mark.parametrize("words", [("-march=native", "--cpu", "haswell"), ("-O2", "--cpu", "nobodys")])
-def test_what_nobody_knows_is_2(isa, words):
+def test_isa_check_exits_2_for_unknown_flags(isa, words):
     assert isa("check", *words)[0] == 2
 
 
-def test_json_gives_each_cpu_in_the_order_asked(isa):
+def test_json_lists_cpus_in_the_order_of_the_arguments(isa):
     status, said = isa("check", "-mavx2", "--cpu", "x86-64-v2", "--cpu", "haswell", "--cpu", "nobodys", "--json")
 
     assert status == 1
@@ -63,12 +64,12 @@ def test_json_gives_each_cpu_in_the_order_asked(isa):
     assert "avx2" in json.loads(said.out)[0]["missing"]
 
 
-def test_features_may_stand_behind_a_cpu(isa):
+def test_features_can_follow_the_name_of_a_cpu(isa):
     assert isa("check", "-march=x86-64-v2 -maes -mpclmul", "--cpu", "x86-64-v2")[0] == 1
     assert isa("check", "-march=x86-64-v2 -maes -mpclmul", "--cpu", "x86-64-v2 aes pclmul")[0] == 0
 
 
-def test_code_of_another_machine_is_refused(isa):
+def test_code_of_another_architecture_is_rejected(isa):
     assert isa("check", "-mcpu=cortex-a72", "--cpu", "haswell")[0] == 1
     assert isa("check", "-mcpu=cortex-a72", "--cpu", "cortex-a76")[0] == 0
     assert isa("check", "-mcpu=power9", "--cpu", "power8")[0] == 1
@@ -82,14 +83,14 @@ def test_a_compiler_that_is_not_known_is_named_with_those_that_are(isa):
 
 
 @pytest.mark.parametrize("flags", ["znver3", "-O2 znver3", "", " "])
-def test_what_is_no_flag_is_never_said_to_run(isa, flags):
+def test_an_invalid_flag_is_never_accepted(isa, flags):
     status, said = isa("check", flags, "--cpu", "skylake")
 
     assert (status, said.out) == (64, "")
-    assert ("-march=znver3 ?" in said.err) == ("znver3" in flags)
+    assert ("-march=znver3" in said.err) == ("znver3" in flags)
 
 
-def test_the_value_of_a_flag_may_be_a_word_of_its_own(isa):
+def test_the_value_of_a_flag_can_be_a_separate_argument(isa):
     assert isa("check", "--param l1-cache-size=32 -march=x86-64-v2", "--cpu", "haswell")[0] == 0
 
 
@@ -97,7 +98,7 @@ def test_check_without_a_cpu_is_a_usage_error(isa):
     assert isa("check", "-O2")[0] == 64
 
 
-def test_show_tells_level_flags_and_features(isa):
+def test_show_prints_level_flags_and_features(isa):
     status, said = isa("show", "x86-64-v3", "--json")
     found = json.loads(said.out)
 
@@ -107,7 +108,7 @@ def test_show_tells_level_flags_and_features(isa):
     assert "fma3" in found["cpu_flags"]["CPU_FLAGS_X86"].split()
 
 
-def test_show_takes_flags(isa):
+def test_show_accepts_flags(isa):
     assert "avx512f" in isa("show", "-O2 -mavx512f")[1].out
 
 
@@ -122,7 +123,7 @@ def test_show_of_nothing_is_this_machine(isa):
     assert isa("show")[0] == 0
 
 
-def test_ls_names_what_show_takes(isa):
+def test_show_accepts_all_names_of_ls(isa):
     names = isa("ls", "--arch", "arm64")[1].out.split()
 
     assert {"cortex-a76", "armv8.2-a"} <= {*names}
@@ -130,7 +131,7 @@ def test_ls_names_what_show_takes(isa):
     assert "znver3" not in names
 
 
-def test_show_of_what_nobody_knows_has_the_code_that_query_has_and_the_name_that_is_near(isa):
+def test_show_and_query_reject_an_unknown_cpu_with_the_same_code(isa):
     status, said = isa("show", "zenver3")
 
-    assert (status, "[no-such-cpu]" in said.err, "znver3 ?" in said.err) == (64, True, True)
+    assert (status, "[no-such-cpu]" in said.err, "isa show znver3" in said.err) == (64, True, True)

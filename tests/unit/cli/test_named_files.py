@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Files that the command line names, where the name is that of a pipe, or of something else."""
 
 import json
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gentoomuch_portage.cli.commands import enter
+from gentoomuch_portage.cli.commands import run_command_line
 
 
 @pytest.fixture
@@ -25,8 +26,8 @@ def pipe(monkeypatch, settings, write, tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("words", [("binpkg", "mask", "--profile", "lab", "--write"), ("fleet", "--quiet", "--html")])
-def test_what_is_written_goes_through_the_pipe(words: tuple[str, ...], pipe: Path):
-    status = enter([*words, str(pipe)])
+def test_a_dash_writes_to_standard_output(words: tuple[str, ...], pipe: Path):
+    status = run_command_line([*words, str(pipe)])
 
     assert (status, pipe.is_fifo()) == (0, True)
 
@@ -35,7 +36,7 @@ def test_what_is_written_goes_through_the_pipe(words: tuple[str, ...], pipe: Pat
 def test_a_dash_is_the_standard_output_and_no_file(words: tuple[str, ...], pipe: Path, capfd, monkeypatch):
     monkeypatch.chdir(pipe.parent)
 
-    status = enter([*words, "-"])
+    status = run_command_line([*words, "-"])
 
     assert (status, capfd.readouterr().out != "") == (0, True)
     assert not Path("-").exists()
@@ -43,36 +44,37 @@ def test_a_dash_is_the_standard_output_and_no_file(words: tuple[str, ...], pipe:
 
 @pytest.mark.parametrize("words", [("fleet", "--html"), ("binhost", "key", "--export"), ("freeze", "lab")])
 def test_json_has_the_standard_output_for_itself(words: tuple[str, ...], pipe: Path, capfd):
-    status = enter([*words, "-", "--json"])
+    status = run_command_line([*words, "-", "--json"])
 
     assert (status, json.loads(capfd.readouterr().out)["error"]) == (64, "usage")
 
 
-def test_a_root_with_the_files_beside_it_goes_into_no_pipe(pipe: Path, capsys):
-    status = enter(["root", "export", "lab", "-o", str(pipe)])
+def test_a_root_export_cannot_be_written_to_standard_output(pipe: Path, capsys):
+    status = run_command_line(["root", "export", "lab", "-o", str(pipe)])
 
-    assert (status, "is no plain file" in capsys.readouterr().err) == (64, True)
+    assert (status, "[usage]" in capsys.readouterr().err) == (64, True)
     assert sorted(one.name for one in pipe.parent.iterdir() if one.name.startswith("pipe")) == ["pipe"]
 
 
-def test_freeze_takes_no_profile_for_the_name_of_its_file(pipe: Path, capsys, monkeypatch):
+def test_freeze_does_not_treat_a_profile_as_its_file(pipe: Path, capsys, monkeypatch):
     monkeypatch.chdir(pipe.parent)
 
-    status = enter(["freeze", "--unsigned", "lab"])
+    status = run_command_line(["freeze", "--unsigned", "lab"])
 
-    assert (status, "freeze lab lab.tar" in capsys.readouterr().err) == (64, True)
+    assert (status, "freeze --unsigned lab lab.tar" in capsys.readouterr().err) == (64, True)
     assert not (pipe.parent / "lab").exists()
 
 
-def test_freeze_writes_a_file_of_a_profiles_name_where_it_is_told_to(pipe: Path, capsys, monkeypatch):
+def test_freeze_accepts_a_file_with_the_name_of_a_profile(pipe: Path, capsys, monkeypatch):
     monkeypatch.chdir(pipe.parent)
 
-    enter(["freeze", "--unsigned", "./lab"])
+    run_command_line(["freeze", "--unsigned", "./lab"])
 
-    assert "no profile is named" in capsys.readouterr().err
+    assert "[no-profile]" in capsys.readouterr().err
 
 
-def test_a_folder_is_no_archive(pipe: Path, capsys):
-    status = enter(["verify", str(pipe.parent)])
+def test_a_directory_is_not_an_archive(pipe: Path, capsys):
+    status = run_command_line(["verify", str(pipe.parent)])
 
-    assert (status, f"{pipe.parent} is refused: is a directory" in capsys.readouterr().err) == (70, True)
+    assert status == 70
+    assert "[bad-archive]" in capsys.readouterr().err

@@ -1,12 +1,16 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """``gentoomuch patch drop``: what ends the work trees of a set."""
 
+import json
+import os
 from pathlib import Path
 
 import pytest
+from helpers.errors import raises
 
 from gentoomuch_portage import git
-from gentoomuch_portage.cli.commands import enter
-from gentoomuch_portage.patches.worktree import Bench
+from gentoomuch_portage.cli.commands import run_command_line
+from gentoomuch_portage.patches.worktree import PatchTree, load_set
 
 
 @pytest.fixture
@@ -18,29 +22,55 @@ def tree(monkeypatch, settings, tmp_path: Path) -> Path:
     tree = settings.cache / "patching/musl/app-misc/hello-1"
     tree.mkdir(parents=True)
     (tree / "hello.c").write_text("int main;\n")
-    git.begin(tree, "as it came")
-    base = git.git(tree, "rev-parse", "HEAD").out.strip()
-    Bench(
+    git.init_repository(tree, "as it came")
+    base = git.run_git(tree, "rev-parse", "HEAD").out.strip()
+    PatchTree(
         tree=tree, set="musl", cpv="app-misc/hello-1", slot="0", repository="gentoo",
-        target="hello", base=base, inside=".", taken=(),
-    ).keep()  # fmt: skip
+        target="hello", base=base, inside=".", patches=(),
+    ).save()  # fmt: skip
     return tree
 
 
-def test_a_tree_without_changes_goes_unasked_with_the_empty_folders_above_it(tree: Path, settings):
-    assert enter(["patch", "drop", "musl"]) == 0
+def test_a_note_of_version_01_is_read_by_its_old_names(tree: Path, settings):
+    note = tree / ".git/gentoomuch.json"
+    content = json.loads(note.read_text())
+    del content["patches"]
+    note.write_text(json.dumps({**content, "taken": ["app-misc/hello/old.patch"]}))
+
+    (read,) = load_set(settings, "musl")
+
+    assert read.patches == ("app-misc/hello/old.patch",)
+
+
+def test_an_unchanged_work_tree_is_dropped_without_a_question(tree: Path, settings):
+    assert run_command_line(["patch", "drop", "musl"]) == 0
     assert not (settings.cache / "patching/musl").exists()
-    assert enter(["patch", "drop", "musl"]) == 64
+    assert run_command_line(["patch", "drop", "musl"]) == 64
 
 
 @pytest.mark.parametrize("committed", [False, True])
-def test_a_tree_with_changes_goes_only_where_somebody_agrees(tree: Path, capsys, committed: bool):
+def test_a_changed_work_tree_is_dropped_only_after_confirmation(tree: Path, capsys, committed: bool):
     (tree / "hello.c").write_text("int main(void);\n")
     if committed:
         git.commit(tree, "mine")
 
-    assert enter(["patch", "drop", "musl"]) == 64
+    assert run_command_line(["patch", "drop", "musl"]) == 64
     assert str(tree) in capsys.readouterr().err
     assert tree.is_dir()
-    assert enter(["patch", "drop", "musl", "--yes"]) == 0
+    assert run_command_line(["patch", "drop", "musl", "--yes"]) == 0
     assert not tree.exists()
+
+
+@pytest.mark.parametrize("name", ["HEAD", "refs/heads/work", "objects/pack/one.idx"])
+def test_a_pipe_in_the_repository_of_a_work_tree_is_an_error_before_git_waits_for_it(tree: Path, settings, name: str):
+    """S11: ``gentoomuch patch save`` did not end."""
+    file = tree / ".git" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    os.mkfifo(file)
+
+    with raises("bad-file") as caught:
+        load_set(settings, "musl")
+
+    assert caught.value.path == str(file)
+    assert str(tree) in caught.value.hint

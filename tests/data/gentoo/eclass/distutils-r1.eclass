@@ -57,13 +57,26 @@ epytest() {
 
 distutils-r1_src_compile() {
 	_distutils_stand_in_compile() {
-		local wheels=${WORKDIR}/wheels-${EPYTHON}
-		mkdir -p "${wheels}" || die
-		"${PYTHON}" -c "from setuptools import build_meta; build_meta.build_wheel('${wheels}')" || die
-		cd "${wheels}" && "${PYTHON}" -m zipfile -e ./*.whl . || die
-		cd "${S}" || die
+		local BUILD_DIR=${WORKDIR}/build-${EPYTHON}
+		if declare -f python_compile >/dev/null; then
+			python_compile
+		else
+			distutils-r1_python_compile
+		fi
 	}
 	python_foreach_impl _distutils_stand_in_compile
+}
+
+# What Gentoo's does: scripts go to ${BUILD_DIR}/install, where an ebuild may change them.
+distutils-r1_python_compile() {
+	local wheels=${WORKDIR}/wheels-${EPYTHON} bindir=${BUILD_DIR}/install${EPREFIX}/usr/bin one
+	mkdir -p "${wheels}" "${bindir}" || die
+	"${PYTHON}" -c "from setuptools import build_meta; build_meta.build_wheel('${wheels}')" || die
+	cd "${wheels}" && "${PYTHON}" -m zipfile -e ./*.whl . || die
+	for one in "${wheels}"/*.data/scripts/*; do
+		[[ ! -f ${one} ]] || cp "${one}" "${bindir}" || die
+	done
+	cd "${S}" || die
 }
 
 distutils-r1_src_test() {
@@ -110,6 +123,9 @@ distutils-r1_src_install() {
 # Console scripts, for the Python that comes last.
 _distutils_stand_in_scripts() {
 	local name value
+	for name in "${WORKDIR}/build-${EPYTHON}/install${EPREFIX}/usr/bin"/*; do
+		[[ ! -f ${name} ]] || dobin "${name}"
+	done
 	while IFS=' =:' read -r name value; do
 		printf '#!%s\nimport sys\nfrom %s import %s\nsys.exit(%s())\n' \
 			"${PYTHON}" "${value%%:*}" "${value##*:}" "${value##*:}" >"${T}/${name}" || die
