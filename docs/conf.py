@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The site: Sphinx reads docs/*.md by MyST and writes HTML in furo's look; ``tox -e docs`` builds it."""
 
 from pathlib import Path
@@ -14,6 +15,7 @@ nitpicky = True
 
 # Headings down to the third are named as on GitHub, so that one link is right in both places.
 myst_heading_anchors = 3
+myst_enable_extensions = ["deflist"]
 
 html_theme = "furo"
 html_title = f"{project} {release}"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Holds packages, keeps room in the root, and tells Prometheus what was merged; an example of a plugin."""
 
 import os
@@ -5,12 +6,18 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from gentoomuch_portage import fs
-from gentoomuch_portage.config.settings import Settings
-from gentoomuch_portage.errors import ConfigError, MachineError
-from gentoomuch_portage.plan.merge import Done, Merge
-from gentoomuch_portage.plan.plan import Part, Plan, Show
-from gentoomuch_portage.plugins.hookspec import hookimpl
+from gentoomuch_portage.api import (
+    ConfigError,
+    MachineError,
+    Merge,
+    Note,
+    PackageResult,
+    Part,
+    Plan,
+    Settings,
+    hookimpl,
+    write_file,
+)
 
 
 class Held(ConfigError):
@@ -19,7 +26,7 @@ class Held(ConfigError):
     code = "held"
 
     def __init__(self, names: list[str], file: Path) -> None:
-        super().__init__(f"{', '.join(names)} must not be merged", remedy=f"take it out of {file}")
+        super().__init__(f"{', '.join(names)} must not be merged", hint=f"take it out of {file}")
 
 
 class NoRoom(MachineError):
@@ -28,14 +35,14 @@ class NoRoom(MachineError):
     code = "no-room"
 
     def __init__(self, root: str, left: int, wanted: int) -> None:
-        super().__init__(f"{root} has {left} MiB left, and is to keep {wanted}", remedy="make room")
+        super().__init__(f"{root} has {left} MiB left, and is to keep {wanted}", hint="make room")
 
 
 @hookimpl
 def gm_parts(settings: Settings) -> Iterator[Part]:
     """Tell ``--gm-explain`` what is held; nothing of the plan is changed."""
     if held := _held(settings):
-        yield Show(f"held: {' '.join(sorted(held))}")
+        yield Note(f"held: {' '.join(sorted(held))}")
 
 
 @hookimpl
@@ -56,14 +63,14 @@ def gm_before_merge(merge: Merge) -> None:
 
 
 @hookimpl
-def gm_after_package(merge: Merge, done: Done, plan: Plan, settings: Settings) -> None:
+def gm_after_package(merge: Merge, done: PackageResult, plan: Plan, settings: Settings) -> None:
     """Count; called once a package, in emerge's own process, so that there is no race within a run."""
     place = settings.state / plan.profile / "lookout.prom"
     before = place.read_text(encoding="utf-8").splitlines() if place.is_file() else []
     labels = f'profile="{plan.profile}",package="{merge.cpv}",source="{merge.source}"'
     new = {f"gentoomuch_status{{{labels}}}": str(done.status), f"gentoomuch_seconds{{{labels}}}": f"{done.seconds:.1f}"}
     kept = [line for line in before if line.rpartition(" ")[0] not in new]
-    fs.write(place, "\n".join([*kept, *(f"{name} {value}" for name, value in new.items())]) + "\n")
+    write_file(place, "\n".join([*kept, *(f"{name} {value}" for name, value in new.items())]) + "\n")
 
 
 def _held(settings: Settings) -> set[str]:
