@@ -17,7 +17,7 @@ SLOT="0"
 RESTRICT="test"
 
 RDEPEND="
-	>=sys-apps/portage-3.0.83[${PYTHON_USEDEP}]
+	>=sys-apps/portage-3.0.77[${PYTHON_USEDEP}]
 	>=sys-apps/pkgcore-0.12.30[${PYTHON_USEDEP}]
 	>=dev-python/snakeoil-0.11[${PYTHON_USEDEP}]
 	>=dev-python/pluggy-1.5[${PYTHON_USEDEP}]
@@ -26,3 +26,10 @@ RDEPEND="
 		>=dev-python/backports-zstd-1.0[${PYTHON_USEDEP}]
 	' python3_{12..13})
 "
+
+python_compile() {
+	distutils-r1_python_compile
+
+	# Root imports nothing that its caller's environment or home names.
+	sed -i "1s|^#!.*|#!${PYTHON} -I|" "${BUILD_DIR}/install${EPREFIX}/usr/bin/"{gentoomuch,gm-emerge} || die
+}
