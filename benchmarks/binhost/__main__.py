@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """``python benchmarks/binhost [PACKAGES] [RUNS]``: what the filter costs on a binhost of 100,000 packages.
 
 Prints user+sys of ``gm-emerge -pg`` over that of plain ``emerge -pg`` once both are warm, and the bytes that are read

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The remote part of ``store.py``: the packages lie on a binhost, which is served from this machine, signed."""
 
 import multiprocessing

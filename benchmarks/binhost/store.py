@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """``python benchmarks/binhost/store.py [PACKAGES ...]``: what the index by name saves, at 1,000, 10,000 and 100,000.
 
 Prints user+sys and memory of ``gm-emerge -p --nodeps -k PKG`` over those of plain ``emerge``, in pairs of one run, the
@@ -154,7 +155,7 @@ def inject(pkgdir: Path, packages: list[str], *, ours: bool) -> Iterator[float]:
 
     from portage.versions import _pkg_str
 
-    from gentoomuch_portage.binpkg.metadata import told
+    from gentoomuch_portage.binpkg.metadata import read_index_fields
     from gentoomuch_portage.portage_adapter.lazy_index import inject as lazy_index_inject
     from gentoomuch_portage.portage_adapter.lazy_index import local
     from gentoomuch_portage.portage_adapter.pkgdir import pkgdir as opened
@@ -162,7 +163,7 @@ def inject(pkgdir: Path, packages: list[str], *, ours: bool) -> Iterator[float]:
     with ExitStack() as around:
         if ours:
             around.enter_context(local.ondemand())
-            around.enter_context(lazy_index_inject.injecting(told))
+            around.enter_context(lazy_index_inject.injecting(read_index_fields))
         tree = opened(pkgdir).tree
         tree.populate()
         for new in packages:

@@ -1,8 +1,12 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """``python benchmarks/isolation [TIMES]``: how long each kind of container takes to start, and a fresh root of 1 GB.
 
-What a box adds is how much longer ``/bin/true`` takes in one than without, in milliseconds; the median of TIMES, 10
-where none is given. The exit status is 1 where a limit is broken. On a machine that has more to do than it has CPUs
-the limits are held against user+sys, as all else there waits for others.
+The added time is how much longer ``/bin/true`` takes in a container than without, in milliseconds: the median of TIMES
+(default: 10). The exit status is 1 if a limit is exceeded. On a machine with more load than CPUs, limits apply to
+user+sys, as everything else waits for others.
+
+``python benchmarks/isolation --against DIR [PAIRS]``: what the start of a fresh root costs in user+sys, over what it
+costs with the work tree of another commit in DIR; both in turn. The exit status is 1 where the median is too high.
 """
 
 import os
@@ -17,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gentoomuch_portage import demo_host
+from gentoomuch_portage.config import isolation_kinds
 from gentoomuch_portage.containers import detect, lifecycle
 from gentoomuch_portage.demo_host import Host
 
@@ -24,6 +29,8 @@ LIMITS = {"bwrap": 100, "unshare": 100}
 """Kind -> the most that it may add, in milliseconds."""
 FRESH = 1000
 """The most that a fresh root may take until its command runs and has ended, in milliseconds."""
+RATIO = 0.8
+"""The most that a start may cost of what it costs with commit dfeccc0, which searched the host for what is private."""
 USED = 1024
 """KiB: the empty folders of overlays, and nothing of the root."""
 SIZE = 1 << 30
@@ -34,6 +41,44 @@ def main(times: int) -> int:
     """Measure; the exit status."""
     with tempfile.TemporaryDirectory(prefix="gm-isolation-") as name:
         return kinds(Path(name), times) + fresh(Path(name), times) and 1
+
+
+_MAIN = """import sys
+sys.argv[0] = "gentoomuch"
+try:
+    from gentoomuch_portage.cli.main import main
+except ImportError:  # before modules were moved into packages
+    from gentoomuch_portage.cli import main
+sys.exit(main())
+"""
+
+
+def against(folder: Path, other: Path, pairs: int) -> int:
+    """Start a fresh root with this work tree and with another one in turn; whether this one costs too much."""
+    host = demo_host.make(folder / "host")
+    host.profile("here", "")
+    ratios = []
+    for number in range(pairs + 1):
+        trees = [("this", Path(__file__).parents[2]), ("other", other.absolute())]
+        costs = {name: _cost(host, name, tree) for name, tree in (trees if number % 2 else reversed(trees))}
+        if number:  # the first one fills the caches
+            ratios.append(costs["this"] / costs["other"])
+    median_ratio = statistics.median(ratios)
+    print(
+        f"user+sys of a start, {pairs} pairs: {median_ratio:.2f} ({min(ratios):.2f}..{max(ratios):.2f}), limit {RATIO}"
+    )
+    return int(median_ratio > RATIO)
+
+
+def _cost(host: Host, name: str, tree: Path) -> float:
+    """User+sys of one start with the code of a work tree."""
+    env = host.env(PYTHONPATH=str(tree), GM_CACHE=str(host.eprefix / "var/cache" / name))
+    main_of = [sys.executable, "-P", "-c", _MAIN, "--quiet"]  # -P: not the code of the directory that we are started in
+    words = [*main_of, "freshroot", "here", "--isolation", "unshare", "--", "/bin/true"]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(words, env=env, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 class Taken(NamedTuple):
@@ -67,18 +112,18 @@ def median(times: int, work: Callable[[], object]) -> Taken:
 
 
 def kinds(folder: Path, times: int) -> int:
-    """What a box of each kind adds around ``/bin/true``; how many limits are broken."""
+    """Print how much time a container of each kind adds to ``/bin/true``, and return how many limits are exceeded."""
     plain = median(times, lambda: subprocess.run(["/bin/true"], check=True))
     python = median(times, lambda: subprocess.run([sys.executable, "-c", "pass"], check=True)) - plain
     print(f"{'':10}{'adds ms':>9}{'CPU ms':>9}{'limit':>7}{'x Python':>10}")
     print(f"{'Python':10}{python.real:9.1f}{python.cpu:9.1f}{'':>7}{1:10.2f}")
     broken = 0
-    for kind in detect.KINDS:
-        one = detect.probe(kind, folder)
-        if not one.works:
-            print(f"{kind:10}{'-':>9}  {one.why}")
+    for kind in isolation_kinds.AUTOMATIC:
+        result = detect.probe(kind, folder)
+        if not result.works:
+            print(f"{kind:10}{'-':>9}  {result.reason}")
             continue
-        adds = median(times, lambda kind=kind: boxed(kind, folder)) - plain
+        adds = median(times, lambda kind=kind: run_in_container(kind, folder)) - plain
         limit = LIMITS.get(kind)
         over = bool(limit and adds.over(limit))
         broken += over
@@ -89,10 +134,10 @@ def kinds(folder: Path, times: int) -> int:
     return broken
 
 
-def boxed(kind: str, folder: Path) -> None:
-    """``/bin/true`` in a box."""
-    with lifecycle.folder(folder) as place:
-        ran = lifecycle.start(kind, detect.smallest(place, ("/bin/true",)), keep=True)
+def run_in_container(kind: str, folder: Path) -> None:
+    """Run ``/bin/true`` in a container."""
+    with lifecycle.run_directory(folder) as run:
+        ran = lifecycle.start(kind, detect.smallest(run, ("/bin/true",)), keep=True)
     if ran.status:
         raise SystemExit(f"{kind} ended with {ran.status}: {ran.err}")
 
@@ -128,4 +173,7 @@ def _used(host: Host, words: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--against"]:
+        with tempfile.TemporaryDirectory(prefix="gm-isolation-") as name:
+            sys.exit(against(Path(name), Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 10))
     sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 10))
