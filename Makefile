@@ -16,8 +16,9 @@ test: ## run all tests, linters among them; TESTS=tests/unit for some, JOBS=2 fo
 	@tools/setup test
 	@.venv/bin/python -m pytest -ra --numprocesses=$(JOBS) --maxprocesses=8 --dist=worksteal $(TESTS)
 
-setup: ## only make .venv, with all that gentoomuch, its tests and its linters need
+setup: ## make .venv with all that development needs, and install the hook for commit messages
 	@tools/setup test
+	@tools/setup hook
 
 style: setup ## format the code, and mend what ruff can mend
 	@.venv/bin/ruff format .

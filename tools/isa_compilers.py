@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The compilers that tools/make-isa-table asks: which there are, what they know, and what they make of options."""
 
 import os
@@ -96,17 +97,17 @@ class Compiler:
         """What it predefines beyond the oldest CPU; None where it refuses the words, or warns that it ignores one."""
         if words not in self.asked:
             ran = self.run(*words, "-Werror", "-dM", "-E", "-x", "c", "-")
-            self.asked[words] = macros.parsed(ran.stdout) if ran.returncode == 0 else None
+            self.asked[words] = macros.parse_macros(ran.stdout) if ran.returncode == 0 else None
         found = self.asked[words]
         return None if found is None else macros.features(found) - self.oldest()
 
     def oldest(self) -> frozenset[str]:
         if ("oldest",) not in self.asked:
-            plain = macros.parsed(self.run("-dM", "-E", "-x", "c", "-").stdout)
-            ran = self.run(*compiler.oldest(plain), "-dM", "-E", "-x", "c", "-")
+            plain = macros.parse_macros(self.run("-dM", "-E", "-x", "c", "-").stdout)
+            ran = self.run(*compiler.oldest_cpu_flags(plain), "-dM", "-E", "-x", "c", "-")
             if ran.returncode:
                 raise SystemExit(f"{self.name}: {ran.stderr}")
-            self.asked[("oldest",)] = macros.features(macros.parsed(ran.stdout))
+            self.asked[("oldest",)] = macros.features(macros.parse_macros(ran.stdout))
         return self.asked[("oldest",)] or frozenset()
 
     def takes(self, words: Iterable[str]) -> frozenset[str]:
