@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from helpers.binhost import BIN, flipped, machine, open_folder, package, said
+from helpers.processes import children, open_files, uids
 from helpers.waiting import HANG, wait_for
 
 from gentoomuch_portage.demo_host import Host
@@ -60,24 +61,13 @@ class Running:
         """How many lines on stderr have a text, in any case."""
         return sum(part.lower() in line.lower() for line in self.errors.read_text().splitlines())
 
-    def wait_for(self, reached: Callable[[], bool]) -> None:
+    def wait_for(self, reached: Callable[[], object]) -> None:
         """Wait for a state."""
         wait_for(reached, self.errors.read_text)
 
-    def workers(self) -> list[int]:
-        """Its processes but the first; they start when the command was printed."""
-        self.wait_for(lambda: len(children(self.process.pid)) > 0)
-        return [int(one) for one in children(self.process.pid)]
-
-
-def children(number: int) -> list[str]:
-    return Path(f"/proc/{number}/task/{number}/children").read_text().split()
-
-
-def uids(number: int) -> set[str]:
-    """Real, effective, saved and file system uid of a process."""
-    status = Path(f"/proc/{number}/status").read_text()
-    return set(next(line for line in status.splitlines() if line.startswith("Uid:")).split()[1:])
+    def uids_of_workers(self) -> set[int]:
+        """The users of its processes but the first; a gpg that signs the index ends soon."""
+        return {uid for number in children(self.process.pid) for uid in uids(number)}
 
 
 @contextmanager
@@ -133,19 +123,17 @@ def test_workers_run_as_nobody_and_cannot_read_the_key(host: Host, store: Path):
     """S15: without --user all workers stayed root. Seen on dfeccc0."""
     with running(host, store) as server:
         url = server.process.stdout.readline().split()[3]
-        workers = server.workers()
-        ends = time.monotonic() + HANG  # a worker becomes nobody before it answers
-        while (found := {uid for number in workers for uid in uids(number)}) != {"65534"} and time.monotonic() < ends:
-            time.sleep(0.1)
-        opened = {os.readlink(one) for number in workers for one in Path(f"/proc/{number}/fd").iterdir()}
+        server.wait_for(lambda: server.uids_of_workers() == {65534})  # a worker becomes nobody before it answers
+        workers = [number for number in children(server.process.pid) if uids(number) == {65534}]
+        opened = open_files(*workers)
         with urllib.request.urlopen(f"{url}/Packages") as answer:
             path = next(line[6:] for line in answer.read().decode().splitlines() if line.startswith("PATH: "))
         with urllib.request.urlopen(f"{url}/{path}") as answer:
             content = answer.read()
         first = uids(server.process.pid)
 
-    assert workers
-    assert (found, first) == ({"65534"}, {"0"})
+    assert first == {0}
+    assert opened
     assert not [one for one in opened if "gnupg" in one]
     assert (host.eprefix / "var/lib/gentoomuch/binhost/gnupg").stat().st_mode & 0o077 == 0
     assert content == package(store).read_bytes()
@@ -155,25 +143,20 @@ def test_the_process_that_has_the_key_accepts_no_connection(host: Host, store: P
     """S15: it holds the listening socket for workers that start later, and never a client's."""
     with running(host, store) as server:
         port = int(server.process.stdout.readline().split()[3].split(":")[2].split("/")[0])
-        workers = server.workers()
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.sendall(b"GET /Pack")
-            server.wait_for(lambda: {f"socket:[{one}]" for one in accepted(port)} & open_files(*workers))
-            of_clients = {f"socket:[{one}]" for one in accepted(port)}
+            server.wait_for(lambda: sockets_of(port) & open_files(*children(server.process.pid)))
+            of_clients = sockets_of(port)
             of_first = open_files(server.process.pid)
 
     assert not of_clients & of_first
 
 
-def accepted(port: int) -> set[str]:
-    """The inodes of the server's sockets that are connected to clients. Source: proc_pid_net(5)."""
+def sockets_of(port: int) -> set[str]:
+    """The server's sockets that are connected to clients, as descriptors name them. Source: proc_pid_net(5)."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return {row[9] for row in rows if int(row[1].split(":")[1], 16) == port and row[3] == "01" and row[9] != "0"}
-
-
-def open_files(*numbers: int) -> set[str]:
-    """What the descriptors of processes refer to."""
-    return {os.readlink(one) for number in numbers for one in Path(f"/proc/{number}/fd").iterdir()}
+    connected = [row for row in rows if int(row[1].split(":")[1], 16) == port and row[3] == "01"]
+    return {f"socket:[{row[9]}]" for row in connected if row[9] != "0"}
 
 
 @AS_ROOT
@@ -181,9 +164,10 @@ def test_workers_run_as_root_only_with_user_root(host: Host, store: Path):
     """S15."""
     with running(host, store, "--user", "root") as server:
         server.process.stdout.readline()
-        found = {uid for number in server.workers() for uid in uids(number)}
+        server.wait_for(lambda: children(server.process.pid))
+        found = server.uids_of_workers()
 
-    assert found == {"0"}
+    assert found == {0}
 
 
 @AS_ROOT

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from helpers.processes import children
 from helpers.waiting import HANG, wait_for
 
 BIN = Path(sys.executable).parent
@@ -58,9 +59,8 @@ class Server:
 
     def workers(self) -> list[int]:
         """Its processes but the first."""
-        file = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        wait_for(file.read_text, "the server has workers")
-        return list(map(int, file.read_text().split()))
+        wait_for(lambda: children(self.process.pid), "the server has workers")
+        return children(self.process.pid)
 
     def memory(self) -> int:
         """KiB that its workers have of their own."""

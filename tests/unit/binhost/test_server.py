@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the server of a binhost answers."""
 
-import contextlib
 import gzip
 import os
 import re
@@ -16,6 +15,7 @@ import pytest
 from helpers.binhost import open_folder
 from helpers.binhost_server import INDEX, NAME, PACKAGE, Server, binhost, started
 from helpers.errors import raises
+from helpers.processes import open_files
 from helpers.waiting import HANG, wait_for
 
 from gentoomuch_portage import fs, gpg
@@ -95,13 +95,7 @@ def test_no_file_stays_open_after_its_response(server: Server):
     for how in ({}, {"Range": "bytes=5-9"}, {"Range": "bytes=99999999-"}, {"If_None_Match": "*"}):
         server.ask("/p-2.gpkg.tar", **how)
 
-    wait_for(lambda: not is_open(worker, "p-2.gpkg.tar"), "the file is closed")
-
-
-def is_open(process: int, name: str) -> bool:
-    with contextlib.suppress(FileNotFoundError):  # closed while this reads
-        return any(os.readlink(one).endswith(name) for one in Path(f"/proc/{process}/fd").iterdir())
-    return True
+    wait_for(lambda: not [path for path in open_files(worker) if path.endswith("p-2.gpkg.tar")], "the file is closed")
 
 
 def test_a_file_with_an_unknown_path_is_closed_and_not_served(tmp_path: Path, monkeypatch):
