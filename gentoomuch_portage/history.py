@@ -9,7 +9,6 @@ import json
 import os
 import shlex
 import time
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -68,7 +67,7 @@ def recording(state: Path, profile: str, arguments: Sequence[str], goal: str) ->
         NoPrivilege, MachineError[disk-full], ReadOnly, OSError: the history cannot be written.
     """
     began, record = time.time(), Record()
-    event = {"run": uuid.uuid4().hex, "profile": profile, "arguments": list(arguments)}
+    event = {"run": os.urandom(16).hex(), "profile": profile, "arguments": list(arguments)}
     begin = {"goal": goal, "process": os.getpid(), "merges": [], "rejected": {}, "unmasked": []}
     append(state, profile, {**event, **begin, "event": "resolved", "at": began})
     try:

@@ -4,6 +4,7 @@
 Source, for UTF-8 and signals: bin/emerge of Portage 3.0.83.
 """
 
+import atexit
 import importlib
 import locale
 import os
@@ -60,6 +61,25 @@ def ended_by(signalled: KeyboardInterrupt) -> NoReturn:
     sys.stderr.flush()
     signal.raise_signal(number)
     raise SystemExit(128 + number)
+
+
+def end(status: int) -> NoReturn:
+    """End this process as ``sys.exit`` does, but leave its memory to the kernel.
+
+    The interpreter would first delete each object, which costs a tenth of a short run. Functions registered with
+    atexit run, and output is flushed. Where that fails, or while another thread runs, the interpreter ends as always.
+    """
+    run_exit_functions = getattr(atexit, "_run_exitfuncs", None)  # as multiprocessing calls it in its children
+    threading = sys.modules.get("threading")
+    if run_exit_functions is None or (threading and threading.active_count() > 1):
+        sys.exit(status)
+    run_exit_functions()
+    try:
+        for stream in filter(None, (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)):
+            stream.flush()
+    except (OSError, ValueError):
+        sys.exit(status)  # which reports that output is lost
+    os._exit(status)
 
 
 class LazyModule:

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """``python -m gentoomuch_portage.emerge``."""
 
-import sys
-
+from gentoomuch_portage import startup
 from gentoomuch_portage.emerge.main import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    startup.end(main())

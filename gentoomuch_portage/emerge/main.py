@@ -98,7 +98,7 @@ def _is_for_us(name: str, argv: list[str]) -> bool:
 
 
 if __name__ == "__main__":  # for our code that runs emerge in another process
-    sys.exit(main())
+    startup.end(main())
 
 if getattr(multiprocessing.current_process(), "_inheriting", False):
     # A process that multiprocessing spawns imports its parent's script first. bin/emerge prepares Portage

@@ -3,7 +3,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -65,7 +65,7 @@ def run(program: str, argv: Iterable[str], plugins: Iterable[tuple[str, object]]
 
 def run_prepared(prepared: Prepared) -> int:
     """Explain or execute a prepared run; return the exit status."""
-    return _report_errors(partial(_run_prepared, prepared))
+    return _report_errors(lambda: _run_prepared(prepared, private_api.check()))
 
 
 def _report_errors(function: Callable[[], int], correct: Callable[[GmError], None] = lambda _error: None) -> int:
@@ -99,19 +99,19 @@ def _run(program: str, argv: Iterable[str], plugins: Iterable[tuple[str, object]
         if plain:
             return _run_plain(request)
     _check_host(os.environ)
-    private_api.check()  # before anything is written
+    lost = private_api.check()  # before anything is written
     try:
         with closing(prepare(request, settings, name, plugins)) as prepared:
-            return _run_prepared(prepared)
+            return _run_prepared(prepared, lost)
     except OSError as error:
         raise refused(error, full_place(settings.written)) from error
 
 
-def _run_prepared(prepared: Prepared) -> int:
+def _run_prepared(prepared: Prepared, lost: Collection[private_api.Lost]) -> int:
     try:
         _check_make_profile(prepared)
         _check_root(prepared.plan, os.environ)
-        if not (lost := private_api.check()):
+        if not lost:
             return _explain_or_execute(prepared)
         with closing(fallbacks.use(prepared, lost)) as changed:
             return _explain_or_execute(changed)

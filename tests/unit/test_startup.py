@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Modules that are imported when they are first used."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -49,3 +51,54 @@ def test_a_lazy_module_that_fails_raises_its_own_error(package: Path):
         LazyModule("lazily.missing").value  # noqa: B018
     with pytest.raises(AttributeError):
         LazyModule("lazily").value  # noqa: B018
+
+
+def end_after(statements: str, **streams: object) -> subprocess.CompletedProcess[str]:
+    """Run statements in a Python that then ends with status 3 by ``startup.end``."""
+    program = f"from gentoomuch_portage import startup\n{statements}\nstartup.end(3)\n"
+    argv = [sys.executable, "-c", program]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.run(argv, **{"stdout": subprocess.PIPE, "encoding": "utf-8", "env": environment} | streams)
+
+
+def test_the_end_runs_exit_functions_flushes_output_and_keeps_the_status():
+    ended = end_after("import atexit\natexit.register(print, 'last', end='')\nprint('first', end=' ')")
+
+    assert (ended.returncode, ended.stdout) == (3, "first last")
+
+
+def test_the_end_waits_for_threads():
+    statements = (
+        "import threading\n"
+        "def run():\n"
+        "    threading.main_thread().join()\n"
+        "    print('last')\n"
+        "threading.Thread(target=run).start()\n"
+        "print('first')"
+    )
+
+    ended = end_after(statements)
+
+    assert (ended.returncode, ended.stdout) == (3, "first\nlast\n")
+
+
+def test_the_end_reports_output_that_is_lost():
+    with Path("/dev/full").open("w") as full:
+        ended = end_after("print('first')", stdout=full, stderr=subprocess.PIPE)
+
+    assert ended.returncode == 120
+    assert "No space left on device" in ended.stderr
+
+
+def test_the_end_does_not_delete_what_the_kernel_frees():
+    statements = "class Slow:\n    def __del__(self):\n        print('deleted')\nslow = Slow()"
+
+    ended = end_after(statements)
+
+    assert (ended.returncode, ended.stdout) == (3, "")
+
+
+def test_the_end_takes_a_stream_that_is_closed():
+    ended = end_after("import sys\nsys.stdout.close()")
+
+    assert ended.returncode == 3
