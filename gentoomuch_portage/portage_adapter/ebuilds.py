@@ -148,10 +148,10 @@ def opened(env: Mapping[str, str]) -> Iterator[Ebuilds]:
     Args:
         env: PORTAGE_CONFIGROOT and ROOT of the profile.
     """
-    with query_environment(env) as env:
+    with query_environment(env) as query:
         with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-            root = env.get("ROOT", "/")
-            trees = portage.create_trees(config_root=env["PORTAGE_CONFIGROOT"], target_root=root)
+            root = query.get("ROOT", "/")
+            trees = portage.create_trees(config_root=query["PORTAGE_CONFIGROOT"], target_root=root)
         yield Ebuilds(find_target(trees))
         find_target(trees)["porttree"].dbapi.close_caches()
 

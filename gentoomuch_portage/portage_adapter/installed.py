@@ -60,8 +60,8 @@ def installed(env: Mapping[str, str], atom: str | None, wanted: Collection[str])
     Raises:
         LookupError: the atom is not valid, or matches packages of several categories.
     """
-    with query_environment(env) as env, redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-        trees = create_trees(env.get("PORTAGE_CONFIGROOT"), env.get("ROOT"))
+    with query_environment(env) as query, redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        trees = create_trees(query.get("PORTAGE_CONFIGROOT"), query.get("ROOT"))
         tree = find_target(trees)["vartree"]
         cpvs = sorted(tree.dbapi.cpv_all()) if atom is None else _matching(tree, atom)
         return [_load_package(tree, cpv, wanted) for cpv in cpvs]

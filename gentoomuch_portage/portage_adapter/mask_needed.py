@@ -23,9 +23,9 @@ def why_not(env: Mapping[str, str], entries: Iterable[Entry], *, installed_only:
         env: PORTAGE_CONFIGROOT without the entries, and ROOT.
         installed_only: check only whether the packages are installed.
     """
-    with query_environment(env) as env, redirect_stderr(StringIO()):
+    with query_environment(env) as query, redirect_stderr(StringIO()):
         trees = portage.create_trees(
-            config_root=env["PORTAGE_CONFIGROOT"], target_root=env.get("ROOT"), env={**os.environ}
+            config_root=query["PORTAGE_CONFIGROOT"], target_root=query.get("ROOT"), env={**os.environ}
         )
         return [why_not_in(trees, entry, installed_only=installed_only) for entry in entries]
 

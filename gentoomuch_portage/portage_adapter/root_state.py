@@ -57,8 +57,8 @@ def load_root(env: Mapping[str, str]) -> Root:
     Args:
         env: PORTAGE_CONFIGROOT and ROOT of the profile.
     """
-    with query_environment(env) as env, redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-        trees = create_trees(env.get("PORTAGE_CONFIGROOT"), env.get("ROOT"))
+    with query_environment(env) as query, redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        trees = create_trees(query.get("PORTAGE_CONFIGROOT"), query.get("ROOT"))
         here = find_target(trees)
         vardb, portdb = here["vartree"].dbapi, here["porttree"].dbapi
         cpvs = vardb.cpv_all()
