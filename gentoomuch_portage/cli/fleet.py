@@ -57,8 +57,8 @@ def _write(file: Path, members: "list[fleet.Member]", *, quiet: bool) -> None:
     from gentoomuch_portage.reports import fleet_html
 
     fs.send(file, fleet_html.format_page(members, time.time()))
-    if not quiet:
-        console.info(f"{len(members)} profiles in {file}")
+    if not quiet and not fs.is_stream(file):
+        console.info(f"wrote {file}: {len(members)} profiles")
 
 
 _HEADS = (

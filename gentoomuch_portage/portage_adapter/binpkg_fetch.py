@@ -10,7 +10,7 @@ import functools
 import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from portage.exception import DigestException, SignatureException
 
 from gentoomuch_portage.errors import bare
 from gentoomuch_portage.portage_adapter.binpkg import Place, to_binpkg
-from gentoomuch_portage.portage_adapter.downloads import Downloads, Failure, Order
+from gentoomuch_portage.portage_adapter.downloads import Downloads, Failure, Order, remove_download, remove_if_empty
 from gentoomuch_portage.portage_adapter.patching import swapped
 
 _MOST_RESULT = 4096
@@ -150,15 +150,19 @@ def _user(settings: Any) -> tuple[int, int, tuple[int, ...]] | None:
 
 
 def _ended(run: _Run, place: Place, pipes: Sequence[int] | None, process: Any) -> None:
-    """Read the result of our program, and report a failure unless the user cancelled the download."""
+    """Read the result of our program, and report a failure unless the download was cancelled."""
     text = ""
     if pipes:
         os.set_blocking(pipes[0], False)
         os.close(pipes[2])
-        text = os.read(pipes[0], _MOST_RESULT).decode()
+        with suppress(BlockingIOError):  # a program that was ended wrote nothing, and its descriptor may be open yet
+            text = os.read(pipes[0], _MOST_RESULT).decode()
         for number in pipes[:2]:
             os.close(number)
-    if process.returncode in {None, 0} or process.cancelled:
+    if process.returncode in {None, 0}:
+        return
+    remove_if_empty(Path(process.pkg_path))
+    if process.cancelled:
         return
     unknown = Failure("its binhost does not give it out", "download-failed")
     run.fail(place, str(process.pkg.cpv), (run.downloads.read(text) if text else None) or unknown)
@@ -173,7 +177,7 @@ def _digest_failed(plain: Callable[..., None], run: _Run) -> Callable[..., None]
         if place is None or file.suffix != ".partial":
             plain(self, name, value, expected)
             return
-        file.unlink(missing_ok=True)
+        remove_download(file)
         text = f"!!! Reason: Failed on {name} verification\n!!! Got: {value}\n!!! Expected: {expected}\n"
         text = f"\n!!! Digest verification failed:\n!!! {file}\n{text}The file was removed\n"
         self.scheduler.output(text, log_path=self.logfile, background=self.background)
@@ -194,7 +198,7 @@ def _verified(plain: Callable[..., None], run: _Run) -> Callable[..., None]:
         plain(self, verifier)
         whole = verifier is not None and verifier.returncode == 0
         if place and fetched and whole and getattr(self, "_pkg_path", None) is None:
-            Path(fetched).unlink(missing_ok=True)
+            remove_download(Path(fetched))
             why = "its signature does not hold, or it is damaged"
             run.fail(place, str(self.pkg.cpv), Failure(why, _REJECTED, lasting=True))
 
@@ -210,7 +214,7 @@ def _unpacked(plain: Callable[..., Any], run: _Run) -> Callable[..., Any]:
             if place := run.places.get(_name(self.pkg)):
                 why = f"its signature does not hold: {error}"
                 run.fail(place, str(self.pkg.cpv), Failure(why, _REJECTED, lasting=True))
-                Path(self._pkg_path).unlink(missing_ok=True)
+                remove_download(Path(self._pkg_path))
             raise
 
     return unpacked

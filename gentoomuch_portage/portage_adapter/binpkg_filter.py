@@ -27,6 +27,7 @@ from portage.util.futures.executor.fork import ForkExecutor
 
 from gentoomuch_portage.portage_adapter import private_api
 from gentoomuch_portage.portage_adapter.binpkg import Binpkg, Reject, to_binpkg
+from gentoomuch_portage.portage_adapter.downloads import remove_download
 from gentoomuch_portage.portage_adapter.patching import swapped
 from gentoomuch_portage.startup import LazyModule
 
@@ -262,7 +263,7 @@ def _answered(task: Any, asking: Any, plain: Any) -> None:
         plain(task, None)
         return
     if task._fetched_pkg:
-        Path(task._fetched_pkg).unlink()
+        remove_download(Path(task._fetched_pkg))
     text = f"\n!!! ={to_binpkg(task.pkg).name} is not merged: {why}\n"
     log = task.settings.get("PORTAGE_LOG_FILE")
     task.scheduler.output(text, level=logging.ERROR, noiselevel=-1, log_path=log, background=False)

@@ -2,6 +2,7 @@
 """Describe downloads of packages from binhosts; does not import Portage."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,3 +48,29 @@ class Downloads(NamedTuple):
     """Returns the reason not to fetch a package at all, or an empty text."""
     failed: Callable[[Place, str, Failure], None]
     """``failed(place, cpv, failure)`` is called for a package that is rejected."""
+
+
+def remove_download(file: Path) -> None:
+    """Remove a downloaded file, and the empty file by which Portage has reserved its name in PKGDIR."""
+    file.unlink(missing_ok=True)
+    if file.suffix == ".partial":
+        _remove_empty(file.with_suffix(""))
+
+
+def remove_if_empty(partial: Path) -> None:
+    """Remove a partial file without content, and the reserved name of any partial file.
+
+    Portage leaves both where a download fails, or is cancelled since another package has failed. As long as the name
+    is reserved, no other run uses the partial file.
+    """
+    reserved = partial.with_suffix("")
+    with suppress(OSError):
+        if not reserved.stat().st_size:
+            _remove_empty(partial)
+            reserved.unlink()
+
+
+def _remove_empty(file: Path) -> None:
+    with suppress(FileNotFoundError):
+        if not file.stat().st_size:
+            file.unlink()

@@ -2,6 +2,7 @@
 """A binhost on this machine that does ranges as it should, or misbehaves as it is told to."""
 
 import re
+import select
 import ssl
 import threading
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from helpers.http_threads import run_server
+from helpers.waiting import HANG
 
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
@@ -40,6 +42,8 @@ class Server:
     """The Authorization that it wants; empty for none."""
     rest: int = 0
     """Bytes of a package after which it breaks off, in that mode."""
+    holds: tuple[str, ...] = ()
+    """Parts of paths: the first request for such a whole file is not answered until the client has disconnected."""
 
     def files(self) -> list[str]:
         """What was looked into, each once, in order."""
@@ -73,6 +77,11 @@ def serving(folder: Path, mode: str = "", context: ssl.SSLContext | None = None,
 
 
 def _answer(ask: BaseHTTPRequestHandler, server: Server) -> None:
+    if not ask.headers.get("Range") and (held := [part for part in server.holds if part in ask.path]):
+        server.holds = tuple(part for part in server.holds if part not in held)
+        select.select([ask.connection], [], [], HANG)
+        ask.close_connection = True
+        return None
     path = server.folder / unquote(ask.path.partition("?")[0]).lstrip("/")
     part = _RANGE.fullmatch(ask.headers.get("Range", ""))
     if server.login and ask.headers.get("Authorization") != server.login:
