@@ -2,6 +2,7 @@
 """Worlds for tests: a Gentoo host in a folder with real Portage, and programs run on it."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -60,7 +61,7 @@ def host(tmp_path: Path) -> Host:
 
 
 @pytest.fixture
-def on(host: Host) -> Run:
+def on(host: Host, request: pytest.FixtureRequest) -> Run:
     """Run a program on the host: ``on("gm-emerge", "-p", "gm-hello", GM_PROFILE="router")``."""
 
     def run(*argv: str | Path, text: str | None = None, cwd: Path | None = None, **env: str) -> Ended:
@@ -71,6 +72,8 @@ def on(host: Host) -> Run:
             words.insert(0, sys.executable)  # as programs they start Python without it
         told = {"capture_output": True, "encoding": "utf-8", "errors": "replace", "input": text, "cwd": cwd}
         ended = subprocess.run(words, env=host.env(**env), timeout=HANG, check=False, **told)
+        text = f"$ {shlex.join(words)}\n{ended.stdout}{ended.stderr}"
+        request.node.add_report_section("call", f"exit status {ended.returncode}", text)  # shown if the test fails
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
     return run
