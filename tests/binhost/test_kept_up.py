@@ -11,6 +11,8 @@ import pytest
 from helpers.binhost import BIN, installed, machine, open_folder, package, published, said, serving
 from helpers.http_server import serving as serving_badly
 from helpers.nginx import nginx
+from helpers.ports import reserved_port
+from helpers.waiting import wait_for
 
 from gentoomuch_portage.demo_host import Host
 
@@ -77,17 +79,18 @@ def test_two_binhosts_on_one_host_name_keep_their_indexes_apart(tree: tuple[Path
 def test_after_a_rotation_clients_reject_the_new_key_until_it_is_confirmed(place: Path, client: Host):
     other = machine(place / "y")
     said(other, "emerge", "-B1q", PKG)
-    with serving(other, port=18811) as old:
-        said(client, *old)
-    said(other, "gentoomuch", "binhost", "key", "--rotate")
-    said(other, "gentoomuch", "binhost", "sign", "--all")
-    with serving(other, port=18811) as new:
-        refused = said(client, *new, ok=False)
-        index = said(client, "gm-emerge", "-pG", PKG, GM_PROFILE="box", ok=False)
-        toml = client.config / "gentoomuch.toml"
-        toml.write_text("")
-        said(client, *new)
-        said(client, "gm-emerge", "-gK1", PKG, GM_PROFILE="box")
+    with reserved_port() as port:
+        with serving(other, port=port) as old:
+            said(client, *old)
+        said(other, "gentoomuch", "binhost", "key", "--rotate")
+        said(other, "gentoomuch", "binhost", "sign", "--all")
+        with serving(other, port=port) as new:
+            refused = said(client, *new, ok=False)
+            index = said(client, "gm-emerge", "-pG", PKG, GM_PROFILE="box", ok=False)
+            toml = client.config / "gentoomuch.toml"
+            toml.write_text("")
+            said(client, *new)
+            said(client, "gm-emerge", "-gK1", PKG, GM_PROFILE="box")
 
     assert "[other-key-pinned]" in refused
     assert f"index of {old[3]} rejected" in index
@@ -129,10 +132,10 @@ def test_packages_built_while_serving_are_signed_and_indexed(place: Path, client
     with serving(other) as command:
         said(client, *command)
         said(other, "emerge", "-B1q", PKG, FEATURES="binpkg-multi-instance")
-        for _ in range(40):
-            told = said(client, "gm-emerge", "-pG", PKG, GM_PROFILE="box")
-            if "libgreet-1.0-2" in told:
-                break
+        wait_for(
+            lambda: "libgreet-1.0-2" in said(client, "gm-emerge", "-pG", PKG, GM_PROFILE="box"),
+            "the second package is offered",
+        )
         said(client, "gm-emerge", "-gK1", PKG, GM_PROFILE="box")
         for file in other.pkgdir.rglob("*.gpkg.tar"):
             os.utime(file)  # so that Portage reads it again

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from helpers.binhost import BIN
 from helpers.repack import noise
-from helpers.waiting import HANG
+from helpers.waiting import HANG, wait_for
 
 from gentoomuch_portage.demo_host import Host
 from gentoomuch_portage.pkgindex import entry, shards, stamp
@@ -116,7 +116,22 @@ class Server:
         self._running: subprocess.Popen[str] | None = None
 
     def start(self) -> list[str]:
-        """The command for a client, once it serves."""
+        """The command for a client, once it serves.
+
+        A worker of a killed server listens until it sees that its first process has ended. A supervisor starts a
+        server again until it can listen, and so does this.
+        """
+        commands: list[list[str]] = []
+
+        def is_started() -> bool:
+            commands.append(self._start())
+            return bool(commands[-1])
+
+        wait_for(is_started, "the server starts")
+        return commands[-1]
+
+    def _start(self) -> list[str]:
+        """What it prints when it serves; nothing where it ended before."""
         words = ["binhost", "serve", "--bind", f"127.0.0.1:{self._port}", "--workers", "2"]
         words += ["--log", str(self._host.folder / "log")]
         self._running = subprocess.Popen(
@@ -127,7 +142,9 @@ class Server:
             start_new_session=True,
         )
         command = self._running.stdout.readline().split()
-        assert command, "the server did not start"
+        if not command:
+            self._running.wait(HANG)
+            self._running.stdout.close()
         return command
 
     def kill(self, *, workers: bool) -> None:

@@ -8,7 +8,6 @@ many; GM_TEST_SEED repeats a run.
 import json
 import os
 import random
-import socket
 import subprocess
 import time
 from collections import Counter
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from helpers.binhost import machine, open_folder, package, said
+from helpers.ports import reserved_port
 from helpers.store_clients import Files, Installer, Server, ended, start
 
 from gentoomuch_portage.demo_host import Host
@@ -79,8 +79,13 @@ class Builders:
 
 
 def test_each_finished_package_is_served_once_and_without_errors(place: Path):
+    with reserved_port() as port:
+        check_a_run(place, port)
+
+
+def check_a_run(place: Path, port: int) -> None:
     dice, began = random.Random(SEED), time.monotonic()
-    host, server, command, built = binhost(place)
+    host, server, command, built = binhost(place, port)
     installers = [client(place, number, command) for number in range(INSTALLERS)]
     stop = place / "stop"
     words = [(command[3], number, CLIENTS - INSTALLERS, stop) for number in range(CLIENTS - INSTALLERS)]
@@ -121,14 +126,13 @@ def test_each_finished_package_is_served_once_and_without_errors(place: Path):
     assert [*shards.read(host.pkgdir)] == [PKG]
 
 
-def binhost(place: Path) -> tuple[Host, Server, list[str], Path]:
+def binhost(place: Path, port: int) -> tuple[Host, Server, list[str], Path]:
     """A host with one signed package that is served, its command for a client, and the package."""
     host = machine(place / "s")
     said(host, "emerge", "-B1q", PKG)
     said(host, "gentoomuch", "binhost", "sign")
     built = package(host.pkgdir)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        server = Server(host, free.getsockname()[1])
+    server = Server(host, port)
     return host, server, server.start(), built
 
 
