@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import pytest
 from helpers import forkserver, usedhost
-from helpers.containers import why_not
+from helpers.containers import need_user_namespaces, why_not
 from helpers.damage import Snapshot
 
 from gentoomuch_portage import demo_host
@@ -208,14 +208,12 @@ def users_world() -> Iterator[World]:
     this repository whatever their modes are.
     """
     user = next(user for user in pwd.getpwall() if user.pw_uid not in {0, 65534})  # 65534: all who are not mapped
-    become = ["unshare", "--user", f"--map-user={user.pw_uid}", f"--map-group={user.pw_gid}"]
-    tried = subprocess.run([*become, "true"], capture_output=True, text=True, check=False)
-    if tried.returncode:
-        pytest.skip(f"no user namespace can be created: {tried.stderr}")
+    mapped = (f"--map-user={user.pw_uid}", f"--map-group={user.pw_gid}")
+    need_user_namespaces(*mapped)
     folder = Path(tempfile.mkdtemp(prefix="gm-full-", dir="/var/tmp"))
     env = {name: value for name, value in os.environ.items() if not name.startswith("GM_")}
     with forkserver.started(env, ["unshare", "--mount", "--propagation=private"]) as root:
-        become = ["nsenter", f"--target={root.process.pid}", "--mount", "--", *become]
+        become = ["nsenter", f"--target={root.process.pid}", "--mount", "--", "unshare", "--user", *mapped]
         make = "import sys; from pathlib import Path; from helpers import usedhost; usedhost.make(Path(sys.argv[1]))"
         env |= {"HOME": str(folder / "home"), "PYTHONPATH": str(TOP / "tests")}
         subprocess.run([*become, sys.executable, "-c", make, folder], cwd=folder, env=env, check=True)

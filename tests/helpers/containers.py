@@ -3,6 +3,7 @@
 
 import hashlib
 import os
+import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,13 @@ def need(kind: str) -> None:
     """Skip the test if an isolation kind does not work here."""
     if why := why_not(kind):
         pytest.skip(why)
+
+
+def need_user_namespaces(*options: str) -> None:
+    """Skip the test if the kernel creates no user namespace, as in a chroot; options are those of unshare(1)."""
+    tried = subprocess.run(["unshare", "--user", *options, "true"], capture_output=True, text=True, check=False)
+    if tried.returncode:
+        pytest.skip(f"no user namespace can be created: {tried.stderr}")
 
 
 def digest(folder: Path, *, without: tuple[str, ...] = ()) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import portage.process
 import pytest
+from helpers.containers import need_user_namespaces
 
 from gentoomuch_portage.containers import phase_sandbox
 from gentoomuch_portage.containers.phase_sandbox import Limits
@@ -99,6 +100,7 @@ def top(tmp_path: Path) -> Path:
     """Directories as a container has them."""
     if os.geteuid():
         pytest.skip("only root enters such namespaces without a container")
+    need_user_namespaces("--mount")
     for name in ("pkgdir/a/b", "distdir", "tmp/portage/a/b-1", "tmp/portage/a/c-1"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "pkgdir/a/b/b-1-1.gpkg.tar.7").touch()
