@@ -203,7 +203,7 @@ def start(kind: str, paths: list[str], number: int) -> dict[str, object]:
         ready = container.stdout.readline()
         late = list(make_late(number)) if ready else []
         time.sleep(0.2)
-        out, err = container.communicate("\0".join([MARK, HASH, *paths, *map(str, late)]) + "\n", timeout=120)
+        out, err = container.communicate("\0".join([MARK, HASH, *paths, *map(str, late)]) + "\n", timeout=300)
     for file in late:
         with suppress(OSError):
             file.unlink()

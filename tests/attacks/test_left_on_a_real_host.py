@@ -8,11 +8,10 @@ also after a run that ended well.
 import os
 import secrets
 import signal
-import time
 
 import pytest
 from helpers.realhost import RealHost
-from helpers.waiting import HANG
+from helpers.waiting import HANG, wait_for
 
 _TOKEN = f"left-{secrets.token_hex(6)}"
 _EBUILD = """EAPI=8
@@ -94,9 +93,9 @@ def test_nothing_of_a_build_that_is_ended_stays_on_the_host(real_host: RealHost,
 
     words = ("gm-emerge", "--gm-profile=contained", f"--gm-isolation={kind}", "--usepkg=n", "-B")
     building = real_host.start(*words, "=app-demo/shell-4")
-    deadline = time.monotonic() + HANG
-    while real_host.run("pgrep", "-f", _SLEEPS).status and building.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.2)
+    wait_for(
+        lambda: not real_host.run("pgrep", "-f", _SLEEPS).status or building.poll() is not None, "the package is built"
+    )
     reached = real_host.run("pgrep", "-f", _SLEEPS).status == 0
     if how == signal.SIGKILL:
         real_host.run("pkill", "-9", "-f", "gm-emerge --gm-profile=contained")
@@ -108,7 +107,7 @@ def test_nothing_of_a_build_that_is_ended_stays_on_the_host(real_host: RealHost,
     assert reached, out + err
     assert building.returncode != 0
     assert after.status == 0, after.err
-    assert real_host.run("pgrep", "-f", _SLEEPS).out == ""
+    wait_for(lambda: real_host.run("pgrep", "-f", _SLEEPS).out == "", "what was built ends")
     assert real_host.run("find", "/", "-xdev", "-name", _TOKEN).out == ""
     assert real_host.run(*setuid).out == before
     newer = ("-xdev", "-newer", "/run/before", "!", "-type", "d", "!", "-name", "*.pyc")

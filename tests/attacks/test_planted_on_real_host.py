@@ -15,7 +15,7 @@ from helpers import planter
 from helpers.containers import digest
 from helpers.planter import Target
 from helpers.realhost import RealHost
-from helpers.waiting import HANG
+from helpers.waiting import HANG, wait_for
 
 FETCHING = """EAPI=8
 DESCRIPTION="plants a package while it is fetched"
@@ -131,9 +131,7 @@ def test_a_build_that_is_ended_plants_nothing_that_the_next_run_merges(
     before = planter.packages(attacked)
 
     building = real_host.start(*_words(kind, "-B", "app-evil/poison"))
-    deadline = time.monotonic() + HANG
-    while not planter.is_compiling() and building.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_for(lambda: planter.is_compiling() or building.poll() is not None, "the package compiles")
     reached = planter.is_compiling()
     time.sleep(1.5)  # what it left in the background plants as well
     if number == signal.SIGKILL:
@@ -147,7 +145,7 @@ def test_a_build_that_is_ended_plants_nothing_that_the_next_run_merges(
     swept = real_host.run(*_words(kind, "-B", "--usepkg", "dev-demo/libgreet"))  # it takes over after a killed run
     assert swept.status == 0, swept.out + swept.err
     planter.assert_nothing_came_out(attacked, before, set())
-    assert not planter.is_compiling()
+    wait_for(lambda: not planter.is_compiling(), "the build ends")
     _merge_libgreet(real_host)
 
 

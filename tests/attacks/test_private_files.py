@@ -6,7 +6,6 @@ import math
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 from helpers.containers import need
 from helpers.realhost import Ended, RealHost
-from helpers.waiting import HANG
+from helpers.waiting import HANG, wait_for
 
 from gentoomuch_portage import demo_host
 from gentoomuch_portage.demo_host import Host
@@ -72,9 +71,7 @@ def _merging(host: RealHost) -> Iterator[None]:
     loop = host.start("sh", "-c", "while emerge -1q --usepkg=n dev-demo/libgreet; do echo >>/run/merged; done")
     try:
         yield
-        deadline = time.monotonic() + HANG
-        while not merged.exists() and time.monotonic() < deadline:
-            time.sleep(0.2)
+        wait_for(lambda: merged.exists() or loop.poll() is not None, "a package is merged")
         assert merged.exists()
     finally:
         os.killpg(loop.pid, signal.SIGKILL)

@@ -108,7 +108,7 @@ def test_an_ebuild_does_not_get_out(kind: str, host: Host, on: Run) -> None:
     assert on("gm-emerge", "-fq", "gm-hello").status == 0
     (host.eprefix / "var/tmp/portage/app-demo/other-1/work").mkdir(parents=True)
     host.pkgdir.mkdir(parents=True, exist_ok=True)
-    with _listening() as (port, abstract), subprocess.Popen(["sleep", "600"]) as victim:
+    with _listening() as (port, abstract), subprocess.Popen(["sleep", "infinity"]) as victim:
         try:
             ways = _ways(host, port)
             assert len(ways) == 20

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 from conftest import BIN
+from helpers import processes, trees
 from helpers.waiting import HANG
 
 from gentoomuch_portage.containers import linux, resolution
@@ -28,10 +29,6 @@ from gentoomuch_portage.demo_host import Host
 
 KILLS = int(os.environ.get("GM_TEST_KILLS") or 100)
 _SUBREAPER = 36
-_DYING, _EXITING = 30.0, 120.0
-"""Seconds for what is dead to go, and for the kernel to end what is exiting: it writes an overlay's files out first."""
-_PF_EXITING = 0x4
-"""A flag of a process whose program is over for good. Source: linux/sched.h, proc_pid_stat(5)."""
 _EBUILD = """EAPI=8
 DESCRIPTION="No two builds of it are equal"
 LICENSE="GPL-2+"
@@ -85,25 +82,13 @@ def orphans_come_to_us() -> Iterator[None]:
 def below(number: int) -> list[int]:
     """All living processes that a process has started, those nearest to it first."""
     children: dict[int, list[int]] = {}
-    for file in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            state, parent = file.read_text().rpartition(")")[2].split()[:2]
-            if state != "Z":
-                children.setdefault(int(parent), []).append(int(file.parent.name))
+    for process, fields in processes.living().items():
+        children.setdefault(int(fields[1]), []).append(process)
     found, rest = [], sorted(children.get(number, []))
     while rest:
         found.append(rest.pop(0))
         rest += sorted(children.get(found[-1], []))
     return found
-
-
-def exiting(number: int) -> bool:
-    """Whether the kernel is taking a process away."""
-    try:
-        told = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return True
-    return bool(int(told[6]) & _PF_EXITING)
 
 
 def name(number: int) -> str:
@@ -179,27 +164,19 @@ def mounted() -> set[str]:
 
 def namespaces() -> set[str]:
     """Namespaces in which there is a process of ours."""
-    found = set()
-    for number in (os.getpid(), *below(os.getpid())):
-        for file in Path(f"/proc/{number}/ns").glob("*"):
-            with suppress(OSError):
-                found.add(str(file.readlink()))
-    return found
+    return set().union(*map(processes.namespaces, (os.getpid(), *below(os.getpid()))))
 
 
 def locked(host: Host) -> list[str]:
     """Files of the host that somebody holds a lock on."""
     numbers = {line.split()[-3].rpartition(":")[2] for line in Path("/proc/locks").read_text().splitlines()}
-    return [str(path) for path in host.folder.rglob("*") if str(path.lstat().st_ino) in numbers]
+    return [path for path, inode in trees.inodes(host.folder).items() if str(inode) in numbers]
 
 
 def left(host: Host, before: tuple[set[str], set[str], set[str]]) -> list[str]:
     """What there is that was not there before; the kernel has some time to take away what is dead already."""
     begun = time.monotonic()
-    while faults := left_now(host, before):
-        patience = _EXITING if any(map(exiting, below(os.getpid()))) else _DYING
-        if time.monotonic() > begun + patience:
-            break
+    while (faults := left_now(host, before)) and time.monotonic() < begun + HANG:
         time.sleep(0.1)
     return faults
 
@@ -217,7 +194,8 @@ def temporary(host: Host) -> set[str]:
     """Folders and files that only a run needs."""
     cache = host.eprefix / "var/cache/gentoomuch"
     found = [*(cache / "containers").glob("*run-*"), *cache.glob("containers/.*")]
-    found += [one for one in host.pkgdir.rglob(".*") if "lockfile" not in one.name]
+    hidden = [path for path in trees.inodes(host.pkgdir) if Path(path).name.startswith(".")]
+    found += [Path(path) for path in hidden if "lockfile" not in path]
     found += host.eprefix.glob("var/tmp/gentoomuch-run-*")
     found += [
         *(host.folder / "tmp").glob("gentoomuch*"),

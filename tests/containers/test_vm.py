@@ -3,13 +3,12 @@
 
 import socket
 import subprocess
-import time
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from conftest import BIN, Run
+from helpers.processes import command_lines
+from helpers.waiting import wait_for
 
 from gentoomuch_portage.config.isolation_kinds import VM
 from gentoomuch_portage.containers.vm import initramfs, launch
@@ -71,20 +70,8 @@ def test_packages_are_built_under_another_kernel_without_the_network(host: Host,
 
 def _machines(folder: Path) -> list[str]:
     """Return the command lines of virtual machines with runs below a directory."""
-    found = []
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            words = file.read_bytes().decode(errors="replace")
-            if words.startswith(VM.program) and "-initrd" in words and str(folder) in words:
-                found.append(words)
-    return found
-
-
-def _within(seconds: int, holds: Callable[[], object]) -> bool:
-    end = time.monotonic() + seconds
-    while not holds() and time.monotonic() < end:
-        time.sleep(0.1)
-    return bool(holds())
+    lines = [" ".join(words) for words in command_lines().values() if words[0].startswith(VM.program)]
+    return [line for line in lines if "-initrd" in line and str(folder) in line]
 
 
 def test_a_killed_build_ends_its_machine_and_leaves_nothing(host: Host, on: Run) -> None:
@@ -92,11 +79,11 @@ def test_a_killed_build_ends_its_machine_and_leaves_nothing(host: Host, on: Run)
     folder = host.eprefix / "var/cache/gentoomuch/containers"
     words = [str(BIN / "gm-emerge"), *_WORDS, "-B", "libgreet"]
     with subprocess.Popen(words, env=host.env(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
-        there = _within(240, lambda: _machines(folder))
+        wait_for(lambda: _machines(folder) or run.poll() is not None, "the machine runs")
+        assert run.poll() is None, "it ended by itself"
 
         run.kill()
 
-    assert there
-    assert _within(120, lambda: not _machines(folder))
+    wait_for(lambda: not _machines(folder), "the machine ends")
     assert on("gentoomuch", "freshroot", "router", "--isolation=unshare", "--", "true").status == 0
     assert list(folder.glob("run-*")) == []

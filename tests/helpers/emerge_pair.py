@@ -17,13 +17,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from helpers.processes import living
 from helpers.waiting import HANG, wait_for
 
 from gentoomuch_portage.demo_host import Host
 
 PACKAGES = Path(__file__).parents[1] / "dropin/repository"
 GM_EMERGE = Path(sys.executable).parent / "gm-emerge"
-"""Seconds that a build may take to begin, or a killed one to end."""
 
 _VOLATILE = (
     (r"(Dependency resolution took (?:\x1b\S*m)?)[\d.]+", r"\1N"),
@@ -183,18 +183,10 @@ def signalled(
     wait_for((scene.host.eprefix / "var/tmp/compiling").exists, "app-test/slow compiles")
     os.killpg(process.pid, number) if group else process.send_signal(number)
     out, err = process.communicate(timeout=HANG)
-    assert not alive(process.pid)
+    wait_for(lambda: not alive(process.pid), lambda: f"these end as well: {alive(process.pid)}")
     return scene.seen(process.returncode, out, err)
 
 
 def alive(session: int) -> list[int]:
     """The processes of a session that have not ended."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            state, *rest = (folder / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(rest[2]) == session and state not in "ZX":
-            found.append(int(folder.name))
-    return found
+    return [number for number, fields in living().items() if int(fields[3]) == session]

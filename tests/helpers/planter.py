@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from helpers.processes import command_lines
 from helpers.repack import instance
 
 PLANTED = "dev-demo/libgreet/libgreet-1.0-9.gpkg.tar"
@@ -132,13 +133,7 @@ def write_ebuild(target: Target, *, fails: bool = False, compiling: str = ":") -
 
 def is_compiling() -> bool:
     """Whether a build of the planter sleeps somewhere on this machine."""
-    for line in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if SLEEPS.encode() in line.read_bytes().split(b"\0"):
-                return True
-        except OSError:
-            continue
-    return False
+    return any(SLEEPS in words for words in command_lines().values())
 
 
 def packages(target: Target) -> set[str]:

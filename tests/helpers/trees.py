@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Trees of files as data, for tests that edit them and look what became of them."""
 
+import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 File = tuple[bytes, bool]
@@ -29,3 +31,13 @@ def read(folder: Path) -> dict[str, File]:
         for one in folder.rglob("*")
         if one.is_file() and ".git" not in one.relative_to(folder).parts[:1]
     }
+
+
+def inodes(folder: Path) -> dict[str, int]:
+    """Return the path and the inode of all that is below a folder, while others may remove some of it."""
+    found = {}
+    for above, folders, files in os.walk(folder):  # a folder that has gone is passed over
+        for name in (*folders, *files):
+            with suppress(FileNotFoundError):
+                found[f"{above}/{name}"] = os.lstat(f"{above}/{name}").st_ino
+    return found

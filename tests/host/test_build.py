@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from conftest import BIN, Ended, Run
 from helpers.containers import digest, some
+from helpers.processes import command_lines
 from helpers.waiting import HANG, wait_for
 
 from gentoomuch_portage import history
@@ -215,14 +216,7 @@ def test_a_build_that_fails_leaves_no_package(host: Host, write: Write, on: Run)
 
 
 def _sleeping(mark: str) -> bool:
-    return any(mark.encode() in _read(path) for path in Path("/proc").glob("[0-9]*/cmdline"))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
+    return any(mark in " ".join(words) for words in command_lines().values())
 
 
 @pytest.mark.slow

@@ -143,6 +143,6 @@ def _slow(host: Host) -> str:
     """A folder with a compiler that says that it was asked, and never answers."""
     folder = host.folder / "slow"
     folder.mkdir()
-    (folder / "gcc").write_text(f"#!/bin/sh\ntouch {host.folder}/asked\nexec sleep 30\n")
+    (folder / "gcc").write_text(f"#!/bin/sh\ntouch {host.folder}/asked\nexec sleep 3600\n")
     (folder / "gcc").chmod(0o755)
     return str(folder)

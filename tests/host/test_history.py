@@ -5,11 +5,10 @@ import json
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from helpers.waiting import HANG
+from helpers.waiting import HANG, wait_for
 
 from gentoomuch_portage import demo_host, history
 from gentoomuch_portage.demo_host import Host
@@ -193,14 +192,17 @@ def test_a_failed_run_is_recorded_with_the_failed_package(host: Host, on, tmp_pa
 def test_history_now_lists_running_jobs_and_a_killed_run_has_no_end(host: Host, on, tmp_path: Path):
     host.profile("a", "")
     ebuild = host.repository / "dev-demo/libgreet/libgreet-1.0.ebuild"
-    ebuild.write_text(ebuild.read_text() + "\nsrc_prepare() { default; sleep 300; }\n")
+    ebuild.write_text(ebuild.read_text() + "\nsrc_prepare() { default; sleep 3600; }\n")
     argv = [BIN / "gm-emerge", "--gm-profile=a", "-q", "--digest", "--buildpkgonly", "dev-demo/libgreet"]
     run = subprocess.Popen(argv, env=host.env(FEATURES="observability"), stdout=subprocess.DEVNULL)
     try:
-        jobs, until = [], time.monotonic() + HANG
-        while not any(job["phase"] == "prepare" for job in jobs) and time.monotonic() < until:
-            time.sleep(0.2)
-            jobs = json.loads(on("gentoomuch", "history", "--now", "--json").out)
+        jobs = []
+
+        def is_preparing() -> bool:
+            jobs[:] = json.loads(on("gentoomuch", "history", "--now", "--json").out)
+            return any(job["phase"] == "prepare" for job in jobs)
+
+        wait_for(lambda: is_preparing() or run.poll() is not None, "the package is prepared")
     finally:
         run.kill()
         run.wait()

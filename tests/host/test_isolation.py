@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import BIN, Run
 from helpers.containers import digest, need, why_not
+from helpers.processes import command_lines, environment
 from helpers.unmasking import package
 from helpers.waiting import HANG, wait_for
 
@@ -261,14 +262,7 @@ def _waiting(host: Host) -> None:
 
 
 def _sleeping(host: Host) -> bool:
-    for line in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = line.read_bytes().split(b"\0")
-            if MARK.encode() in words and (line.parent / "environ").read_bytes().count(str(host.folder).encode()):
-                return True
-        except OSError:
-            continue
-    return False
+    return any(MARK in words and str(host.folder) in environment(number) for number, words in command_lines().items())
 
 
 def test_a_fresh_root_keeps_packages_and_forgets_the_rest(some_kind: str, host: Host, on: Run) -> None:

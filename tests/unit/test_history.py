@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The record of runs: whole lines whoever writes, half a line passed over, full files put aside, runs read back."""
 
-import os
-import signal
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -43,7 +41,7 @@ def test_a_killed_writer_spoils_at_most_its_own_line_and_leaves_no_lock(tmp_path
         writer = get_context("fork").Process(target=_writes, args=(tmp_path, "k", 10_000))
         writer.start()
         writer.join(0.05)
-        os.kill(writer.pid, signal.SIGKILL)
+        writer.kill()  # or it has ended before
         writer.join()
 
     history.append(tmp_path, "a", ended("last"))

@@ -15,7 +15,7 @@ import pytest
 from helpers.binhost import open_folder
 from helpers.binhost_server import INDEX, NAME, PACKAGE, Server, binhost, started
 from helpers.errors import raises
-from helpers.processes import open_files
+from helpers.processes import open_files, status
 from helpers.waiting import HANG, wait_for
 
 from gentoomuch_portage import fs, gpg
@@ -131,13 +131,12 @@ def test_the_served_index_always_has_a_valid_signature():
     with open_folder() as folder, binhost(folder / "s", signs=True) as server:
         first = whole_index(server)
         os.kill(server.process.pid, signal.SIGSTOP)  # it has not yet signed what comes now
+        wait_for(lambda: status(server.process.pid)[0] == "T", "the server is stopped")
         fs.write(server.www / "Packages", INDEX.replace(b"TIMESTAMP: 17", b"TIMESTAMP: 18") + b"DESC: more\n")
         fs.write(server.www / "Packages.gz", gzip.compress(b"of a builder"))
         between = whole_index(server)
         os.kill(server.process.pid, signal.SIGCONT)
-        ends = time.monotonic() + HANG
-        while whole_index(server) == first and time.monotonic() < ends:
-            time.sleep(0.1)
+        wait_for(lambda: whole_index(server) != first, "the new index is signed")
         after = whole_index(server)
 
     assert first == between

@@ -4,9 +4,11 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from helpers.waiting import wait_for
 
 from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.containers import cleanup, lifecycle
@@ -19,9 +21,8 @@ from gentoomuch_portage.containers import lifecycle
 with lifecycle.run_directory(Path(sys.argv[1])):
     run = os.getpid()
     if not os.fork():  # as Portage does for each merge
-        while os.getppid() == run:
+        while not Path(sys.argv[1], "merge").exists():
             time.sleep(0.01)
-        time.sleep(0.2)
         Path(sys.argv[1], "merged").touch()
         os._exit(0)
     print("merging", flush=True)
@@ -31,12 +32,13 @@ with lifecycle.run_directory(Path(sys.argv[1])):
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A run that merges until shortly after its own end."""
+    """A run with a merge that goes on after its end, until there is a file ``merge``."""
     with subprocess.Popen([sys.executable, "-c", _RUN, tmp_path], stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         assert run.stdout.readline() == "merging\n"
         yield run
         run.kill()
+        (tmp_path / "merge").touch()
         run.communicate()  # to its orphan's end
 
 
@@ -53,11 +55,14 @@ def test_recovery_waits_for_the_merge_of_a_killed_run(
     running.kill()
     running.wait()
 
-    left = _recover(tmp_path)
+    with ThreadPoolExecutor(1) as other:
+        left = other.submit(_recover, tmp_path)
+        wait_for(lambda: "waiting" in capsys.readouterr().err or left.done(), "it is reported that recovery waits")
+        merged_before = (tmp_path / "merged").exists()
+        (tmp_path / "merge").touch()
 
-    assert left == []
-    assert (tmp_path / "merged").exists()
-    assert "waiting" in capsys.readouterr().err
+    assert left.result() == []
+    assert (merged_before, (tmp_path / "merged").exists()) == (False, True)
 
 
 def test_owning_gives_up_after_its_patience(running: subprocess.Popen[str], tmp_path: Path) -> None:
