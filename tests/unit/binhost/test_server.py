@@ -4,6 +4,7 @@
 import gzip
 import os
 import re
+import shutil
 import signal
 import socket
 import time
@@ -28,6 +29,7 @@ from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.gpg import BadKey
 
 pytest.importorskip("aiohttp")
+NEEDS_GPG = pytest.mark.skipif(not shutil.which("gpg"), reason="gpg is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +129,7 @@ def test_the_index_is_compressed_for_clients_that_accept_it(server: Server):
     assert plain[1]["etag"] != packed[1]["etag"]
 
 
+@NEEDS_GPG
 def test_the_served_index_always_has_a_valid_signature():
     with open_folder() as folder, binhost(folder / "s", signs=True) as server:
         first = whole_index(server)
@@ -201,6 +204,7 @@ def test_a_failed_signature_of_the_index_is_retried_and_reported_once(tmp_path: 
     assert not look()
 
 
+@NEEDS_GPG
 def test_an_index_is_signed_anew_when_the_key_is_rotated(tmp_path: Path, monkeypatch):
     settings = Settings.load({"GM_STATE": str(tmp_path / "state")})
     monkeypatch.setattr(gpg, "sign_detached", lambda home, by, file, target: target.write_text(by))
