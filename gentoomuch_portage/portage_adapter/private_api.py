@@ -131,6 +131,8 @@ STATUS = Capability("status", "comparing the packages of a root with @world", us
 FIRST_SYNC = Capability("first-sync", "syncing a repository that does not exist yet", used_by_runs=False)
 JOBS = Capability("jobs", "showing runs of emerge that are in progress", since="3.0.81", used_by_runs=False)
 _UNLISTED = Capability("other", "a part of gentoomuch-portage")
+NEWEST = "3.0.83"
+"""The newest version of Portage that is known to have all names: that of requirements/run.txt."""
 NAMES = (
     PrivateName("_emerge.main", "emerge_main", ("args",), EMERGE),
     PrivateName("_emerge.main", "parse_opts", ("tmpcmdline", "silent"), EMERGE),
@@ -358,6 +360,12 @@ class Lost(NamedTuple):
     def is_older(self) -> bool:
         """Whether this Portage is older than the names, so that nothing has changed."""
         return is_older(self.capability)
+
+    @property
+    def hint(self) -> str:
+        """Return the command that installs a version with the names: the first of them, or the newest known one."""
+        atom = f">=sys-apps/portage-{self.capability.since}" if self.is_older else f"=sys-apps/portage-{NEWEST}*"
+        return f"emerge '{atom}'"
 
     @property
     def text(self) -> str:

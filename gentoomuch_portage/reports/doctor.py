@@ -88,7 +88,7 @@ def _portage() -> Iterator[Fact]:
             continue
         each = lost[capability]
         state = "note" if each.is_older else "bad"
-        yield Fact(CAPABILITY, state, f"{capability.name}: {each.text}", "emerge '=sys-apps/portage-3.0.83*'")
+        yield Fact(CAPABILITY, state, f"{capability.name}: {each.text}", each.hint)
 
 
 def _reader() -> Fact:

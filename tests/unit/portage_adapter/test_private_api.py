@@ -115,6 +115,12 @@ def test_the_installed_portage_provides_all_listed_names_that_are_not_newer():
     assert [lost for lost in private_api.find_lost() if not lost.is_older] == []
 
 
+def test_the_newest_known_portage_is_that_of_the_requirements():
+    pinned = (Path(__file__).parents[3] / "requirements/run.txt").read_text().splitlines()
+
+    assert f"portage=={private_api.NEWEST}" in pinned
+
+
 @pytest.mark.parametrize(
     ("version", "older"),
     [("3.0.77", True), ("3.0.82.2", True), ("3.0.82.dev4+ga20ef27af", True), ("3.0.83", False), ("3.0.83.1", False),
