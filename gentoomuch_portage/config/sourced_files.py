@@ -132,8 +132,8 @@ def _resolve(path: str, before: str, texts: Mapping[str, str]) -> list[str]:
     resolved = _expand(path, before)
     if _HOST.search(resolved):
         pattern = "[^/]+".join(re.escape(part) for part in _HOST.split(_ROOTS.sub("/", resolved)))
-        found = [name for name in texts if re.fullmatch(pattern, _TOP + name)]
-        return [_TOP + found[0]] if len(found) == 1 else [resolved]
+        names = [name for name in texts if re.fullmatch(pattern, _TOP + name)]
+        return [_TOP + names[0]] if len(names) == 1 else [resolved]
     return [resolved]
 
 

@@ -12,11 +12,11 @@ from _emerge.actions import load_emerge_config
 from _emerge.create_depgraph_params import create_depgraph_params
 from _emerge.depgraph import backtrack_depgraph
 from portage._sets import SetConfigError
-from portage.dep.soname.parse import parse_soname_deps
-from portage.exception import InvalidData, PackageSetNotFound, PortageException
+from portage.exception import PackageSetNotFound, PortageException
 
 from gentoomuch_portage.portage_adapter.binpkg import Reject
 from gentoomuch_portage.portage_adapter.binpkg_filter import hide_rejected
+from gentoomuch_portage.portage_adapter.installed import sonames_of
 from gentoomuch_portage.portage_adapter.patching import query_environment
 from gentoomuch_portage.portage_adapter.trees import ensure_arch_of_all
 
@@ -127,25 +127,17 @@ def _find_libraries(packages: Sequence[Any]) -> tuple[list[str], list[str]]:
     if not packages:
         return [], []
     dbapi = packages[-1].root_config.trees["bintree"].dbapi
-    provided = {soname for pkg in packages for soname in _sonames(dbapi, pkg.cpv, "PROVIDES")}
+    provided = {soname for pkg in packages for soname in sonames_of(dbapi, pkg.cpv, "PROVIDES")}
     wanted: dict[Any, str] = {}
     for pkg in packages:
-        for soname in _sonames(dbapi, pkg.cpv, "REQUIRES"):
+        for soname in sonames_of(dbapi, pkg.cpv, "REQUIRES"):
             if soname not in provided:
                 wanted.setdefault(soname, str(pkg.cpv))
     providers: dict[Any, str] = {}
     for cpv in sorted(dbapi.cpv_all(), key=str) if wanted else ():
-        for soname in wanted.keys() & set(_sonames(dbapi, cpv, "PROVIDES")):
+        for soname in wanted.keys() & set(sonames_of(dbapi, cpv, "PROVIDES")):
             providers[soname] = f"{cpv.cp}:{cpv.slot}"
     return [f"{soname.soname} ({cpv})" for soname, cpv in wanted.items()], sorted(set(providers.values()))
-
-
-def _sonames(dbapi: Any, cpv: Any, key: str) -> tuple[Any, ...]:
-    """Return the sonames of PROVIDES or REQUIRES; empty if the package was built without scanelf."""
-    try:
-        return tuple(parse_soname_deps(dbapi.aux_get(cpv, [key])[0]))
-    except InvalidData:
-        return ()
 
 
 def _as_closure(packages: Sequence[Any], missing: Sequence[str]) -> BinaryClosure:

@@ -11,6 +11,8 @@ from typing import Any
 from portage import create_trees
 from portage.const import EPREFIX, VDB_PATH
 from portage.dbapi.vartree import dblink
+from portage.dep.soname.parse import parse_soname_deps
+from portage.exception import InvalidData
 from portage.versions import catpkgsplit
 
 from gentoomuch_portage.portage_adapter import atoms, config
@@ -91,6 +93,14 @@ def _load_package(tree: Any, cpv: Any, wanted: Collection[str]) -> Installed:
         build_info=records,
         files=tuple(Path(name) for name, (kind, *_) in sorted(contents.items()) if kind == "obj"),
     )
+
+
+def sonames_of(dbapi: Any, cpv: Any, key: str) -> tuple[Any, ...]:
+    """Return the sonames of PROVIDES or REQUIRES; empty if the package was built without scanelf."""
+    try:
+        return tuple(parse_soname_deps(dbapi.aux_get(cpv, [key])[0]))
+    except InvalidData:
+        return ()
 
 
 def contents_of(dbapi: Any, cpv: str) -> dict[str, tuple[str, ...]]:

@@ -10,12 +10,11 @@ from typing import Any, NamedTuple
 
 from portage import create_trees
 from portage.dep import Atom, use_reduce
-from portage.dep.soname.parse import parse_soname_deps
-from portage.exception import InvalidData, InvalidDependString
+from portage.exception import InvalidDependString
 from portage.versions import catpkgsplit, cpv_sort_key
 
 from gentoomuch_portage.portage_adapter.atoms import atom_errors
-from gentoomuch_portage.portage_adapter.installed import contents_of
+from gentoomuch_portage.portage_adapter.installed import contents_of, sonames_of
 from gentoomuch_portage.portage_adapter.patching import environment
 from gentoomuch_portage.portage_adapter.trees import find_target
 
@@ -90,24 +89,16 @@ def _needed(dbapi: Any, cpv: Any, missing: list[str]) -> Iterator[Any]:
 def _libraries(dbapi: Any) -> dict[Any, Any]:
     """Return the installed libraries: soname and ABI -> cpv; the newest version of several."""
     cpvs = sorted(dbapi.cpv_all(), key=cpv_sort_key())
-    return {soname: cpv for cpv in cpvs for soname in _sonames(dbapi, cpv, "PROVIDES")}
+    return {soname: cpv for cpv in cpvs for soname in sonames_of(dbapi, cpv, "PROVIDES")}
 
 
 def _linked(dbapi: Any, cpv: Any, libraries: Mapping[Any, Any], missing: list[str]) -> Iterator[Any]:
     """Yield the packages of linked libraries, since ebuilds do not name those of the C library and the compiler."""
-    for library in _sonames(dbapi, cpv, "REQUIRES"):
+    for library in sonames_of(dbapi, cpv, "REQUIRES"):
         if library in libraries:
             yield libraries[library]
         else:
             missing.append(f"{library.soname} ({cpv})")
-
-
-def _sonames(dbapi: Any, cpv: Any, key: str) -> tuple[Any, ...]:
-    """Return the sonames of PROVIDES or REQUIRES; empty if the package was built without scanelf."""
-    try:
-        return tuple(parse_soname_deps(dbapi.aux_get(cpv, [key])[0]))
-    except InvalidData:
-        return ()
 
 
 def _every(dbapi: Any, cpv: Any, nested: list[Any], missing: list[str]) -> Iterator[Any]:
