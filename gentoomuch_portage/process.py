@@ -109,10 +109,10 @@ def run(
 def run_interactive(argv: Sequence[str], env: Mapping[str, str]) -> int:
     """Run a program that handles Ctrl-C itself, as the terminal interrupts it as well, and return its status.
 
-    If it does not end within some seconds of Ctrl-C, the program is terminated.
+    If it does not end within some seconds of Ctrl-C, the program is terminated; if it ignores that, it is killed.
 
     Raises:
-        KeyboardInterrupt: SIGTERM ended the program after the first interrupt, or it was killed after a second one.
+        KeyboardInterrupt: a signal ended the program after the first interrupt, or it was killed after a second one.
         MissingProgram: ``argv[0]`` is not on PATH.
     """
     try:
@@ -242,6 +242,8 @@ def _wait(child: _Child) -> int:
     except KeyboardInterrupt as interrupt:
         if not _await_end(child, _PATIENCE):
             child.terminate()
+            if not _await_end(child, _PATIENCE):
+                child.kill()
             child.wait()
             raise interrupt from None  # the status would be that of our SIGTERM
         status = _reap(child)
