@@ -34,12 +34,14 @@ def _add_freeze(parser: Parser) -> None:
 def _freeze(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage import fs
     from gentoomuch_portage.binhost import keys
+    from gentoomuch_portage.config import profile
     from gentoomuch_portage.freeze import archive, collect, signature, transaction
 
     _refuse_profile(settings, args)
     check_single_stdout("gentoomuch freeze", Path(args.file), args)
     transaction.finish(settings)
     name = require_profile(settings, args)
+    profile.read(settings, name)  # a wrong name creates no key
     key = None if args.unsigned else keys.ensure_key(settings)
     collected = collect.collect_profile(settings, name, redact=args.redact)
     members = signature.add_manifest(name, list(collected.members), key)

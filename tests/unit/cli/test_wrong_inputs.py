@@ -294,6 +294,12 @@ def test_a_wrong_input_is_one_error_with_a_hint(line: str, status: int, code: st
         check_command(shlex.split(hint)[1:], code, capsys)
 
 
+def test_a_key_is_made_for_no_profile_that_does_not_exist(settings, top: Path):
+    assert run_command_line(["freeze", "lba", "x.tar"]) == 64
+
+    assert not (settings.state / "binhost").exists()
+
+
 def check_command(words: list[str], code: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Check that the command of a hint is accepted, and run it unless it needs a host.
 
