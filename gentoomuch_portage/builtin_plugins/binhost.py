@@ -7,7 +7,6 @@ binhost or the ebuild.
 """
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from gentoomuch_portage.errors import BadFile, GmError, bare
 from gentoomuch_portage.plan.plan import File, Line, Part, Plan
 from gentoomuch_portage.plan.request import Request
 from gentoomuch_portage.plugins.hookspec import hookimpl
+from gentoomuch_portage.portage_adapter import emerge_defaults
 from gentoomuch_portage.portage_adapter.binpkg import Binpkg
 
 
@@ -55,11 +55,7 @@ def gm_parts(request: Request, settings: Settings, profile: Profile) -> Iterator
 def _fetches(request: Request, profile: Profile) -> bool:
     """Whether a run may take packages from binhosts, so that it needs their keys."""
     words = (*profile.emerge, *request.arguments)
-    return bool(profile.binpkg["remote"]) or any(map(_FETCHES.match, words))
-
-
-_FETCHES = re.compile(r"-[A-Za-z0-9]*[gGr]|--g|--resume")
-"""Arguments of emerge that may mean --getbinpkg, --getbinpkgonly or --resume."""
+    return bool(profile.binpkg["remote"]) or emerge_defaults.may_use_binhosts(words, "")
 
 
 def _own_key(settings: Settings) -> Path | None:
@@ -103,8 +99,8 @@ def _warn_skipped(error: GmError) -> None:
 
 @hookimpl(wrapper=True)
 def gm_run_emerge(plan: Plan, settings: Settings) -> Iterator[None]:
-    if not _has_pinned_key(settings) and not any(map(_FETCHES.match, plan.arguments)):
-        return (yield)  # make.conf may enable getbinpkg all the same, so a key always counts
+    if not emerge_defaults.may_use_binhosts(plan.arguments, plan.default_options) and not _has_pinned_key(settings):
+        return (yield)
     from gentoomuch_portage.binhost.client import session
     from gentoomuch_portage.portage_adapter import binhosts
 

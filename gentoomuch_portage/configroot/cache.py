@@ -21,7 +21,7 @@ from gentoomuch_portage.configroot import build_dir, cross
 from gentoomuch_portage.configroot.key import Recipe
 from gentoomuch_portage.fs import Cache
 from gentoomuch_portage.plan.plan import Plan
-from gentoomuch_portage.portage_adapter import paths
+from gentoomuch_portage.portage_adapter import emerge_defaults, paths
 from gentoomuch_portage.startup import LazyModule
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def build_configroots(plan: Plan, settings: Settings) -> tuple[Plan, list[int]]:
         build_cpu=build.facts["machine"] if build else "",
         abi=target.facts["abi"],
         build_abi=build.facts["abi"] if build else "",
+        default_options=emerge_defaults.default_options(target.facts, {**os.environ, **plan.env}),
         own="yes" if cross.is_own(Path(plan.root), paths.eprefix()) else "",
     )
     return cross.with_sysroot(ready), locks
@@ -128,7 +129,7 @@ def _find(recipe: Recipe, cache: Path) -> Configroot | None:
     return None
 
 
-_FACTS = {"PORTAGE_TMPDIR", "abi", "machine"}
+_FACTS = {"EMERGE_DEFAULT_OPTS", "FEATURES", "PORTAGE_TMPDIR", "abi", "machine"}
 
 
 class _Cached(NamedTuple):

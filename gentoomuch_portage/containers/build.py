@@ -259,7 +259,7 @@ def _list_built(pkgdir: Path, admitted: Iterable[artifacts.Admitted]) -> dict[st
 
 def uses_binhosts(plan: Plan) -> bool:
     """Return whether a plan takes packages from binhosts."""
-    return not {"--getbinpkg", "--getbinpkgonly"}.isdisjoint(emerge_arguments.parse(plan.arguments)[1])
+    return emerge_arguments.uses_binhosts(plan.arguments, plan.default_options)
 
 
 def _load_indexes(plan: Plan, places: Places) -> Callable[[str], int]:

@@ -10,7 +10,6 @@ import shlex
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from gentoomuch_portage import console
@@ -20,7 +19,7 @@ from gentoomuch_portage.configroot.cache import build_configroots
 from gentoomuch_portage.emerge.prepare import Prepared
 from gentoomuch_portage.plan.plan import Line, Locked, Part, Plan
 from gentoomuch_portage.plugins.manager import Dispatcher
-from gentoomuch_portage.portage_adapter import atoms, config, emerge_arguments, local_binpkgs, private_api
+from gentoomuch_portage.portage_adapter import atoms, emerge_arguments, local_binpkgs, private_api
 from gentoomuch_portage.portage_adapter.private_api import Capability, Lost
 from gentoomuch_portage.unmask import ledger
 
@@ -63,9 +62,8 @@ def use(prepared: Prepared, lost: Collection[Lost]) -> Prepared:
 
 
 def _parse_options(plan: Plan) -> dict[str, Any]:
-    """Return the options of emerge, with those of EMERGE_DEFAULT_OPTS."""
-    usual = {**config.load(Path(plan.configroot)).values, **os.environ, **plan.env}.get("EMERGE_DEFAULT_OPTS", "")
-    return emerge_arguments.parse([*shlex.split(usual), *plan.arguments]).options
+    """Return the options of emerge, with those that it adds itself."""
+    return emerge_arguments.parse_with_defaults(plan.arguments, plan.default_options).options
 
 
 def _refuse(plan: Plan, options: Mapping[str, Any], lost: Collection[Lost]) -> None:

@@ -186,6 +186,8 @@ class Plan:
     """CHOST, ELIBC and ACCEPT_CHOSTS of the profile, as ``isa.abi.Abi`` writes them; empty before."""
     build_abi: str = ""
     """The same for packages that are installed in ``/`` for building."""
+    default_options: str = ""
+    """Options that emerge adds to its command line, quoted for a shell; empty before the configroot is written."""
     own: str = ""
     """``yes`` if merging to the root changes the system of this machine; empty if not, or before that is known."""
     unknown: str = "reject"
@@ -238,6 +240,7 @@ class Plan:
             parts = tuple((_text(part["plugin"]), _part(part["kind"], part["data"])) for part in data["parts"])
             arguments = tuple(map(_text, _list(data["words" if "words" in data else "arguments"])))
             env = {name: _text(value) for name, value in data["env"].items()}
+            data.setdefault("default_options", "")  # plans of version 0.1 have none
             rest = {field.name: _text(data[field.name]) for field in fields(cls) if field.type is str}
         except (OSError, *stored.DAMAGED) as error:
             raise unreadable_plan(path, error) from error

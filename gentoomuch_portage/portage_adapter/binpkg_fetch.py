@@ -84,6 +84,7 @@ def _started(plain: Callable[..., None], run: _Run) -> Callable[..., None]:
             return
         run.places[_name(self.pkg)] = place
         if run.is_rejected(place):
+            remove_if_empty(Path(self.pkg_path))
             self.returncode = 1
             self._async_wait()
         elif place.url.startswith(_HTTP) and _is_ours(tree.settings, entry, place, run.downloads):

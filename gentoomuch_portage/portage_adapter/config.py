@@ -42,7 +42,8 @@ class Loaded:
     """A configroot as Portage loads it."""
 
     values: Mapping[str, str]
-    """PORTAGE_TMPDIR, PKGDIR, DISTDIR, CHOST, ACCEPT_CHOSTS, ELIBC, ARCH, CC, CFLAGS, USE_EXPAND, PORTAGE_LOGDIR."""
+    """PORTAGE_TMPDIR, PKGDIR, DISTDIR, CHOST, ACCEPT_CHOSTS, ELIBC, ARCH, CC, CFLAGS, USE_EXPAND, PORTAGE_LOGDIR,
+    FEATURES, EMERGE_DEFAULT_OPTS."""
     names: frozenset[str]
     """The names of all its variables, and of those that Portage reads from the environment."""
     read: tuple[Path, ...]
@@ -62,7 +63,7 @@ def load(configroot: Path) -> Loaded:
     config, messages = read_config(configroot)
     names = (
         "PORTAGE_TMPDIR", "PKGDIR", "DISTDIR", "CHOST", "ACCEPT_CHOSTS", "ELIBC", "ARCH", "CC", "CFLAGS", "USE_EXPAND",
-        "PORTAGE_LOGDIR",
+        "PORTAGE_LOGDIR", "FEATURES", "EMERGE_DEFAULT_OPTS",
     )  # fmt: skip
     read = [Path(config.global_config_path) / "make.globals"]
     nodes = [Path(node) for node in config.profiles if not node.startswith(str(configroot))]

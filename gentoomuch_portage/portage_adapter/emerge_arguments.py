@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Parse command lines of emerge with its own parser."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from _emerge.main import parse_opts
+
+from gentoomuch_portage.portage_adapter import emerge_defaults
 
 _REMOVING = frozenset({"depclean", "unmerge", "prune", "rage-clean"})
 """Actions of emerge that remove packages."""
@@ -41,6 +43,25 @@ def parse(words: Iterable[str]) -> Arguments:
     """Parse a command line of emerge, without the program's name."""
     action, options, targets = parse_opts(list(words), silent=True)
     return Arguments(action or "", options, tuple(targets))
+
+
+def parse_with_defaults(words: Sequence[str], defaults: str) -> Arguments:
+    """Parse a command line as emerge does, after the options that it adds.
+
+    Args:
+        defaults: as ``emerge_defaults.default_options`` returns them. Those that come from FEATURES always apply.
+    """
+    return parse([*emerge_defaults.split(defaults, ignored="--ignore-default-opts" in words), *words])
+
+
+def uses_binhosts(words: Sequence[str], defaults: str) -> bool:
+    """Return whether emerge takes packages from binhosts.
+
+    Args:
+        defaults: as ``emerge_defaults.default_options`` returns them.
+    """
+    options = parse_with_defaults(words, defaults).options
+    return options.get("--getbinpkg") is True or options.get("--getbinpkgonly") is True
 
 
 def find_action(words: Iterable[str]) -> str:

@@ -104,7 +104,7 @@ def _answer(ask: BaseHTTPRequestHandler, server: Server) -> None:
 
 def _file(ask: BaseHTTPRequestHandler, server: Server, path: Path, content: bytes) -> None:
     part = _RANGE.fullmatch(ask.headers.get("Range", ""))
-    if server.mode == "breaks off" and path.name.endswith(".gpkg.tar") and not part:
+    if server.mode == "breaks off" and path.name.endswith((".gpkg.tar", ".xpak")) and not part:
         return _send(ask, 200, content[: server.rest], length=len(content))
     if not part or server.mode == "no range":
         return _send(ask, 200, content)

@@ -7,6 +7,7 @@ import re
 import pytest
 from helpers.http_server import serving
 from helpers.repack import instance
+from helpers.waiting import HANG
 
 from gentoomuch_portage.demo_host import Host
 
@@ -234,6 +235,7 @@ def test_a_downloaded_package_above_the_cpu_is_rejected_before_the_merge(
     host.profile("old", AUDITED)
     holds = ("libgreet",) if packages[0] == "loops" and features == "parallel-fetch" else ()
     with serving(tmp_path / "www", holds=holds) as server:
+        (host.config / "gentoomuch.toml").write_text(f'[binhost."{server.url}"]\ntimeout = {HANG}\n')
         env = {"PORTAGE_BINHOST": server.url, "FEATURES": features}
         first = on("gm-emerge", "--gm-profile=old", "--getbinpkgonly", "--keep-going", *packages, **env)
         again = on("gm-emerge", "--gm-profile=old", "-pg", "loops", **env)

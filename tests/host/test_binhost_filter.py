@@ -145,6 +145,19 @@ def test_a_binhost_that_is_dead_leaves_its_packages_unknown(tmp_path: Path, fill
     assert refused(said) == {2: "its binhost answers 503", 1: "its binhost answers 503"}
 
 
+@pytest.mark.parametrize(
+    "line", ['EMERGE_DEFAULT_OPTS="--getbinpkgonly"', 'FEATURES="getbinpkg"\nEMERGE_DEFAULT_OPTS="--usepkgonly"']
+)
+def test_a_binhost_that_make_conf_enables_has_our_limits_as_well(host: Host, tmp_path: Path, fill, emerge, line):
+    fill(tmp_path / "www", (FITS,))
+    host.write("make.conf", f"{(host.etc / 'make.conf').read_text()}\n{line}\n")
+    with serving(tmp_path / "www", "breaks off", rest=100) as server:
+        status, output = emerge("-1", PKG, PORTAGE_BINHOST=server.url)
+
+    assert status == 1
+    assert "[download-broken]" in output
+
+
 def test_a_cached_run_reads_no_package(tmp_path: Path, fill, emerge):
     fill(tmp_path / "www")
     with serving(tmp_path / "www") as server:
