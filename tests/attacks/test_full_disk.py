@@ -69,7 +69,7 @@ class Write(NamedTuple):
     again: int = 0
     """Its status as soon as there is room; of one that ended well before, none."""
     first: str = ""
-    """A command before the file system is full."""
+    """Commands before the file system is full, separated by ``&&``."""
 
 
 WRITES = (
@@ -99,6 +99,8 @@ UNWRITTEN = {0, 69}
 """What needs no room, or is a cache, is done without it."""
 REPORTED = {0, 1, 69}
 """The same, of commands with status 1 for what they report."""
+_BUILD = "gm-emerge -B1q --usepkg=n --gm-profile=router app-demo/easy"
+_PUBLISH = "gentoomuch binhost publish OUT/published"
 MORE = (
     Write("state", "gentoomuch binhost key --revoke --yes", {69, 70}),
     Write("state", "gentoomuch profile rename full fuller"),
@@ -115,6 +117,9 @@ MORE = (
     Write("out", "gentoomuch demo OUT/demo"),
     Write("out", "gentoomuch root export router --output OUT/root.tar"),
     Write("out", "gentoomuch root export router --format oci --output OUT/root.tar"),
+    Write("out", "gentoomuch root export router --format squashfs --output OUT/root.squashfs"),
+    Write("out", "gentoomuch binhost publish OUT/published", first=f"{_PUBLISH} && {_BUILD}"),
+    Write("out", "gentoomuch binhost rollback OUT/published", first=f"{_PUBLISH} && {_BUILD} && {_PUBLISH}"),
     Write("out", "gentoomuch binhost key --export OUT/key.asc"),
     Write("out", "gentoomuch dotgentoo init app-misc/other OUT", first="cp PROJECT/Makefile OUT"),
     Write("out", "gentoomuch binpkg mask --profile full --write OUT/mask"),
@@ -304,8 +309,8 @@ def _check(world: World, write: Write, full: Full, statuses: set[int]) -> None:
     """Run a command on a full file system: it is one error with the path, and leaves all as it was."""
     place, words = _places(world)[write.place], _words(world, write.words)
     with _mounted(world, place, full):
-        if write.first:
-            prepared = world.server.run(*_words(world, write.first))
+        for command in filter(None, write.first.split(" && ")):
+            prepared = world.server.run(*_words(world, command))
             assert prepared.status == 0, prepared
         before = world.content(place)
         world.sh(full.fill, place)
