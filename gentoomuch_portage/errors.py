@@ -30,7 +30,7 @@ class Correction(NamedTuple):
         """Return the corrected arguments; empty if they do not contain the wrong one.
 
         Args:
-            name: the profile that ``NAME`` stands for; empty if there is none, and an option with it is omitted.
+            name: the profile to write instead of ``NAME``; empty if there is none, and an option with it is omitted.
         """
         known = (argument for argument in self.meant if name or not argument.endswith("=NAME"))
         meant = [re.sub(r"\bNAME\b", name or "NAME", argument) for argument in known]

@@ -51,7 +51,7 @@ def container_folder(above: Path, run: Path) -> Path:
 
     Args:
         above: the host's PORTAGE_TMPDIR.
-        run: the run's own directory, whose name nobody else can guess before it exists.
+        run: the run's own directory, whose name no other user can guess before it exists.
     """
     return above / f"gentoomuch-{run.name}" / "tmp"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The cgroups that podman creates for a container; after a kill nobody else removes them.
+"""The cgroups that podman creates for a container; after a kill no other program removes them.
 
 Each run has a parent of its own, named by its directory, so that no cgroup of others is ever removed.
 """

@@ -104,7 +104,7 @@ def capabilities_of_cpu(cpu: str, cache: Path) -> tuple[str, Requirement]:
 
 
 def requirement_for_cpu(cpu: str, cache: Path) -> Requirement:
-    """Return what code may require that somebody built for a CPU, named as for ``capabilities_of_cpu``."""
+    """Return what code that was built for a CPU may require; the CPU is named as for ``capabilities_of_cpu``."""
     _, has = capabilities_of_cpu(cpu, cache)
     by = {**has.by, _LOCAL: has.features} if has.by else {}
     return replace(has, features=has.features.union(*by.values()), by=by)

@@ -15,7 +15,7 @@ _FETCHES = re.compile(r"-[A-Za-z0-9]*[gGr]|--g|--resume")
 
 
 def default_options(values: Mapping[str, str], environ: Mapping[str, str]) -> str:
-    """Return the options that emerge adds to its command line: EMERGE_DEFAULT_OPTS, and what FEATURES stands for.
+    """Return the options that emerge adds to its command line: EMERGE_DEFAULT_OPTS, and those of FEATURES.
 
     Args:
         values: EMERGE_DEFAULT_OPTS and FEATURES of the configuration.
