@@ -17,7 +17,6 @@ from gentoomuch_portage.errors import BadFile, GmError, bare
 from gentoomuch_portage.plan.plan import File, Line, Part, Plan
 from gentoomuch_portage.plan.request import Request
 from gentoomuch_portage.plugins.hookspec import hookimpl
-from gentoomuch_portage.portage_adapter import emerge_defaults
 from gentoomuch_portage.portage_adapter.binpkg import Binpkg
 
 
@@ -54,8 +53,10 @@ def gm_parts(request: Request, settings: Settings, profile: Profile) -> Iterator
 
 def _fetches(request: Request, profile: Profile) -> bool:
     """Whether a run may take packages from binhosts, so that it needs their keys."""
+    from gentoomuch_portage.portage_adapter import emerge_arguments
+
     words = (*profile.emerge, *request.arguments)
-    return bool(profile.binpkg["remote"]) or emerge_defaults.may_use_binhosts(words, "")
+    return bool(profile.binpkg["remote"]) or emerge_arguments.may_use_binhosts(words, "")
 
 
 def _own_key(settings: Settings) -> Path | None:
@@ -99,7 +100,9 @@ def _warn_skipped(error: GmError) -> None:
 
 @hookimpl(wrapper=True)
 def gm_run_emerge(plan: Plan, settings: Settings) -> Iterator[None]:
-    if not emerge_defaults.may_use_binhosts(plan.arguments, plan.default_options) and not _has_pinned_key(settings):
+    from gentoomuch_portage.portage_adapter import emerge_arguments
+
+    if not emerge_arguments.may_use_binhosts(plan.arguments, plan.default_options) and not _has_pinned_key(settings):
         return (yield)
     from gentoomuch_portage.binhost.client import session
     from gentoomuch_portage.portage_adapter import binhosts

@@ -21,14 +21,16 @@ from gentoomuch_portage.configroot import build_dir, cross
 from gentoomuch_portage.configroot.key import Recipe
 from gentoomuch_portage.fs import Cache
 from gentoomuch_portage.plan.plan import Plan
-from gentoomuch_portage.portage_adapter import emerge_defaults, paths
+from gentoomuch_portage.portage_adapter import paths
 from gentoomuch_portage.startup import LazyModule
 
 if TYPE_CHECKING:
     from gentoomuch_portage.configroot import build, layers
+    from gentoomuch_portage.portage_adapter import emerge_arguments
 else:
     build = LazyModule("gentoomuch_portage.configroot.build")
     layers = LazyModule("gentoomuch_portage.configroot.layers")
+    emerge_arguments = LazyModule("gentoomuch_portage.portage_adapter.emerge_arguments")
 
 _RACY = 2_000_000_000
 """Nanoseconds. A file that changed so shortly before its signature was taken may change again undetected."""
@@ -75,7 +77,7 @@ def build_configroots(plan: Plan, settings: Settings) -> tuple[Plan, list[int]]:
         build_cpu=build.facts["machine"] if build else "",
         abi=target.facts["abi"],
         build_abi=build.facts["abi"] if build else "",
-        default_options=emerge_defaults.default_options(target.facts, {**os.environ, **plan.env}),
+        default_options=emerge_arguments.default_options(target.facts, {**os.environ, **plan.env}),
         own="yes" if cross.is_own(Path(plan.root), paths.eprefix()) else "",
     )
     return cross.with_sysroot(ready), locks

@@ -3,7 +3,7 @@
 
 import pytest
 
-from gentoomuch_portage.portage_adapter import emerge_arguments, emerge_defaults
+from gentoomuch_portage.portage_adapter import emerge_arguments
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from gentoomuch_portage.portage_adapter import emerge_arguments, emerge_defaults
 def test_features_and_default_options_are_added(features, options, environ, added):
     values = {"FEATURES": features, "EMERGE_DEFAULT_OPTS": options}
 
-    assert emerge_defaults.default_options(values, environ) == added
+    assert emerge_arguments.default_options(values, environ) == added
 
 
 @pytest.mark.parametrize(
@@ -42,4 +42,4 @@ def test_features_and_default_options_are_added(features, options, environ, adde
 )
 def test_binhosts_are_used_as_emerge_decides(words, defaults, uses):
     assert emerge_arguments.uses_binhosts(words, defaults) is uses
-    assert emerge_defaults.may_use_binhosts(words, defaults) >= uses
+    assert emerge_arguments.may_use_binhosts(words, defaults) >= uses
