@@ -64,7 +64,7 @@ def index_rolled_back(where: str, timestamp: int, newest: int) -> IndexRejected:
 
 
 class RecordDamaged(IndexRejected):
-    """The record of the last index from a binhost is damaged: gentoomuch could not detect an old index."""
+    """The record of the last index from a binhost is damaged. Without it, an old index cannot be detected."""
 
     code = "index-record-damaged"
 

@@ -69,7 +69,7 @@ Make = Callable[[ContainerRequest], Sequence[str]]
 
 
 class MakerFailed(RunError):
-    """A container type of another Python package is missing or failed."""
+    """A container type that another Python package adds is not installed, or has failed."""
 
     code = "maker-failed"
 

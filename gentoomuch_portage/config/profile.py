@@ -40,7 +40,7 @@ def taken_name(name: str, where: str = "") -> ConfigError:
 
 
 def cpu_unnamed(where: str, name: str) -> ConfigError:
-    """The files of another machine have ``-march=native``, and the profile does not set ``cpu``."""
+    """The configuration of another machine has ``-march=native``, and the profile does not set ``cpu``."""
     what = f"{where}: the CPU of profile {name!r} is not set, and its files use native, which would be this host's CPU"
     return ConfigError(what, code="cpu-unnamed", hint='set it: cpu = "x86-64-v3", or any other of gentoomuch isa ls')
 

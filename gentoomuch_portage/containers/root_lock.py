@@ -22,7 +22,7 @@ _SHARED_PARTS = 3
 
 
 def open_root(root: Path) -> MachineError:
-    """Other users can enter the root: they could run set-user-ID programs that a build creates."""
+    """Other users can enter the root directory, and could run set-user-ID programs that a build creates there."""
     above = root.parent
     closed = above / "closed"
     move = f"install -d -m 0700 {closed}, move {root} there, and change root in the profile"

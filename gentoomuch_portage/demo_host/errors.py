@@ -41,5 +41,5 @@ def host_moved(folder: Path, before: str) -> RunError:
 
 
 def wrong_program(program: Path, cpu: str, output: str) -> RunError:
-    """The program of the demo was not built with the flags of its profile."""
+    """A program that ``gentoomuch demo`` built does not have the compiler flags of its profile."""
     return RunError(f"{program} was not built for {cpu}: {output}", code="wrong-program")

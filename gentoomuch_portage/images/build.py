@@ -187,7 +187,7 @@ def _find_layers(job: _Build) -> tuple[BuiltLayer, ...]:
 
 
 def parent_missing(name: str) -> RunError:
-    """The built image of a parent was removed meanwhile."""
+    """The image that this image is based on (its parent) was removed during the build."""
     return RunError(f"image {name} was removed", code="parent-missing", hint=f"gentoomuch image build {name}")
 
 

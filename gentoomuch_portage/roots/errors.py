@@ -40,7 +40,7 @@ def no_repository(profile: str) -> ConfigError:
 
 
 def no_source(root: Path, missing: str, obstacle: GmError, profile: str) -> RunError:
-    """``bootstrap`` without a source: DISTDIR has no stage3 for the profile, and this host cannot install it."""
+    """``bootstrap`` without a source: DISTDIR has no stage3 for the profile, and this host cannot install the root."""
     return RunError(
         f"cannot create root {root}: there is {missing}, and this host cannot install into it: {obstacle.message}",
         code="no-source",
@@ -77,7 +77,7 @@ def partial_root(root: Path, profile: str) -> RunError:
 
 
 def no_fresh_root(name: str, profile: str, known: Iterable[str]) -> RunError:
-    """There is no saved fresh root of this name."""
+    """``freshroot --keep`` has saved no fresh root of this name."""
     known = list(known)
     error = RunError(
         f"fresh root {name!r} of profile {profile!r} not found {listed(known)}",

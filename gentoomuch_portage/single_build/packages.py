@@ -45,7 +45,7 @@ def unreadable_package(path: Path, reason: object) -> UsageError:
 
 
 def package_named_twice(cpv: str) -> UsageError:
-    """Two files of --with are builds of the same version of a package."""
+    """Two files of ``build --with`` are builds of the same version of a package."""
     return UsageError(f"cannot install two builds of {cpv}", code="package-named-twice", hint="omit one --with")
 
 

@@ -90,7 +90,7 @@ def unusable_package(path: str, reason: str) -> RunError:
 
 
 def root_not_buildable(profile: str, reason: str, where: str) -> ConfigError:
-    """The profile has a root with its own Portage, or another ABI than this machine."""
+    """``build`` cannot build for a root with its own Portage, or with another ABI than this machine."""
     return ConfigError(
         f"cannot build one package for profile {profile!r}: {reason}",
         code="root-not-buildable",
