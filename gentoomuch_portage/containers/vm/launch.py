@@ -116,7 +116,7 @@ def prepare(spec: ContainerSpec, cache: Path, *, terminal: bool) -> Machine:
     archive = initramfs.initramfs(linux, initramfs.compile_init(cache), texts, network=spec.network)
     (Path(spec.run) / "initrd").write_bytes(archive)
     _make_swap(Path(spec.run) / "swap")
-    kvm = kvm_works(Path(spec.run))
+    kvm = kvm_works(Path(spec.run)) and boots_with_kvm(linux.image)
     memory = min(_MOST_MEMORY, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
     cpus = len(os.sched_getaffinity(0)) if kvm else 1
     return Machine(kernel=str(linux.image), kvm=kvm, terminal=terminal, cpus=cpus, memory=memory)
@@ -163,6 +163,19 @@ def kvm_works(folder: Path) -> bool:
         "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
     )  # fmt: skip
     return process.run(words, keep=True, accept=()).status == _TRIED
+
+
+def boots_with_kvm(kernel: Path) -> bool:
+    """Return whether a kernel starts with KVM: without a root it panics at once, and the machine ends.
+
+    Where virtual machines are nested, a few instructions may run while a kernel never gets anywhere.
+    """
+    words = (
+        "timeout", "10", VM.program, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        "-machine", "pc", "-accel", "kvm", "-cpu", "host", "-m", "512M", "-nic", "none", "-kernel", str(kernel),
+        "-append", "quiet panic=-1",
+    )  # fmt: skip
+    return not process.run(words, keep=True, accept=()).status
 
 
 def exit_status(run: Path, status: int) -> int:
