@@ -32,6 +32,8 @@ _NETWORK = ("-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,addr
 _GUEST = "gentoomuch_portage.containers.vm.guest"
 _SOFTWARE = 70
 """Exit status if the container could not be created."""
+_BOOT = 10
+"""Seconds in which a kernel without a root has to panic."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +173,7 @@ def boots_with_kvm(kernel: Path) -> bool:
     Where virtual machines are nested, a few instructions may run while a kernel never gets anywhere.
     """
     words = (
-        "timeout", "10", VM.program, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        "timeout", str(_BOOT), VM.program, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-machine", "pc", "-accel", "kvm", "-cpu", "host", "-m", "512M", "-nic", "none", "-kernel", str(kernel),
         "-append", "quiet panic=-1",
     )  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gentoomuch_portage.config.isolation_kinds import VM
 from gentoomuch_portage.containers.spec import Bind, ContainerSpec, Dev, Proc, Tmpfs
 from gentoomuch_portage.containers.vm import guest, initramfs, launch
 from gentoomuch_portage.errors import MissingKernel
@@ -206,3 +207,19 @@ def test_a_vm_that_does_not_start_has_no_status_of_an_earlier_one(tmp_path: Path
     launch.prepare(_SPEC._replace(run=str(tmp_path), kernel=str(kernel)), tmp_path, terminal=False)
 
     assert launch.exit_status(tmp_path, 70) == 70
+
+
+@pytest.mark.parametrize(
+    ("does", "limit", "boots"),
+    [("exit 0", 300, True), ("exec sleep 300", 1, False), ("exit 1", 300, False)],
+    ids=["panics", "hangs", "fails"],
+)
+def test_kvm_is_used_only_if_a_kernel_gets_as_far_as_its_panic(does, limit, boots, tmp_path: Path, monkeypatch):
+    """A program takes the place of qemu: a KVM that hangs exists only on some nested machines."""
+    program = tmp_path / VM.program
+    program.write_text(f"#!/bin/sh\n{does}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(launch, "_BOOT", limit)
+
+    assert launch.boots_with_kvm(Path("/boot/vmlinuz")) is boots
