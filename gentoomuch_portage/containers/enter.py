@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from gentoomuch_portage.containers import id_maps, init, linux, mounts, seccomp
+from gentoomuch_portage.config.isolation_kinds import NSPAWN
+from gentoomuch_portage.containers import cgroups, id_maps, init, linux, mounts, seccomp
 from gentoomuch_portage.containers.mounts import mount_all
 from gentoomuch_portage.containers.spec import SPEC, ContainerSpec, Dev, Proc, Squashfs
 
@@ -33,6 +34,8 @@ def main(namespaces: str, run: Path, parent: int) -> NoReturn:
         number = linux.fork(lambda: _fork_init(spec), mapped=id_maps.write_maps, flags=flags, as_root=True)
     else:
         argv = (run / "argv").read_text(encoding="utf-8").split("\0")
+        if argv[0] == NSPAWN.program:
+            cgroups.join(run)
         mapped = id_maps.write_maps if namespaces == OF_USER else None
         flags = linux.NEWNS | (linux.NEWUSER if mapped else linux.NEWPID)
         number = linux.fork(lambda: _fork_program(spec, argv), mapped=mapped, flags=flags, as_root=True)

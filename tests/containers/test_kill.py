@@ -24,6 +24,7 @@ from helpers import processes, trees
 from helpers.waiting import HANG
 
 from gentoomuch_portage.containers import linux, resolution
+from gentoomuch_portage.containers.cgroups import find_hierarchies
 from gentoomuch_portage.containers.resolution import File
 from gentoomuch_portage.demo_host import Host
 
@@ -138,8 +139,8 @@ def seconds(host: Host, kind: str) -> float:
     return time.monotonic() - begun
 
 
-def killed(host: Host, kind: str, after: float, turn: int) -> str:
-    """Start a build, kill one of its processes, wait for its end; what was killed."""
+def killed(host: Host, kind: str, after: float, turn: int) -> tuple[str, set[Path]]:
+    """Start a build, kill one of its processes, wait for its end; what was killed, and the cgroups there were."""
     with subprocess.Popen(
         build(host, kind),
         env=environment(host),
@@ -150,11 +151,17 @@ def killed(host: Host, kind: str, after: float, turn: int) -> str:
         time.sleep(after)
         found = [started.pid, *(one for one in below(started.pid) if name(one))]  # no name: it ends anyway
         victim = found[turn % len(found)]
-        told = name(victim)
+        victim_name, groups = name(victim), cgroups(found) - cgroups([os.getpid()])
         with suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)
         started.wait(timeout=HANG)
-    return told
+    return victim_name, groups
+
+
+def cgroups(numbers: list[int]) -> set[Path]:
+    """The cgroups of processes, in each hierarchy that is mounted."""
+    paths = set().union(*map(processes.cgroups, numbers))
+    return {Path(f"{top}{path}") for top in find_hierarchies(Path("/proc/self/mountinfo")) for path in paths}
 
 
 def mounted() -> set[str]:
@@ -173,20 +180,21 @@ def locked(host: Host) -> list[str]:
     return [path for path, inode in trees.inodes(host.folder).items() if str(inode) in numbers]
 
 
-def left(host: Host, before: tuple[set[str], set[str], set[str]]) -> list[str]:
+def left(host: Host, before: tuple[set[str], set[str], set[str]], groups: set[Path]) -> list[str]:
     """What there is that was not there before; the kernel has some time to take away what is dead already."""
     begun = time.monotonic()
-    while (faults := left_now(host, before)) and time.monotonic() < begun + HANG:
+    while (faults := left_now(host, before, groups)) and time.monotonic() < begun + HANG:
         time.sleep(0.1)
     return faults
 
 
-def left_now(host: Host, before: tuple[set[str], set[str], set[str]]) -> list[str]:
+def left_now(host: Host, before: tuple[set[str], set[str], set[str]], groups: set[Path]) -> list[str]:
     """What there is at this moment."""
     faults = [f"process {number} {name(number)}" for number in below(os.getpid())]
     faults += [f"mount {line}" for line in mounted() - before[0]]
     faults += [f"namespace {one}" for one in namespaces() - before[1]]
     faults += [f"temporary {one}" for one in temporary(host) - before[2]]
+    faults += [f"cgroup {path}" for path in groups if path.exists()]
     return faults + [f"lock {path}" for path in locked(host)]
 
 
@@ -237,11 +245,12 @@ def test_nothing_is_left_and_nothing_lost_after_kill_9_of_each_process(kind: str
     faults: list[str] = []
 
     for number in range(1, KILLS + 1):
-        victims[killed(one, kind, chance.uniform(0, takes), number)] += 1
+        victim, groups = killed(one, kind, chance.uniform(0, takes), number)
+        victims[victim] += 1
         whole = finished(one)
         following = run(one, *fresh)
         found = [f"the next command failed: {following.stderr}"] if following.returncode else []
-        found += left(one, before) + faults_of(one, whole)
+        found += left(one, before, groups) + faults_of(one, whole)
         faults += [f"kill {number} at {victims}: {fault}" for fault in found]
         if number % 10 == 0:
             takes = seconds(one, kind)

@@ -71,3 +71,11 @@ def namespaces(number: int) -> set[str]:
             with suppress(OSError):
                 found.add(os.readlink(file))
     return found
+
+
+def cgroups(number: int) -> set[str]:
+    """Return the cgroups that a process is in, one for each hierarchy, relative to where that is mounted."""
+    with suppress(OSError):
+        lines = Path(f"/proc/{number}/cgroup").read_text().splitlines()
+        return {line.split(":", 2)[2] for line in lines}
+    return set()

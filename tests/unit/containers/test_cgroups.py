@@ -38,3 +38,44 @@ def test_a_cgroup_in_use_is_not_removed_and_reported(table: Path) -> None:
 
 def test_a_run_without_cgroups_has_none_left(table: Path) -> None:
     assert cgroups.remove(Path("/cache/containers/run-c"), str(table))
+
+
+def test_cgroups_that_a_run_joined_are_found_again_from_anywhere(tmp_path: Path) -> None:
+    lines = []
+    for name, kind, root, options in (
+        ("systemd", "cgroup", "/", "rw,name=systemd"),
+        ("memory", "cgroup", "/", "rw,memory"),
+        ("unified", "cgroup2", "/outside", "rw"),
+    ):
+        (tmp_path / name / "user/session").mkdir(parents=True)
+        lines.append(f"1 1 0:1 {root} {tmp_path / name} rw - {kind} {name} {options}\n")
+    table, own, run = tmp_path / "mountinfo", tmp_path / "own", tmp_path / "run-a"
+    table.write_text("".join(lines))
+    own.write_text("2:memory:/user/session\n1:name=systemd:/user/session\n0::/outside/user/session\n")
+    run.mkdir()
+
+    cgroups.join(run, str(table), str(own))
+
+    for file in tmp_path.rglob("cgroup.procs"):
+        file.unlink()
+    cgroups.join(run, str(table), str(own))  # the second container of the run
+
+    joined = {path.parent for path in tmp_path.rglob("cgroup.procs")}
+    assert joined == {tmp_path / name / "user/session/gentoomuch-run-a" for name in ("systemd", "unified")}
+    for folder in joined:
+        (folder / "cgroup.procs").unlink()  # the kernel's
+        (folder / "payload").mkdir()
+    assert cgroups.remove(run, str(table))
+    assert list(tmp_path.rglob("gentoomuch-*")) == []
+    assert (tmp_path / "unified/user/session").is_dir()
+
+
+def test_a_record_names_no_cgroup_of_others(table: Path) -> None:
+    run = table.parent / "run-a"
+    run.mkdir()
+    other = table.parent / "ext4/libpod_parent/libpod-3"
+    (run / "cgroups").write_text(f"{other}\n")
+
+    assert cgroups.remove(run, str(table))
+
+    assert other.is_dir()
