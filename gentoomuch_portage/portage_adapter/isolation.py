@@ -301,6 +301,8 @@ def _confining(plain: Callable[..., Any], confine: Confine, *, builds: bool) -> 
     @functools.wraps(plain)
     def started(mycommand: str, *args: Any, **named: Any) -> Any:
         identity = Identity()
+        if named.get("env"):
+            named["env"] = _keep_disabled(named["env"])
         if not named.get("unshare_pid"):  # otherwise the first process of the namespace changes its identity itself
             groups = tuple(int(group) for group in named.pop("groups", None) or ())
             uid, gid, umask = (named.pop(name, None) for name in ("uid", "gid", "umask"))
@@ -310,6 +312,17 @@ def _confining(plain: Callable[..., Any], confine: Confine, *, builds: bool) -> 
         return plain(mycommand, *args, pre_exec=before, **named)
 
     return started
+
+
+def _keep_disabled(env: Mapping[str, str]) -> Mapping[str, str]:
+    """Let FEATURES name those that are disabled in the phase that creates a package.
+
+    Its gpkg-helper.py loads the configuration again, and make.conf would enable them.
+    """
+    disabled = [word for word in os.environ.get("FEATURES", "").split() if word.startswith("-")]
+    if env.get("EBUILD_PHASE") != "package" or not disabled:
+        return env
+    return {**env, "FEATURES": " ".join((env.get("FEATURES", ""), *disabled))}
 
 
 def _number(proxy: Any) -> int | None:

@@ -207,6 +207,15 @@ def test_a_second_build_finds_the_file_with_the_date(host: Host, write: Write, o
 
 
 @pytest.mark.slow
+def test_a_profile_that_signs_is_built_in_a_container_that_has_no_key(host: Host, write: Write, on: Run) -> None:
+    some()
+    write("tool-1")
+    host.profile("router", "[binpkg]\nsign = true\n")
+    data = _data(_build(on, "app-demo/tool-1"))
+    assert [path.name for path in host.pkgdir.rglob("*.gpkg.tar")] == [Path(data["path"]).name] == ["tool-1-1.gpkg.tar"]
+
+
+@pytest.mark.slow
 def test_a_build_that_fails_leaves_no_package(host: Host, write: Write, on: Run) -> None:
     some()
     write("broken-1", install="die")

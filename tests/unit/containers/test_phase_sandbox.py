@@ -64,6 +64,19 @@ def test_a_phase_can_be_started_without_fork(started: dict[str, Any]) -> None:
     assert begin.args[0].args == started["pre_exec"].args[0].args
 
 
+@pytest.mark.parametrize(
+    ("phase", "features"), [("package", "buildpkg -binpkg-signing -news"), ("install", "buildpkg")]
+)
+def test_what_creates_a_package_knows_the_disabled_features(
+    started: dict[str, Any], monkeypatch: pytest.MonkeyPatch, phase: str, features: str
+) -> None:
+    """It loads make.conf again, which may enable them; a package records the FEATURES of its installation."""
+    monkeypatch.setenv("FEATURES", "buildpkg -binpkg-signing -news")
+    with isolation.confined(CONFINE):
+        portage.process.spawn_bash("x", env={"EBUILD_PHASE": phase, "FEATURES": "buildpkg"}, opt_name="x")
+    assert started["env"] == {"EBUILD_PHASE": phase, "FEATURES": features}
+
+
 def test_portage_is_restored_after_confinement() -> None:
     before = portage.process.spawn_bash, portage.process.spawn_sandbox, portage.process.sandbox_capable
     with isolation.confined(CONFINE):
