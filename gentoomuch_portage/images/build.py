@@ -57,7 +57,8 @@ def build_image(state: ImageState, parents: Sequence[ImageState], settings: Sett
     link = digest.image_folder(settings, state.plan.name)
     fs.ensure(link.parent, cache=settings.cache)
     with fs.locked(link.parent / f".{link.name}"):
-        _remove_leftovers(link.parent, f".{link.name}-", link.resolve())
+        old = digest.find_built(link)
+        _remove_leftovers(link.parent, digest.folder_names(link.name), old)
         with (
             load_view(settings, state.plan.name) as loaded,
             fs.fresh_folder(link.parent, prefix=f".{link.name}-") as fresh,
@@ -66,9 +67,8 @@ def build_image(state: ImageState, parents: Sequence[ImageState], settings: Sett
             build_dir.make(plan)
             with _root_folder(Places.load(plan, settings).tmpdir, link.name) as root:
                 _build(_Build(state, tuple(parents), settings, replace(loaded, plan=plan), root), fresh / "made")
-            old = link.resolve()
             _replace(link, fresh)
-        if old != link:
+        if old is not None:
             lifecycle.remove_trees([old])
     return link
 
@@ -90,7 +90,7 @@ def _root_folder(tmpdir: Path, name: str) -> Iterator[Path]:
     It is not in the cache, where code of ebuilds may not write.
     """
     prefix = f"gentoomuch-image-{name}-"
-    _remove_leftovers(tmpdir, prefix, Path())
+    _remove_leftovers(tmpdir, re.compile(rf"{re.escape(prefix)}[a-z0-9_]{{8}}"), None)
     with fs.fresh_folder(tmpdir, prefix=prefix) as above:
         above.chmod(0o700)
         try:
@@ -99,11 +99,10 @@ def _root_folder(tmpdir: Path, name: str) -> Iterator[Path]:
             lifecycle.remove_trees([above / "root"])
 
 
-def _remove_leftovers(above: Path, prefix: str, used: Path) -> None:
+def _remove_leftovers(above: Path, names: re.Pattern[str], used: Path | None) -> None:
     """Remove the directories of builds that were killed."""
-    ours = re.compile(rf"{re.escape(prefix)}[a-z0-9_]{{8}}(\.done)?")
     for folder in above.iterdir():
-        if folder == used or not ours.fullmatch(folder.name) or not fs.is_own(folder):
+        if folder == used or not names.fullmatch(folder.name) or not fs.is_own(folder):
             continue
         with fs.try_lock(folder) as is_locked:
             if is_locked:
@@ -178,9 +177,9 @@ def _find_layers(job: _Build) -> tuple[BuiltLayer, ...]:
     """Return the layers of the parents with absolute paths, the lowest first."""
     layers = []
     for parent in job.parents:
-        folder = digest.image_folder(job.settings, parent.plan.name).resolve()
+        folder = digest.find_built(digest.image_folder(job.settings, parent.plan.name))
         record = digest.load_record(job.settings, parent.plan.name)
-        if record is None:
+        if record is None or folder is None:
             raise parent_missing(parent.plan.name)
         layers.append(replace(record.layer, file=str(folder / record.layer.file)))
     return tuple(layers)

@@ -6,6 +6,8 @@ One digest of all inputs decides whether an image is built again.
 
 import hashlib
 import json
+import os
+import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -75,13 +77,37 @@ def image_folder(settings: Settings, name: str) -> Path:
     return settings.cache / _FOLDER / name
 
 
+def find_built(link: Path) -> Path | None:
+    """Return the directory that the link of a built image leads to; None if it is not one of ``image build``."""
+    try:
+        name = os.readlink(link)
+    except OSError:
+        return None
+    folder = link.parent / name
+    return folder if folder_names(link.name).fullmatch(name) and folder.is_dir() and not folder.is_symlink() else None
+
+
+def folder_names(name: str) -> re.Pattern[str]:
+    """Match the names of the directories that ``image build`` creates for an image beside its link."""
+    return re.compile(rf"\.{re.escape(name)}-[a-z0-9_]{{8}}(\.done)?")
+
+
 def load_record(settings: Settings, name: str) -> Record | None:
-    """Return the record of a built image; None if there is none, or one of its files is missing."""
+    """Return the record of a built image; None if there is none, or one of its files is missing or cut."""
     folder = image_folder(settings, name)
     record = stored.recall(folder / RECORD, _parse)
-    if record is None or not all((folder / file).exists() for file in (record.layer.file, *record.files.values())):
+    if record is None or not all((folder / file).exists() for file in record.files.values()):
         return None
-    return record
+    return record if _has_size(folder / record.layer.file, record.layer.size) else None
+
+
+def _has_size(path: Path, size: int) -> bool:
+    """Return whether a regular file can be read and has this size."""
+    try:
+        with stored.open_regular(path) as file:
+            return os.fstat(file.fileno()).st_size == size
+    except OSError:
+        return False
 
 
 def _parse(text: str) -> Record:

@@ -55,13 +55,49 @@ def test_a_record_without_its_files_does_not_count(tmp_path: Path) -> None:
     layer = BuiltLayer(file="layer", digest="1", inner="2", size=3, epoch=4)
     record = Record(inputs={"a": "b"}, digest="c", layer=layer, files={"oci": "web.oci.tar"})
     (folder / RECORD).write_text(digest.format_record(record))
-    (folder / "layer").touch()
+    (folder / "layer").write_text("123")
 
     assert digest.load_record(settings, "web") is None
 
     (folder / "web.oci.tar").touch()
 
     assert digest.load_record(settings, "web") == record
+
+
+@pytest.mark.parametrize("damage", ["cut", "missing", "directory", "loop"])
+def test_a_record_with_a_damaged_layer_does_not_count(tmp_path: Path, damage: str) -> None:
+    settings = Settings.load({"GM_CONFIG": str(tmp_path / "config"), "GM_CACHE": str(tmp_path)})
+    folder = digest.image_folder(settings, "web")
+    folder.mkdir(parents=True)
+    layer = BuiltLayer(file="layer", digest="1", inner="2", size=3, epoch=4)
+    (folder / RECORD).write_text(digest.format_record(Record(inputs={}, digest="c", layer=layer, files={})))
+    (folder / "layer").write_text("123")
+    before = digest.load_record(settings, "web")
+    (folder / "layer").unlink()
+    {
+        "cut": lambda place: place.write_text("12"),
+        "missing": lambda place: None,
+        "directory": lambda place: place.mkdir(),
+        "loop": lambda place: place.symlink_to(place.name),
+    }[damage](folder / "layer")
+
+    assert before is not None
+    assert digest.load_record(settings, "web") is None
+
+
+@pytest.mark.parametrize(
+    ("target", "is_built"),
+    [(".web-abcdefgh.done", True), ("../elsewhere", False), (".web-linked__.done", False), ("web", False)],
+)
+def test_only_a_directory_of_the_image_is_replaced_by_the_next_one(tmp_path: Path, target: str, is_built: bool) -> None:
+    """Seen failing: where a damaged link led to was removed; a loop of links was a traceback."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "images/.web-abcdefgh.done").mkdir(parents=True)
+    (tmp_path / "images/.web-linked__.done").symlink_to("../elsewhere")
+    link = tmp_path / "images/web"
+    link.symlink_to(target)
+
+    assert digest.find_built(link) == (tmp_path / "images" / target if is_built else None)
 
 
 def test_the_parameters_of_a_container_are_those_of_the_image() -> None:
