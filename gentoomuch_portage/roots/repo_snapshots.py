@@ -2,12 +2,13 @@
 """Squashfs snapshots of ebuild repositories, one for each revision."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from gentoomuch_portage import fs
+from gentoomuch_portage import fs, stored
 from gentoomuch_portage.containers.host_paths import CURRENT, SYNCING, revision
 from gentoomuch_portage.process import run
 from gentoomuch_portage.roots.errors import unknown_repository
@@ -70,12 +71,12 @@ def syncing(cache: Path, repository: "Synced") -> Iterator[Callable[[], None]]:
     """
     folder = fs.ensure(snapshot_directory(cache, repository), cache=cache)
     with fs.locked(folder / "lock"):
-        fs.write(folder / SYNCING, "")
+        fs.write_cache(folder / SYNCING, "", durable=True)
         yield (folder / SYNCING).unlink
 
 
 def make_snapshot(cache: Path, repository: "Synced", *, keep: int = 2) -> SnapshotResult:
-    """Create a snapshot of a repository unless its revision has one, and remove old snapshots.
+    """Create a snapshot of a repository unless its revision has a whole one, and remove old snapshots.
 
     Args:
         keep: how many snapshots to keep, including the new one; containers can use a removed one while it is mounted.
@@ -87,21 +88,33 @@ def make_snapshot(cache: Path, repository: "Synced", *, keep: int = 2) -> Snapsh
     folder = fs.ensure(snapshot_directory(cache, repository), cache=cache)
     name = revision(repository.location)
     image = folder / f"{name}{_SUFFIX}"
-    is_new = not image.exists()
+    is_new = not _is_whole(image)
     for left in sorted(folder.glob(".new-*")):
         fs.remove_unlocked(left)  # of a run that was killed
     if is_new:
         with fs.fresh_folder(folder) as temporary:
             _squash(repository.location, temporary / "image")
+            fs.remove(image)
             (temporary / "image").replace(image)
     else:
         image.touch()  # it is the newest again
     fields = {"location": str(repository.location.resolve()), "revision": name, "image": image.name}
-    fs.write(folder / CURRENT, json.dumps(fields) + "\n")
-    old = sorted(folder.glob(f"*{_SUFFIX}"), key=lambda path: path.stat().st_mtime_ns, reverse=True)[keep:]
+    fs.write_cache(folder / CURRENT, json.dumps(fields) + "\n", durable=True)
+    old = sorted(folder.glob(f"*{_SUFFIX}"), key=lambda path: path.lstat().st_mtime_ns, reverse=True)[keep:]
     for path in old:
-        path.unlink()
+        fs.remove(path)
     return SnapshotResult(image, is_new, len(old))
+
+
+def _is_whole(image: Path) -> bool:
+    """Return whether a file is a squashfs that is not cut. Source: struct squashfs_super_block of the kernel."""
+    try:
+        with stored.open_regular(image) as file:
+            start = file.read(48)
+            size = os.fstat(file.fileno()).st_size
+    except OSError:
+        return False
+    return start.startswith(b"hsqs") and len(start) == 48 and size >= int.from_bytes(start[40:], "little")
 
 
 def _squash(folder: Path, image: Path) -> None:

@@ -2,12 +2,17 @@
 """Whether a container sees a repository or its snapshot."""
 
 import json
+import os
+import random
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from helpers.damage import DAMAGES
 from helpers.errors import raises
 
+from gentoomuch_portage import stored
 from gentoomuch_portage.containers import host_paths
 from gentoomuch_portage.containers.spec import Bind, ContainerSpec, Mount, Squashfs
 from gentoomuch_portage.portage_adapter.config import Synced
@@ -71,6 +76,41 @@ def test_a_snapshot_without_its_image_is_ignored(repository: Synced, tmp_path: P
     (repo_snapshots.snapshot_directory(tmp_path / "cache", repository) / "good.squashfs").unlink()
 
     assert isinstance(_seen(repository, tmp_path / "cache"), Bind)
+
+
+@pytest.mark.skipif(not shutil.which("mksquashfs"), reason="no mksquashfs")
+@pytest.mark.parametrize("name", [*DAMAGES])
+@pytest.mark.parametrize("file", ["current", "syncing", "*.squashfs"])
+def test_a_damaged_file_of_a_snapshot_is_made_again(repository: Synced, tmp_path: Path, file: str, name: str) -> None:
+    cache = tmp_path / "cache"
+    folder = repo_snapshots.snapshot_directory(cache, repository)
+    (folder / "good.squashfs").unlink()
+    (folder / "syncing").touch()
+    made = repo_snapshots.make_snapshot(cache, repository)
+    [damaged] = folder.glob(file)
+    DAMAGES[name](damaged, random.Random(0))
+
+    with repo_snapshots.syncing(cache, repository) as ended_well:
+        ended_well()
+        again = repo_snapshots.make_snapshot(cache, repository)
+
+    whole = stored.read_bytes(again.image)
+    assert again.image == made.image
+    assert (whole[:4], len(whole) >= int.from_bytes(whole[40:48], "little")) == (b"hsqs", True)
+    assert _seen(repository, cache) == Squashfs(
+        str(again.image), *[str(repository.location)] * 2, str(Path("/box/snapshots/0"))
+    )
+
+
+@pytest.mark.skipif(not shutil.which("mksquashfs"), reason="no mksquashfs")
+@pytest.mark.parametrize("name", [*DAMAGES])
+def test_a_damaged_old_snapshot_does_not_stop_the_next_one(repository: Synced, tmp_path: Path, name: str) -> None:
+    cache = tmp_path / "cache"
+    old = repo_snapshots.snapshot_directory(cache, repository) / "good.squashfs"
+    DAMAGES[name](old, random.Random(0))
+
+    assert repo_snapshots.make_snapshot(cache, repository, keep=1).removed == 1
+    assert not os.path.lexists(old)
 
 
 def test_select_returns_unsynced_repositories_for_snapshots(repository: Synced) -> None:
