@@ -36,6 +36,8 @@ _SECCOMP, _FILTER = 22, 2
 _PDEATHSIG, _CAPBSET_READ, _CAPBSET_DROP, _NO_NEW_PRIVS = 1, 23, 24, 38
 _KEYCTL = {"x86_64": 250, "aarch64": 219, "ppc64le": 271, "riscv64": 219}
 _MOUNT_SETATTR, _RECURSIVE = 442, 0x8000
+_RENAMEAT2 = {"x86_64": 316, "aarch64": 276, "ppc64le": 357, "riscv64": 276}
+_RENAME_EXCHANGE = 2
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "ppc64le": 203, "riscv64": 41}
 _SIOCSIFFLAGS, _UP = 0x8914, 0x1 | 0x40
 _INET, _DGRAM = 2, 2
@@ -92,6 +94,24 @@ def unmount(target: str) -> None:
 def pivot_root(new: str, old: str) -> None:
     """Make a mount the root of this mount namespace."""
     _call("syscall", _PIVOT_ROOT[os.uname().machine], new.encode(), old.encode())
+
+
+def exchange(first: str, second: str) -> None:
+    """Exchange the names of two files or directories of one file system, atomically.
+
+    Source: renameat2(2), RENAME_EXCHANGE; EINVAL means that the file system cannot do it.
+    """
+    number = _RENAMEAT2[os.uname().machine]
+    _call("syscall", number, -100, os.fsencode(first), -100, os.fsencode(second), _RENAME_EXCHANGE)
+
+
+def sync(path: str) -> None:
+    """Wait until the disk has all that was written to the file system of a path."""
+    number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _call("syncfs", number)
+    finally:
+        os.close(number)
 
 
 def die_with_parent(number: int = 0) -> None:

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Shared and exclusive locks on a root, and the check that other users cannot enter a root.
 
-Any number of runs may work in a root at once, but none while it is removed or exported. The kernel releases each lock
-with its process.
+Any number of runs may work in a root at once, but none while it is removed, exported or rolled back. The kernel
+releases each lock with its process. A lock belongs to the directory, and a rollback puts another one in its place.
 """
 
 import fcntl
 import itertools
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -96,39 +96,59 @@ def exclusive(root: Path) -> Iterator[None]:
 
 
 @contextmanager
-def begin(root: Path) -> Iterator[None]:
+def begin(root: Path, prepare: Callable[[], object] = lambda: None) -> Iterator[None]:
     """Make sure that no other run works in a root, then hold a shared lock on it.
+
+    Args:
+        prepare: called while no other run can work in the root.
 
     Raises:
         Busy: another run works in it.
         NoPrivilege: it cannot be entered.
     """
     with _locked(root, fcntl.LOCK_EX) as number:
-        _lock(number, root, fcntl.LOCK_SH)
+        prepare()
+        _lock(number, root, fcntl.LOCK_SH)  # not atomic: it releases the other lock first
+        if not _is_root(number, root):
+            raise _busy(number, root)
         yield
 
 
 @contextmanager
 def _locked(root: Path, operation: int) -> Iterator[int]:
+    is_locked = False
+    while not is_locked:
+        try:
+            number = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except PermissionError as error:
+            raise NoPrivilege(f"cannot enter {root}: {error.strerror}", hint="run the command as its owner") from error
+        try:
+            _lock(number, root, operation)
+            if is_locked := _is_root(number, root):
+                yield number
+        finally:
+            os.close(number)
+
+
+def _is_root(number: int, root: Path) -> bool:
+    """Return whether an open directory is still the root: a rollback replaces it."""
     try:
-        number = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except PermissionError as error:
-        raise NoPrivilege(f"cannot enter {root}: {error.strerror}", hint="run the command as its owner") from error
-    try:
-        _lock(number, root, operation)
-        yield number
-    finally:
-        os.close(number)
+        return os.path.samestat(os.fstat(number), root.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _lock(number: int, root: Path, operation: int) -> None:
     try:
         fcntl.flock(number, operation | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        holders = ", ".join(_find_holders(number))
-        raise Busy(
-            f"{root} is in use{f' by {holders}' if holders else ''}", hint="wait until it has ended, then try again"
-        ) from error
+        raise _busy(number, root) from error
+
+
+def _busy(number: int, root: Path) -> Busy:
+    holders = ", ".join(_find_holders(number))
+    what = f"{root} is in use{f' by {holders}' if holders else ''}"
+    return Busy(what, hint="wait until it has ended, then try again")
 
 
 def _find_holders(number: int) -> list[str]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A root has many who work in it, or one who has it alone."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import Protocol
 
 import pytest
 
+from gentoomuch_portage.containers import linux
 from gentoomuch_portage.containers.root_lock import begin, exclusive, shared
 from gentoomuch_portage.errors import Busy
 
@@ -73,3 +75,37 @@ def test_the_root_of_the_host_is_not_locked() -> None:
 
     with shared(Path("/")):
         assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+def test_a_lock_of_a_root_that_was_exchanged_meanwhile_is_taken_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, other = tmp_path / "root", tmp_path / "other"
+    root.mkdir()
+    other.mkdir()
+    taken = []
+
+    def flock(number: int, operation: int) -> None:
+        if not taken:
+            linux.exchange(str(root), str(other))
+        taken.append(os.fstat(number).st_ino)
+        real(number, operation)
+
+    real = fcntl.flock
+    monkeypatch.setattr(fcntl, "flock", flock)
+
+    with exclusive(root):
+        assert taken[-1] == root.stat().st_ino
+        monkeypatch.setattr(fcntl, "flock", real)
+        with pytest.raises(Busy), shared(root):
+            pass
+    assert len(taken) == 2
+
+
+def test_a_root_that_is_exchanged_while_a_run_begins_is_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, other = tmp_path / "root", tmp_path / "other"
+    root.mkdir()
+    other.mkdir()
+
+    with pytest.raises(Busy), begin(root, lambda: linux.exchange(str(root), str(other))):
+        pass
