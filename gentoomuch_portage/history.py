@@ -167,7 +167,8 @@ class Run:
     """Seconds since the epoch: when dependencies were resolved, or, if nothing was merged, when the run ended."""
     arguments: tuple[str, ...] = ()
     goal: str = ""
-    """``merge``, ``build`` or ``fetch``; ``enter`` for ``root enter``; empty if nothing was to be merged."""
+    """``merge``, ``build`` or ``fetch``; ``enter`` or ``rollback`` for commands of ``root``; empty if nothing was to be
+    merged."""
     status: int | None = None
     """Exit status of emerge; None if it was killed or is still running."""
     seconds: float = 0

@@ -37,6 +37,11 @@ _SYNONYMS: Mapping[str, str] = {
         ),
         "gentoomuch root enter NAME",
     ),
+    **dict.fromkeys(
+        ("gentoomuch rollback", "gentoomuch undo", "gentoomuch revert", "gentoomuch root restore"),
+        "gentoomuch root rollback NAME",
+    ),
+    **dict.fromkeys(("gentoomuch snapshot", "gentoomuch commit"), "gentoomuch root snapshot NAME"),
     **dict.fromkeys(("gentoomuch stage", "gentoomuch stage3"), "gentoomuch bootstrap NAME"),
     **dict.fromkeys(("gentoomuch stage4", "gentoomuch export"), "gentoomuch root export NAME --output FILE.tar.zst"),
     "gentoomuch pipeline": "gentoomuch update --all",

@@ -80,7 +80,7 @@ def _changing(runs: Iterable[Run]) -> Iterator[Run]:
     """Yield the runs that may have changed installed packages, including those that failed early."""
     known: dict[tuple[str, ...], bool] = {}
     for run in runs:
-        if run.goal == "enter":
+        if run.goal in {"enter", "rollback"}:
             known[run.arguments] = True
         if not run.planned and run.arguments not in known:
             known[run.arguments] = not _TELLING & {*run.arguments} and _changes(run.arguments)

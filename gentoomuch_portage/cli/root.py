@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``gentoomuch freshroot`` and ``root``: enter, list, remove and export roots."""
+"""``gentoomuch freshroot`` and ``root``: enter, list, remove and export roots. Snapshots: ``root_snapshots``."""
 
 import argparse
 import shlex
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gentoomuch_portage import console, fs, history
+from gentoomuch_portage.cli import root_snapshots
 from gentoomuch_portage.cli.command import Command
 from gentoomuch_portage.cli.errors import bad_usage
 from gentoomuch_portage.cli.output import format_table
@@ -126,15 +127,20 @@ def _ls(settings: Settings, args: argparse.Namespace) -> int:
 
 def _add_rm(parser: Parser) -> None:
     parser.add_argument("name", metavar="NAME", help="profile")
-    parser.add_argument("--fresh", metavar="ROOT", default="", help="remove a saved fresh root instead of the root")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--fresh", metavar="ROOT", default="", help="remove a saved fresh root instead of the root")
+    text = "remove a snapshot instead of the root"
+    instead.add_argument("--generation", metavar="N", type=root_snapshots.parse_generation, default=0, help=text)
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def _rm(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.containers import lifecycle, root_lock
-    from gentoomuch_portage.roots import bootstrap, manage
+    from gentoomuch_portage.roots import bootstrap, manage, snapshots
     from gentoomuch_portage.roots.errors import no_fresh_root, no_root, not_a_root, not_confirmed, root_is_host
 
+    if args.generation:
+        return root_snapshots.remove(settings, args)
     profile = config_profile.read(settings, args.name)
     if args.fresh:
         folder = lifecycle.kept_root(settings, profile.name, config_profile.valid(args.fresh, "root"))
@@ -155,6 +161,8 @@ def _rm(settings: Settings, args: argparse.Namespace) -> int:
         manage.clear(folder)
     if not args.quiet:
         console.info(f"removed {folder}")
+        if not args.fresh and snapshots.generations(folder):
+            console.info(f"its snapshots remain; gentoomuch root rollback {profile.name} restores the newest")
     return 0
 
 
@@ -235,10 +243,11 @@ def _exported(settings: Settings, args: argparse.Namespace, profile: config_prof
 
 COMMAND = group_commands(
     "root",
-    "list, enter, remove and export roots of profiles",
+    "list, enter, remove, export and roll back roots of profiles",
     (
         Command("ls", "list roots and saved fresh roots", add_json_option, _ls),
         Command("enter", "run a shell or command in a root; its changes are permanent", _add_enter, _enter),
+        *root_snapshots.COMMANDS,
         Command("rm", "remove the root of a profile", _add_rm, _rm),
         Command("export", "export a root as tar, OCI image or squashfs", _add_export, _export),
     ),

@@ -94,6 +94,11 @@ class Profile(NamedTuple):
         return Path(f"/{os.path.normpath(self.values['root']).lstrip('/')}")
 
     @property
+    def snapshots(self) -> int:
+        """The number of automatic snapshots of the root to keep; 0: none are taken."""
+        return int(self.values["snapshots"])
+
+    @property
     def isolation(self) -> str:
         """``none``, ``auto``, or a kind of container."""
         return str(self.values["isolation"])

@@ -87,6 +87,8 @@ PROFILE_KEYS = (
         "root", str, "/", "Portage's ROOT, an absolute path; any other than `/` is a machine of its own",
         example="/srv/roots/NAME", pattern=r"/.*", rule="an absolute path",
     ),
+    Key("snapshots", int, 0, "automatic snapshots of the root to keep, one before each run that changes it; 0: none",
+        unit="snapshots", minimum=0),
     Key(
         "isolation", IsolationKinds(isolation_kinds.CHOICES), isolation_kinds.NONE,
         "container in which packages are built",

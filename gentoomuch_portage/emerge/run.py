@@ -4,7 +4,7 @@
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,12 +31,16 @@ if TYPE_CHECKING:
     from gentoomuch_portage.configroot import moved
     from gentoomuch_portage.containers import root_lock
     from gentoomuch_portage.emerge import explain, fallbacks, hints
+    from gentoomuch_portage.roots import errors as root_errors
+    from gentoomuch_portage.roots import snapshots
 else:
     moved = LazyModule("gentoomuch_portage.configroot.moved")
     explain = LazyModule("gentoomuch_portage.emerge.explain")
     fallbacks = LazyModule("gentoomuch_portage.emerge.fallbacks")
     hints = LazyModule("gentoomuch_portage.emerge.hints")
     root_lock = LazyModule("gentoomuch_portage.containers.root_lock")
+    root_errors = LazyModule("gentoomuch_portage.roots.errors")
+    snapshots = LazyModule("gentoomuch_portage.roots.snapshots")
 
 _ATTEMPTS = 5
 """How often emerge is run at most, if plugins ask for it."""
@@ -203,7 +207,7 @@ def execute(prepared: Prepared) -> int:
     dispatcher = Dispatcher(prepared.plugins, plan, settings)
     reporter = RunReporter(dispatcher, EventLog.open(prepared.request.options.get("json")))
     try:
-        with _lock(plan, settings):
+        with _lock(plan, settings, prepared.profile):
             return _report_run(dispatcher, reporter)
     finally:
         _warn_of_written_files(plan, settings)
@@ -225,16 +229,35 @@ def _apply_moves(plan: Plan, settings: Settings) -> None:
 
 
 @contextmanager
-def _lock(plan: Plan, settings: Settings) -> Iterator[None]:
-    """Keep a profile from being renamed, and its root from being removed or exported, during a run."""
+def _lock(plan: Plan, settings: Settings, profile: config_profile.Profile | None) -> Iterator[None]:
+    """Keep a profile from being renamed, and its root from being removed or exported, during a run.
+
+    Raises:
+        ConfigError[no-host-snapshot]: the profile wants a snapshot of ``/``.
+    """
     state = settings.state / plan.profile
     with ExitStack() as locks:
         if plan.profile and (lock := fs.lock_shared(state) or _lock_new(plan, state)):
             locks.callback(os.close, lock)
-        if plan.root != "/" and emerge_arguments.parse(plan.arguments).changes:
-            root_lock.make_closed(Path(plan.root))
-            locks.enter_context(root_lock.shared(Path(plan.root)))
+        keep = profile.snapshots if profile else 0
+        if (plan.root != "/" or keep) and (arguments := emerge_arguments.parse(plan.arguments)).changes:
+            locks.enter_context(_lock_root(plan, profile, keep if arguments.merges or arguments.removes else 0))
         yield
+
+
+def _lock_root(plan: Plan, profile: config_profile.Profile | None, keep: int) -> AbstractContextManager[None]:
+    """Lock the root for a run that changes it, after a snapshot if the profile wants one.
+
+    A root whose bootstrap is not finished is not saved: that holds a lock on it.
+    """
+    root = Path(plan.root)
+    if keep and plan.root == "/" and profile is not None:
+        raise root_errors.no_host_snapshot(profile.name, profile.where("snapshots"))
+    root_lock.make_closed(root)
+    if not keep or (root / cross.UNFINISHED).exists():
+        return root_lock.shared(root)
+    of_profile = sum(isinstance(part, EmergeOption) for _, part in plan.parts)
+    return snapshots.before_run(root, ("gm-emerge", *plan.arguments[of_profile:]), keep)
 
 
 def _lock_new(plan: Plan, state: Path) -> int | None:

@@ -87,6 +87,32 @@ def no_fresh_root(name: str, profile: str, known: Iterable[str]) -> RunError:
     return error.with_correction(name, near) if (near := nearest(name, known)) else error
 
 
+def no_snapshot(number: int, profile: str, known: Iterable[int]) -> RunError:
+    """The root has no snapshot with this number, or none at all."""
+    numbers = [str(generation) for generation in known]
+    what = f"generation {number} not found" if number else "no snapshot found"
+    hint = f"gentoomuch root {'history' if numbers else 'snapshot'} {profile}"
+    return RunError(f"{what} for the root of profile {profile!r} {listed(numbers)}", code="no-snapshot", hint=hint)
+
+
+def no_exchange(root: Path, reason: str) -> MachineError:
+    """The file system cannot exchange two directories, which a rollback needs. The root is unchanged."""
+    return MachineError(
+        f"cannot roll back {root}: {reason}",
+        code="no-exchange",
+        hint="use a directory of ext4, xfs, btrfs or tmpfs as the root of the profile: findmnt -T " + str(root),
+    )
+
+
+def no_host_snapshot(profile: str, where: str) -> ConfigError:
+    """The profile wants snapshots, and its root is ``/``, which cannot be exchanged while the system runs."""
+    return ConfigError(
+        f"cannot take a snapshot before a run for profile {profile!r}: its root is /",
+        code="no-host-snapshot",
+        hint=f"snapshots = 0 in {where}",
+    )
+
+
 def not_a_root(root: Path) -> RunError:
     """The directory contains files, but no database of installed packages (var/db/pkg)."""
     return RunError(
@@ -96,9 +122,9 @@ def not_a_root(root: Path) -> RunError:
     )
 
 
-def mounted_root(root: Path, point: Path) -> RunError:
-    """A directory cannot be removed, because a file system is mounted in it."""
-    return RunError(f"cannot remove {root}: {point} is mounted", code="mounted-root", hint=f"umount {point}")
+def mounted_root(root: Path, point: Path, verb: str = "remove") -> RunError:
+    """A directory cannot be removed, saved or rolled back, because a file system is mounted in it."""
+    return RunError(f"cannot {verb} {root}: {point} is mounted", code="mounted-root", hint=f"umount {point}")
 
 
 def not_confirmed(what: str) -> UsageError:

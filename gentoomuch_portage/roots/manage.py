@@ -67,8 +67,11 @@ def kept_roots(settings: Settings, name: str) -> tuple[str, ...]:
     return tuple(sorted(root.name for root in folder.iterdir() if root.is_dir())) if folder.is_dir() else ()
 
 
-def check_unmounted(folder: Path) -> None:
+def check_unmounted(folder: Path, verb: str = "remove") -> None:
     """Check that a directory neither contains a mount point nor is one.
+
+    Args:
+        verb: what cannot be done with it otherwise.
 
     Raises:
         RunError[mounted-root]: it does, or is.
@@ -76,7 +79,7 @@ def check_unmounted(folder: Path) -> None:
     real = folder.resolve()
     for point in mount_points():
         if point.is_relative_to(real) and point != Path("/"):
-            raise mounted_root(folder, point)
+            raise mounted_root(folder, point, verb)
 
 
 def clear(folder: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import BIN, Run
 from helpers.containers import some
+from helpers.snapshots import describe
 
 from gentoomuch_portage.containers import root_lock
 from gentoomuch_portage.demo_host import Host
@@ -111,6 +112,27 @@ def test_a_root_is_entered_by_one_alone(host: Host, on: Run, root: Path) -> None
 
     assert [(ended.status, "[busy]" in ended.err) for ended in refused] == [(75, True)] * 3
     assert on(*others[0]).status == 0
+
+
+def test_a_root_that_a_container_uses_is_neither_saved_nor_rolled_back(host: Host, on: Run, root: Path) -> None:
+    (host.eroot(root) / "var/db/pkg").mkdir(parents=True)
+    assert on("gentoomuch", "root", "snapshot", "router").status == 0
+    saved = describe(root)
+    script = f"echo changed > {root}/note; echo there; read line; echo again >> {root}/note"
+    words = ["root", "enter", "router", "--isolation", some(), "--", "sh", "-c", script]
+
+    with subprocess.Popen([BIN / "gentoomuch", *words], env=host.env(), stdin=-1, stdout=-1, text=True) as inside:
+        assert inside.stdout is not None
+        assert inside.stdout.readline() == "there\n"
+        refused = [on("gentoomuch", "root", verb, "router") for verb in ("snapshot", "rollback")]
+        inside.communicate("\n")
+    written = (root / "note").read_text()
+    ended = on("gentoomuch", "root", "rollback", "router")
+
+    assert [(one.status, "[busy]" in one.err) for one in refused] == [(75, True)] * 2
+    assert written == "changed\nagain\n"
+    assert ended.status == 0, ended.err
+    assert describe(root) == saved
 
 
 def test_a_root_that_others_can_reach_is_not_entered(host: Host, on: Run) -> None:

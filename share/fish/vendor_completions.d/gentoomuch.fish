@@ -5,9 +5,9 @@ function __gentoomuch_at
     for word in (commandline -opc)[2..]
         if test $skip = 1
             set skip 0
-        else if contains -- $word --arch --as --bind --cache --cert --color --compat --compiler --config --cpu --days --dir --export --fingerprint --format --fresh --from --grace --html --init --isolation --jobs --keep --key --log --message --oci --out --output --package --packages --priority --profile --refresh --revoke --root --set --since --stage3 --state --timeout --url --use --user --with --workers --write -m -o -u
+        else if contains -- $word --arch --as --bind --cache --cert --color --compat --compiler --config --cpu --days --dir --export --fingerprint --format --fresh --from --generation --grace --html --init --isolation --jobs --keep --key --log --message --oci --out --output --package --packages --priority --profile --refresh --revoke --root --set --since --stage3 --state --timeout --url --use --user --with --workers --write -m -o -u
             set skip 1
-        else if contains -- (string join ' ' $path $word) 'init' 'profile' 'profile ls' 'profile show' 'profile set' 'profile add' 'profile edit' 'profile set-key' 'profile adopt' 'profile update' 'profile rename' 'profile rm' 'profile diff' 'profile lint' 'profile env' 'profile run' 'status' 'update' 'fleet' 'doctor' 'why' 'history' 'unmask' 'unmask ls' 'unmask why' 'unmask prune' 'unmask drop' 'unmask adopt' 'patch' 'patch ls' 'patch check' 'patch prep' 'patch try' 'patch save' 'patch use' 'patch drop' 'binpkg' 'binpkg ls' 'binpkg why' 'binpkg audit' 'binpkg mask' 'isa' 'isa ls' 'isa show' 'isa check' 'sync' 'build' 'bootstrap' 'root' 'root ls' 'root enter' 'root rm' 'root export' 'freshroot' 'image' 'image ls' 'image build' 'image why' 'image graph' 'dotgentoo' 'dotgentoo id' 'dotgentoo check' 'dotgentoo trust' 'dotgentoo init' 'binhost' 'binhost index' 'binhost check' 'binhost publish' 'binhost rollback' 'binhost diff' 'binhost query' 'binhost coverage' 'binhost serve' 'binhost sign' 'binhost key' 'binhost client' 'binhost ls' 'freeze' 'verify' 'thaw' 'config' 'hooks' 'hooks ls' 'hooks enable' 'hooks disable' 'hooks text' 'hooks query' 'hooks refresh' 'hooks record' 'plugins' 'demo' 'help' 'version'
+        else if contains -- (string join ' ' $path $word) 'init' 'profile' 'profile ls' 'profile show' 'profile set' 'profile add' 'profile edit' 'profile set-key' 'profile adopt' 'profile update' 'profile rename' 'profile rm' 'profile diff' 'profile lint' 'profile env' 'profile run' 'status' 'update' 'fleet' 'doctor' 'why' 'history' 'unmask' 'unmask ls' 'unmask why' 'unmask prune' 'unmask drop' 'unmask adopt' 'patch' 'patch ls' 'patch check' 'patch prep' 'patch try' 'patch save' 'patch use' 'patch drop' 'binpkg' 'binpkg ls' 'binpkg why' 'binpkg audit' 'binpkg mask' 'isa' 'isa ls' 'isa show' 'isa check' 'sync' 'build' 'bootstrap' 'root' 'root ls' 'root enter' 'root snapshot' 'root rollback' 'root history' 'root rm' 'root export' 'freshroot' 'image' 'image ls' 'image build' 'image why' 'image graph' 'dotgentoo' 'dotgentoo id' 'dotgentoo check' 'dotgentoo trust' 'dotgentoo init' 'binhost' 'binhost index' 'binhost check' 'binhost publish' 'binhost rollback' 'binhost diff' 'binhost query' 'binhost coverage' 'binhost serve' 'binhost sign' 'binhost key' 'binhost client' 'binhost ls' 'freeze' 'verify' 'thaw' 'config' 'hooks' 'hooks ls' 'hooks enable' 'hooks disable' 'hooks text' 'hooks query' 'hooks refresh' 'hooks record' 'plugins' 'demo' 'help' 'version'
             set -a path $word
         end
     end
@@ -29,7 +29,7 @@ complete -c gentoomuch -n '__gentoomuch_at' -a isa -d 'show features of CPUs, an
 complete -c gentoomuch -n '__gentoomuch_at' -a sync -d 'sync repositories and take a snapshot of each for containers'
 complete -c gentoomuch -n '__gentoomuch_at' -a build -d 'build one package in a container from named binary packages'
 complete -c gentoomuch -n '__gentoomuch_at' -a bootstrap -d 'create the root of a profile'
-complete -c gentoomuch -n '__gentoomuch_at' -a root -d 'list, enter, remove and export roots of profiles'
+complete -c gentoomuch -n '__gentoomuch_at' -a root -d 'list, enter, remove, export and roll back roots of profiles'
 complete -c gentoomuch -n '__gentoomuch_at' -a freshroot -d 'run a shell or command in a disposable copy of a profile\'s root'
 complete -c gentoomuch -n '__gentoomuch_at' -a image -d 'list and build images of profiles'
 complete -c gentoomuch -n '__gentoomuch_at' -a dotgentoo -d 'create, check, identify and trust .gentoo directories'
@@ -536,6 +536,9 @@ complete -c gentoomuch -n '__gentoomuch_at bootstrap' -l isolation -x -a 'none a
 complete -c gentoomuch -n '__gentoomuch_at bootstrap' -a '(gentoomuch profile ls --names 2>/dev/null)'
 complete -c gentoomuch -n '__gentoomuch_at root' -a ls -d 'list roots and saved fresh roots'
 complete -c gentoomuch -n '__gentoomuch_at root' -a enter -d 'run a shell or command in a root; its changes are permanent'
+complete -c gentoomuch -n '__gentoomuch_at root' -a snapshot -d 'save a root, for root rollback'
+complete -c gentoomuch -n '__gentoomuch_at root' -a rollback -d 'return to a snapshot of a root; the former root is kept'
+complete -c gentoomuch -n '__gentoomuch_at root' -a history -d 'list the snapshots of a root'
 complete -c gentoomuch -n '__gentoomuch_at root' -a rm -d 'remove the root of a profile'
 complete -c gentoomuch -n '__gentoomuch_at root' -a export -d 'export a root as tar, OCI image or squashfs'
 complete -c gentoomuch -n '__gentoomuch_at root' -l help -s h -d 'show this help and exit'
@@ -565,6 +568,31 @@ complete -c gentoomuch -n '__gentoomuch_at root enter' -l network -d 'use the ho
 complete -c gentoomuch -n '__gentoomuch_at root enter' -l isolation -x -a 'auto bwrap unshare nspawn podman vm' -d 'container type (default: as in the profile, or auto)'
 complete -c gentoomuch -n '__gentoomuch_at root enter' -a '(gentoomuch profile ls --names 2>/dev/null)'
 complete -c gentoomuch -n '__gentoomuch_at root enter' -a '(__fish_complete_subcommand)'
+complete -c gentoomuch -n '__gentoomuch_at root snapshot' -l help -s h -d 'show this help and exit'
+complete -c gentoomuch -n '__gentoomuch_at root snapshot' -l version -d 'show the version and exit'
+complete -c gentoomuch -n '__gentoomuch_at root snapshot' -l config -x -a '(__fish_complete_directories)' -d 'configuration directory (default: /etc/gentoomuch)'
+complete -c gentoomuch -n '__gentoomuch_at root snapshot' -l state -x -a '(__fish_complete_directories)' -d 'state directory (default: /var/lib/gentoomuch)'
+complete -c gentoomuch -n '__gentoomuch_at root snapshot' -l cache -x -a '(__fish_complete_directories)' -d 'cache directory (default: /var/cache/gentoomuch)'
+complete -c gentoomuch -n '__gentoomuch_at root snapshot' -l quiet -s q -d 'print only results and errors'
+complete -c gentoomuch -n '__gentoomuch_at root snapshot' -l color -x -a 'y n' -d 'colour output: y or n (default: auto)'
+complete -c gentoomuch -n '__gentoomuch_at root snapshot' -a '(gentoomuch profile ls --names 2>/dev/null)'
+complete -c gentoomuch -n '__gentoomuch_at root rollback' -l help -s h -d 'show this help and exit'
+complete -c gentoomuch -n '__gentoomuch_at root rollback' -l version -d 'show the version and exit'
+complete -c gentoomuch -n '__gentoomuch_at root rollback' -l config -x -a '(__fish_complete_directories)' -d 'configuration directory (default: /etc/gentoomuch)'
+complete -c gentoomuch -n '__gentoomuch_at root rollback' -l state -x -a '(__fish_complete_directories)' -d 'state directory (default: /var/lib/gentoomuch)'
+complete -c gentoomuch -n '__gentoomuch_at root rollback' -l cache -x -a '(__fish_complete_directories)' -d 'cache directory (default: /var/cache/gentoomuch)'
+complete -c gentoomuch -n '__gentoomuch_at root rollback' -l quiet -s q -d 'print only results and errors'
+complete -c gentoomuch -n '__gentoomuch_at root rollback' -l color -x -a 'y n' -d 'colour output: y or n (default: auto)'
+complete -c gentoomuch -n '__gentoomuch_at root rollback' -a '(gentoomuch profile ls --names 2>/dev/null)'
+complete -c gentoomuch -n '__gentoomuch_at root history' -l help -s h -d 'show this help and exit'
+complete -c gentoomuch -n '__gentoomuch_at root history' -l version -d 'show the version and exit'
+complete -c gentoomuch -n '__gentoomuch_at root history' -l config -x -a '(__fish_complete_directories)' -d 'configuration directory (default: /etc/gentoomuch)'
+complete -c gentoomuch -n '__gentoomuch_at root history' -l state -x -a '(__fish_complete_directories)' -d 'state directory (default: /var/lib/gentoomuch)'
+complete -c gentoomuch -n '__gentoomuch_at root history' -l cache -x -a '(__fish_complete_directories)' -d 'cache directory (default: /var/cache/gentoomuch)'
+complete -c gentoomuch -n '__gentoomuch_at root history' -l quiet -s q -d 'print only results and errors'
+complete -c gentoomuch -n '__gentoomuch_at root history' -l color -x -a 'y n' -d 'colour output: y or n (default: auto)'
+complete -c gentoomuch -n '__gentoomuch_at root history' -l json -d 'print JSON'
+complete -c gentoomuch -n '__gentoomuch_at root history' -a '(gentoomuch profile ls --names 2>/dev/null)'
 complete -c gentoomuch -n '__gentoomuch_at root rm' -l help -s h -d 'show this help and exit'
 complete -c gentoomuch -n '__gentoomuch_at root rm' -l version -d 'show the version and exit'
 complete -c gentoomuch -n '__gentoomuch_at root rm' -l config -x -a '(__fish_complete_directories)' -d 'configuration directory (default: /etc/gentoomuch)'
@@ -573,6 +601,7 @@ complete -c gentoomuch -n '__gentoomuch_at root rm' -l cache -x -a '(__fish_comp
 complete -c gentoomuch -n '__gentoomuch_at root rm' -l quiet -s q -d 'print only results and errors'
 complete -c gentoomuch -n '__gentoomuch_at root rm' -l color -x -a 'y n' -d 'colour output: y or n (default: auto)'
 complete -c gentoomuch -n '__gentoomuch_at root rm' -l fresh -x -d 'remove a saved fresh root instead of the root'
+complete -c gentoomuch -n '__gentoomuch_at root rm' -l generation -x -d 'remove a snapshot instead of the root'
 complete -c gentoomuch -n '__gentoomuch_at root rm' -l yes -d 'do not ask'
 complete -c gentoomuch -n '__gentoomuch_at root rm' -a '(gentoomuch profile ls --names 2>/dev/null)'
 complete -c gentoomuch -n '__gentoomuch_at root export' -l help -s h -d 'show this help and exit'

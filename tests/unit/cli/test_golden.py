@@ -52,7 +52,8 @@ SESSIONS: Mapping[str, tuple[str, ...]] = {
     "build": ("build", LAB, "build a/b-1 --profile lba"),
     "bootstrap": ("bootstrap ghost", LAB, "bootstrap lab --oci TOP/x --set @world"),
     "root": (
-        "root ls", LAB, "root ls", "root enter lab", "root rm lab", "root rm lab --fresh odl --yes",
+        "root ls", LAB, "root ls", "root enter lab", "root history lab", "root rollback lab", "root rollback lab two",
+        "root snapshot lab", "root rm lab", "root rm lab --fresh odl --yes",
         "root export lab -o TOP/lab.tar",
     ),
     "image": (
