@@ -146,8 +146,9 @@ def rollback(root: Path, profile: str, wanted: int, keep: int) -> tuple[int, int
             tree = new / _TREE
             _copy(folder / str(chosen) / _TREE, tree)
             if not exists:
-                _sync(folder)
+                linux.sync(str(folder))
                 tree.rename(real)
+                _sync_names(real.parent)
                 return chosen, 0
             command = ("gentoomuch", "root", "rollback", profile, str(chosen))
             former = Generation(_next(folder), time.time(), ROLLBACK, command, _identity(tree))
@@ -157,7 +158,8 @@ def rollback(root: Path, profile: str, wanted: int, keep: int) -> tuple[int, int
         except OSError as error:
             _remove(folder, former.generation)
             raise _explain_exchange(real, error) from error
-        _sync(folder)
+        for above in (real.parent, place):
+            _sync_names(above)
         _prune(folder, max(keep, 1), but=(chosen,))
         return chosen, former.generation
 
@@ -254,15 +256,20 @@ def _publish(folder: Path, new: Path, generation: Generation) -> Path:
     fields = generation._asdict()
     del fields["generation"]
     fs.write(new / _INFO, json.dumps(fields) + "\n", mode=0o600)
-    _sync(folder)
+    linux.sync(str(folder))
     place = folder / str(generation.generation)
     new.rename(place)
-    _sync(folder)
+    _sync_names(folder)
     return place
 
 
-def _sync(folder: Path) -> None:
-    linux.sync(str(folder))
+def _sync_names(folder: Path) -> None:
+    """Wait until the disk has the names in a directory."""
+    number = os.open(folder, fs.FOLDER)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def _remove(folder: Path, number: int) -> None:
