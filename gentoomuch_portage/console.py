@@ -113,9 +113,11 @@ def info(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
-def warning(text: str) -> None:
-    """Print a message to stderr, marked as ours in yellow."""
+def warning(text: str, hint: str = "") -> None:
+    """Print a message, and a hint if there is one, to stderr, marked as ours in yellow."""
     info(f"{_colour('33', 'gentoomuch:', sys.stderr)} {text}")
+    if hint:
+        info(f"{_colour('33', 'gentoomuch:', sys.stderr)}     hint: {hint}")
 
 
 def error(failure: GmError, *, as_json: bool = False) -> int:

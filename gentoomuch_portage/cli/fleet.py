@@ -49,7 +49,7 @@ def _work(settings: Settings, args: argparse.Namespace) -> int:
         console.print_result(format_table(_HEADS, [_cells(member) for member in members]))
     for member in members:
         if member.error and not args.json:
-            console.warning(f"{member.profile}: {member.error}")
+            console.warning(f"{member.profile}: {member.error}", member.hint)
     return int(any(member.error for member in members))
 
 

@@ -40,7 +40,7 @@ def _print(statuses: "list[Status]", *, quiet: bool) -> None:
     for each in statuses:
         rows = list(_rows(each))
         if each.error:
-            console.warning(f"{each.profile}: {each.error}")
+            console.warning(f"{each.profile}: {each.error}", each.hint)
         elif rows or not quiet:
             counts = console.faint(f"{each.root}: {each.wanted} wanted, {each.installed} installed")
             state = console.bad("pending") if each.pending else console.good("current")

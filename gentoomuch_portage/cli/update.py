@@ -121,7 +121,7 @@ def _update_all(settings: Settings, profiles: Sequence[str], args: argparse.Name
             except GmError as error:
                 if not args.keep_going:
                     raise
-                console.warning(f"profile {name!r} is not updated: {error.message}")
+                console.warning(f"profile {name!r} is not updated: {error.message}", error.hint)
                 results.append(_Result(name, "failed", error.status, reason=error.message))
         updates.sort(key=lambda update: (update.features, update.profile))
         _run_all(updates, results, args)

@@ -45,6 +45,8 @@ class Member:
     """Time of the last merge in seconds since 1970; 0 if there was none."""
     error: str = ""
     """Why the profile is invalid; empty if it is valid."""
+    hint: str = ""
+    """Of the error."""
 
     @property
     def behind(self) -> int:
@@ -64,7 +66,7 @@ def load_members(settings: Settings, names: Iterable[str]) -> Iterator[Member]:
         try:
             yield _load_member(settings, name)
         except GmError as error:
-            yield Member(profile=name, error=error.message)
+            yield Member(profile=name, error=error.message, hint=error.hint)
 
 
 def _load_member(settings: Settings, name: str) -> Member:

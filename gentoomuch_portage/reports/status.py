@@ -73,6 +73,8 @@ class Status:
     rejected: tuple[Rejected, ...] = ()
     error: str = ""
     """Why the profile is invalid; empty if it is valid."""
+    hint: str = ""
+    """Of the error."""
     exit_status: int = 0
     """Of the error."""
 
@@ -89,7 +91,7 @@ def load_statuses(settings: Settings, names: Iterable[str]) -> Iterator[Status]:
             with load_view(settings, name) as view:
                 yield load_status(view, settings)
         except GmError as error:
-            yield Status(profile=name, error=error.message, exit_status=error.status)
+            yield Status(profile=name, error=error.message, hint=error.hint, exit_status=error.status)
 
 
 def load_missing(env: Mapping[str, str], profile: str) -> tuple[str, ...]:

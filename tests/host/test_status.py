@@ -277,6 +277,7 @@ def test_status_has_a_table_for_each_profile_and_the_status_of_an_error(host, on
     assert ended.status == 78
     assert "missing  dev-demo/libgreet  @machine; dev-demo/libgreet-1.0" in ended.out
     assert "bad: set '@nosuch' of @world not found" in ended.err
+    assert "\ngentoomuch:     hint: " in ended.err
 
 
 def test_bootstrap_installs_machine_by_default(host, on, status, tmp_path):
@@ -296,6 +297,15 @@ def test_coverage_asks_for_the_packages_of_machine_by_default(host, on):
     ended = on("gentoomuch", "binhost", "coverage", "lab", "--json")
 
     assert [package["cpv"] for package in json.loads(ended.out)["packages"]] == [f"{GREET}-1.0"]
+
+
+def test_fleet_has_the_hint_of_an_invalid_profile(host, on):
+    host.profile("bad", 'layers = ["nosuch"]\n')
+
+    ended = on("gentoomuch", "fleet")
+
+    assert ended.status == 1
+    assert "\ngentoomuch:     hint: " in ended.err
 
 
 def test_fleet_counts_the_missing_packages_of_machine(host, on):

@@ -124,6 +124,7 @@ def test_an_invalid_profile_ends_the_command_before_anything_is_built_or_is_left
     ended = on("gentoomuch", "update", "--all", *options, "--", "--quiet")
 
     assert ended.status == 78
+    assert "\ngentoomuch:     hint: " in ended.err
     assert is_installed("b", f"{GREET}-1.0") == installed
 
 
