@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +31,9 @@ STATUSES = {0, 1, 64, 69, 70, 75, 77, 78}
 OF_PROGRAMS = frozenset({"gnupg", ".git"})
 LINK = "link elsewhere"
 GONE = frozenset({"missing", "emptied", "empty"})
-BUILDING = frozenset({("patch", "try"), ("-1q", "app-demo/easy")})
+BUILDING = frozenset({
+    ("patch", "try"), ("image", "build"), ("build", "app-demo/above-1.0"), ("-1q", "app-demo/easy")
+})  # fmt: skip
 BUILD = 8
 """As long as so many other commands takes one that builds; measured seconds would choose others on each machine."""
 REPORTING = frozenset({"doctor", "fleet", "patch", "verify"})
@@ -53,6 +56,7 @@ COMMANDS = [
     gentoomuch fleet full
     gentoomuch unmask ls
     gentoomuch root ls
+    gentoomuch root enter router --isolation KIND -- true
     gentoomuch freshroot full --isolation KIND --keep old -- true
     gentoomuch verify FROZEN
     gentoomuch patch ls
@@ -70,6 +74,11 @@ COMMANDS = [
     gentoomuch unmask drop app-demo/fresh
     gentoomuch thaw FROZEN --as copy --replace
     gentoomuch dotgentoo trust PROJECT
+    gentoomuch status
+    gentoomuch image ls
+    gentoomuch image build web --isolation KIND
+    gentoomuch sync --only-snapshot
+    gentoomuch build app-demo/above-1.0 --profile router --isolation KIND --with BINPKG
     gm-emerge -1q app-demo/easy
     """.strip().splitlines()
 ]
@@ -114,7 +123,8 @@ def world() -> Iterator[World]:
         for words in _commands(used, works[0] if works else ""):
             ended = server.run(*words)
             assert ended.status in {0, 1}, (words, ended)
-            touched[words] = Touched(ended.opened, ended.status)
+            followed = map(os.path.realpath, ended.opened)  # images are read through a link
+            touched[words] = Touched(frozenset({*ended.opened, *followed}), ended.status)
             pristine.restore()
         yield World(used, pristine, server, touched, elsewhere)
     shutil.rmtree(folder, ignore_errors=True)
@@ -133,7 +143,9 @@ def _choose(world: World, path: Path, turn: int, damages: Sequence[str]) -> str:
 
 
 def _commands(used: usedhost.Used, isolation: str) -> list[tuple[str, ...]]:
-    named = {"PROJECT": str(used.project), "FROZEN": str(used.frozen), "KIND": isolation}
+    named = {
+        "PROJECT": str(used.project), "FROZEN": str(used.frozen), "BINPKG": str(used.binpkg), "KIND": isolation
+    }  # fmt: skip
     usable = [words for words in COMMANDS if isolation or "KIND" not in words]
     return [tuple(named.get(word, word) for word in words) for words in usable]
 
@@ -146,15 +158,16 @@ def _faults(world: World, words: tuple[str, ...], ended: forkserver.Ended) -> li
     if ended.status not in STATUSES:
         found.append(f"status {ended.status}")
     codes = OURS.findall(ended.err)
-    if ended.status >= 64 and len(codes) != 1:
+    if ended.status >= 64 and len(codes) != (0 if words[1] == "status" else 1):  # it names those of each profile
         found.append(f"{len(codes)} errors of ours")
     if {"plugin-failed", "system"} & set(codes):
         found.append(f"an error that names no cause: {codes}")
     if ended.status >= 64 and "hint: " not in ended.err:
         found.append("no way out")
-    if world.elsewhere.read_text() != "somebody else's\n":
+    if not world.elsewhere.is_file() or world.elsewhere.read_text() != "somebody else's\n":
+        world.elsewhere.parent.mkdir(exist_ok=True)
         world.elsewhere.write_text("somebody else's\n")
-        found.append("a file elsewhere was written through a link")
+        found.append("a file elsewhere was written or removed through a link")
     return [f"{' '.join(words)}: {fault}: {ended.err[-600:]}" for fault in found]
 
 
@@ -163,7 +176,8 @@ def _is_kept(world: World, path: Path, name: str) -> bool:
 
     So is the cache itself, which may be on a disk that is not mounted, and a directory that somebody has closed.
     """
-    if path == world.used.cache or path.suffix == ".lock" or (path.is_dir() and name == "unreadable"):
+    is_lock = path.suffix == ".lock" or path.name == "lock" or path == world.used.cache / "images/.web"
+    if path == world.used.cache or is_lock or (path.is_dir() and name == "unreadable"):
         return True
     return any(path.is_relative_to(top) for top in (world.used.state, world.used.cache / "patching"))
 
@@ -183,8 +197,11 @@ def _is_read(world: World, words: tuple[str, ...], path: Path) -> bool:
     """Whether a command opens a file, or something below a directory; or starts git or gpg, which do."""
     opened = world.touched[words].opened
     if path.is_dir():
-        return any(name.startswith(f"{path}/") for name in opened)
-    programs = {"gnupg": "binhost/key", "trust": "binhost/key", "roots": "roots"}
+        return str(path) in opened or any(name.startswith(f"{path}/") for name in opened)
+    programs = {
+        "gnupg": "binhost/key", "trust": "binhost/key", "roots": "roots", "snapshots": "snapshots/",
+        "images": "/images/", "warm": "/warm",
+    }  # fmt: skip
     marks = {programs[part] for part in path.parts if part in programs}
     starts_git = ".git" in path.parts and words[1:3] in {("patch", "save"), ("patch", "try")}
     return str(path) in opened or starts_git or any(mark in name for mark in marks for name in opened)
@@ -246,11 +263,16 @@ def _listed(damaged: Mapping[Path, str]) -> str:
 
 
 def _columns(world: World) -> list[list[Path]]:
-    """All files below state and cache, in columns: of a directory of git or gpg, each column has one file."""
+    """All files below state and cache, in columns: of a directory of git or gpg, each column has one file.
+
+    So it is for an image and a snapshot: the file that describes the others hides their damages.
+    """
     groups: dict[Path, list[Path]] = {}
+    cache, shots = world.used.cache, world.used.cache / "snapshots"
     for path in world.pristine.files():
         if any(path.is_relative_to(top) for top in (world.used.state, world.used.cache)):
-            groups.setdefault(_program_folder(path) or path, []).append(path)
+            described = path.parent if path.is_relative_to(cache / "images") or path.is_relative_to(shots) else None
+            groups.setdefault(_program_folder(path) or described or path, []).append(path)
     columns = itertools.zip_longest(*groups.values())
     return [[path for path in column if path is not None] for column in columns]
 
@@ -282,6 +304,32 @@ def _levels(world: World) -> list[list[Path]]:
 def _turns(damages: Sequence[str], quick: set[int]) -> list[object]:
     """All turns; those that are not ``quick`` are run with ``-m 'slow or not slow'``."""
     return [pytest.param(turn, marks=() if turn in quick else pytest.mark.slow) for turn in range(len(damages))]
+
+
+LEFT = (
+    "images/.web-*/image.json",
+    "images/.web-*/layer.tar.gz",
+    "snapshots/gentoo/current",
+    "snapshots/gm-demo/*.squashfs",
+    "containers/warm/*/CONTENTS",
+    "containers/composed/*",
+    "full/unmask.json",
+    "full/history.jsonl",
+    "router/history.jsonl",
+    "copy/thawed.json",
+)
+"""Some of the files of images, synced repositories, builds, roots, unmasks, runs and frozen profiles."""
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_the_walk_damages_what_each_capability_leaves(world: World, name: str):
+    if not any(words[1:3] == ("image", "build") for words in world.touched):
+        pytest.skip("no container type works here")
+    below = [f"{top}/{name}" for top in (world.used.state, world.used.cache)]
+    files = [file for file in world.pristine.files() if any(fnmatch(str(file), pattern) for pattern in below)]
+    assert files
+    if name != "containers/composed/*":  # only containers read them
+        assert all(any(_is_read(world, words, file) for words in world.touched) for file in files)
 
 
 EVERY = (*DAMAGES, LINK)

@@ -27,7 +27,7 @@ class Ended(NamedTuple):
     out: str
     err: str
     opened: frozenset[str]
-    """The paths that it tried to open, in its own process."""
+    """The paths that it tried to open or to list, in its own process."""
 
 
 class Server:
@@ -95,7 +95,7 @@ def _become(argv: list[str], out: int, err: int, opened: int) -> None:
     os.setsid()
 
     def watch(event: str, words: tuple[object, ...]) -> None:
-        if event == "open" and isinstance(words[0], str | bytes):
+        if event in {"open", "os.listdir", "os.scandir"} and isinstance(words[0], str | bytes):
             os.write(opened, os.fsencode(words[0]) + b"\0")
 
     sys.addaudithook(watch)

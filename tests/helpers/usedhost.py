@@ -17,6 +17,7 @@ from helpers.unmasking import package, unstable
 
 from gentoomuch_portage import demo_host
 from gentoomuch_portage.demo_host import Host
+from gentoomuch_portage.demo_host.host import write
 
 BIN = Path(sys.executable).parent
 STUCK = 'EAPI=8\nSLOT=0\nKEYWORDS="amd64 arm64 ppc64 riscv"\nS="${WORKDIR}"\nsrc_compile() { die stuck; }\n'
@@ -29,6 +30,10 @@ keywords = true
 [binpkg]
 remote = true
 sign = true
+"""
+IMAGE = """[image]
+formats = ["oci", "tar"]
+packages = ["app-demo/easy"]
 """
 
 
@@ -47,6 +52,11 @@ class Used:
     def frozen(self) -> Path:
         """The archive of profile ``full``."""
         return self.project.parent / "full.frozen"
+
+    @property
+    def binpkg(self) -> Path:
+        """The first binary package of ``app-demo/easy``."""
+        return min(self.host.pkgdir.glob("app-demo/easy/*.gpkg.tar"))
 
     @property
     def cache(self) -> Path:
@@ -91,10 +101,18 @@ def make(folder: Path, *, isolation: str = "") -> Used:
     stuck.parent.mkdir(parents=True)
     stuck.write_text(STUCK)
     host.profile("full", PROFILE, {"small/make.conf": 'CFLAGS="-Os -pipe"\n'})
-    host.profile("router", f'root = "{folder}/root"\n')
+    root = folder / "root"
+    if isolation:
+        package(host, "app-demo/above-1.0", rdepend="app-demo/easy")
+        host.profile("web", IMAGE)
+        root = folder / "roots/router"  # containers use no root that other users can enter
+        root.parent.mkdir(mode=0o700)
+    host.profile("router", f'root = "{root}"\n')
     put(host, "mine/dev-demo/libgreet/hello.patch", greeting("hello", "good day"))
     run("gentoomuch", "profile", "set", "full")
     run("gentoomuch", "binhost", "key")
+    if isolation:
+        _use_sync(used, folder / "origin")
     run("gm-emerge", "-1q", "app-demo/fresh", "app-demo/easy")
     run("gm-emerge", "-1q", "--gm-profile=router", "app-demo/easy")
     run("gm-emerge", "-1q", "--jobs=1", "app-demo/stuck", "app-demo/easy", expect=1)
@@ -102,8 +120,7 @@ def make(folder: Path, *, isolation: str = "") -> Used:
     _use_patches(used)
     _use_project(used)
     if isolation:
-        run("gm-emerge", "-B1q", f"--gm-isolation={isolation}", "--usepkg=n", "app-demo/easy")
-        run("gentoomuch", "freshroot", "full", "--isolation", isolation, "--keep", "old", "--", "touch", "/etc/touched")
+        _use_containers(used, isolation)
     run("gentoomuch", "hooks", "enable", *HOOKS)
     run("gentoomuch", "freeze", "full", used.frozen)
     run("gentoomuch", "thaw", used.frozen, "--as", "copy")
@@ -112,6 +129,24 @@ def make(folder: Path, *, isolation: str = "") -> Used:
     run("gentoomuch", "binpkg", "ls")
     run("gentoomuch", "doctor", expect=None)
     return used
+
+
+def _use_sync(used: Used, origin: Path) -> None:
+    """Sync a new repository, and take its snapshot and that of the host's own repository."""
+    write(origin / "profiles/repo_name", "gentoo\n")
+    write(origin / "metadata/layout.conf", "masters =\n")
+    _commit(origin)
+    used.run("gentoomuch", "sync", "--init", f"file://{origin}")
+    used.run("gentoomuch", "sync", "--only-snapshot")
+
+
+def _use_containers(used: Used, isolation: str) -> None:
+    run, kind = used.run, ("--isolation", isolation)
+    run("gm-emerge", "-B1q", f"--gm-isolation={isolation}", "--usepkg=n", "app-demo/easy")
+    run("gentoomuch", "freshroot", "full", *kind, "--keep", "old", "--", "touch", "/etc/touched")
+    run("gentoomuch", "root", "enter", "router", *kind, "--", "touch", "/etc/touched")
+    run("gentoomuch", "build", "app-demo/above-1.0", "--profile", "router", *kind, "--with", used.binpkg)
+    run("gentoomuch", "image", "build", "web", *kind)
 
 
 def _use_binhost(used: Used, folder: Path) -> None:
@@ -130,10 +165,14 @@ def _use_patches(used: Used) -> None:
 def _use_project(used: Used) -> None:
     used.project.mkdir()
     (used.project / "Makefile").write_text("all:\ninstall:\n\ttrue\n")
-    subprocess.run(["git", "init", "-q", used.project], check=True)
-    author = ("-c", "user.name=a", "-c", "user.email=a@example.org")
-    subprocess.run(["git", "-C", used.project, "add", "-A"], check=True)
-    subprocess.run(["git", "-C", used.project, *author, "commit", "-qm", "one"], check=True)
+    _commit(used.project)
     used.run("gentoomuch", "dotgentoo", "init", "app-misc/mine", used.project)
     used.run("gentoomuch", "dotgentoo", "trust", used.project)
     used.run("gm-emerge", "-pq", used.project)
+
+
+def _commit(folder: Path) -> None:
+    """Make a directory a git repository with one commit."""
+    author = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    for words in (("init", "-q"), ("add", "-A"), (*author, "commit", "-qm", "one")):
+        subprocess.run(["git", "-C", folder, *words], check=True)
