@@ -353,7 +353,7 @@ def cannot_write(path: Path | str, error: OSError, *, verb: str = "write", hint:
             return MachineError(
                 f"cannot {verb} {path}: {why}",
                 code="disk-full",
-                hint=f"remove some of your files: quota -s; df {shlex.quote(str(place))}",
+                hint=f"remove some of your files: quota -s; df {shlex.quote(str(_mount_point(place)))}",
             )
         case errno.EROFS:
             message = f"cannot {verb} {path}: {why}"
@@ -362,14 +362,17 @@ def cannot_write(path: Path | str, error: OSError, *, verb: str = "write", hint:
 
 
 def _near(path: Path) -> Path:
-    """Return the nearest existing directory of a path, for ``df``."""
+    """Return the nearest existing directory of a path."""
     folders = (path, *path.absolute().parents)
     return next((folder for folder in folders if os.access(folder, os.F_OK) and folder.is_dir()), Path("/"))
 
 
 def _missing_room(folder: Path) -> tuple[str, str]:
-    """Return what a full file system lacks, and a command that shows it."""
-    quoted = shlex.quote(str(folder))
+    """Return what a full file system lacks, and a command that shows it.
+
+    The command names where it is mounted: the directory may be one that is removed after a failure.
+    """
+    quoted = shlex.quote(str(_mount_point(folder)))
     try:
         seen = os.statvfs(folder)
     except OSError:
