@@ -7,6 +7,7 @@ Source: bin/emerge of Portage 3.0.83.
 import errno
 import gc
 import os
+import re
 import signal
 import sys
 import traceback
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 FindCause = Callable[[BaseException | None], GmError | None]
 """Return our own error for an exception of Portage, or None."""
+_PATH = re.compile(r"'(/[^']*)'")
+"""In an exception of Portage for a read-only file system: ``open('/usr')``, ``[Errno 30] ...: '/usr'``."""
 
 
 class _Ended(SystemExit):
@@ -161,7 +164,8 @@ def _explain(
 def _missing_room(error: BaseException | None) -> OSError | None:
     """Return the error of an exception due to a full or read-only file system; None for other exceptions."""
     if isinstance(error, ReadOnlyFileSystem):
-        return OSError(errno.EROFS, os.strerror(errno.EROFS), str(error))
+        named = _PATH.search(str(error))
+        return OSError(errno.EROFS, os.strerror(errno.EROFS), named[1] if named else None)
     if isinstance(error, OSError) and (error.errno in NO_ROOM or is_without_temporary_folder(error)):
         return error
     return None
