@@ -27,14 +27,18 @@ def taker(env: Mapping[str, str]) -> Take:
 
     Args:
         env: PORTAGE_CONFIGROOT and ROOT of the profile, and optionally PKGDIR.
+
+    Raises:
+        MachineError[disk-full], ReadOnly: by the function as well; PKGDIR cannot be written.
     """
     with environment(env):
         trees = create_trees(config_root=env["PORTAGE_CONFIGROOT"], target_root=env.get("ROOT", "/"))
     tree = find_target(trees)["bintree"]
-    tree.populate()
+    with fs.disk_errors(tree.pkgdir):
+        tree.populate()
 
     def take(file: Path, cpv: str, build_id: int) -> int:
-        with environment(env):
+        with environment(env), fs.disk_errors(tree.pkgdir):
             return _taken(tree, file, cpv, build_id)
 
     return take

@@ -58,6 +58,7 @@ def copy_packages(plan: Plan, files: Iterable[Path], folder: Path) -> tuple[Name
 
     Raises:
         UsageError[unreadable-package], UsageError[package-named-twice]: the files are not valid.
+        MachineError[disk-full], ReadOnly: the directory cannot be written.
     """
     pkgdir = fs.ensure(folder / "pkgdir")
     packages: dict[str, NamedPackage] = {}
@@ -65,7 +66,8 @@ def copy_packages(plan: Plan, files: Iterable[Path], folder: Path) -> tuple[Name
     for number, file in enumerate(files):
         copy = folder / f"{number}-{file.name}"
         try:
-            package = _copy(file, copy)
+            with fs.disk_errors(copy):
+                package = _copy(file, copy)
         except (BadBinpkg, OSError, ValueError) as error:
             raise unreadable_package(file, getattr(error, "strerror", None) or error) from error
         if package.cpv in packages:
