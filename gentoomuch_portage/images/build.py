@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from gentoomuch_portage import console, fs
 from gentoomuch_portage.config.settings import Settings
@@ -26,6 +26,9 @@ from gentoomuch_portage.roots import bootstrap, export, unpack
 from gentoomuch_portage.roots.unpack.stream import Packed
 from gentoomuch_portage.single_build import packages as named_packages
 from gentoomuch_portage.single_build import run as single_build
+
+if TYPE_CHECKING:
+    from gentoomuch_portage.portage_adapter.runtime_deps import Package
 
 _LAYER = "layer.tar.gz"
 _VDB = "var/db/pkg"
@@ -135,7 +138,16 @@ def _build(job: _Build, made: Path) -> None:
     tree.remove_paths(root, (*(f"{eprefix}/{name}" for name in _UNWANTED), *plan.remove))
     scripts.test_image(plan, job.settings, root)
     fs.ensure(made)
-    below = str(Path(f".{eprefix}"))
+    with fs.disk_errors(made):  # the caller's name the directory of the root
+        _write_files(job, made, lower, installed, epoch)
+
+
+def _write_files(
+    job: _Build, made: Path, lower: tuple[BuiltLayer, ...], installed: "Sequence[Package]", epoch: int
+) -> None:
+    """Write the layer of a finished root, the files of its formats, and the record of both."""
+    plan, root = job.state.plan, job.root
+    below = str(Path(f".{paths.eprefix()}"))
     written = write_layer(
         LayerJob(
             root=str(root),
