@@ -5,7 +5,7 @@ import os
 import re
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gentoomuch_portage.errors import ProgramFailed, RunError, bare, explain_failure
@@ -159,6 +159,16 @@ def find_signer(home: Path, file: Path, signature: Path) -> str:
     return next((fields[-1] for fields in lines if fields[1:2] == ["VALIDSIG"]), "")
 
 
+def import_keys(home: Path, *keys: Path) -> None:
+    """Import public keys into a directory; what is not a key is ignored.
+
+    Raises:
+        MachineError[disk-full], ReadOnly: the directory cannot be written.
+    """
+    with suppress(ProgramFailed):
+        run_gpg(home, "--import", *keys)
+
+
 def import_trusted_keys(home: Path, keys: Collection[Path]) -> list[str]:
     """Import public keys into a directory, trust them as Portage requires, and return their fingerprints.
 
@@ -172,7 +182,7 @@ def import_trusted_keys(home: Path, keys: Collection[Path]) -> list[str]:
     (home / "common.conf").touch()  # gpg 2.4 may otherwise use keyboxd, which user nobody cannot reach
     for key in keys:
         before = set(list_public_keys(home))
-        run_gpg(home, "--import", key, accept=())
+        import_keys(home, key)
         if not (set(list_public_keys(home)) - before or read_fingerprints(key)):
             raise BadKey(str(key), "not a public key, or no longer valid")
     fingerprints = list_public_keys(home)
@@ -215,7 +225,7 @@ def find_revoked_keys(keys: Collection[Path]) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="gm-revoked-") as folder:
         home = Path(folder)
         (home / "common.conf").touch()
-        run_gpg(home, "--import", *keys, accept=())
+        import_keys(home, *keys)
         return list_public_keys(home, validity="r")
 
 

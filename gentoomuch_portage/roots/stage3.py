@@ -109,7 +109,7 @@ def _keyring(trusted: Trusted, cache: Path) -> Iterator[Path]:
     with fs.fresh_folder(cache, prefix=".gnupg-") as home:
         home.chmod(0o700)
         (home / "common.conf").touch()  # or gpg 2.4 may use a daemon for the keys
-        gpg.run_gpg(home, "--import", trusted.keys, accept=())
+        gpg.import_keys(home, trusted.keys)
         if "pub:" not in gpg.run_gpg(home, "--list-keys", "--with-colons", accept=()).out:
             raise no_keys(trusted.keys)
         yield home
