@@ -328,6 +328,7 @@ def remove(settings: Settings, url: str) -> tuple[Path, ...]:
     Raises:
         UsageError[unknown-binhost]: it is not configured.
         BadFile: its table cannot be separated from others.
+        NoPrivilege, MachineError[disk-full], ReadOnly: a file cannot be changed or removed; all stay unchanged.
     """
     toml = settings.config / "gentoomuch.toml"
     with fs.locked(settings.state / "binhost/client.lock"):
@@ -338,13 +339,15 @@ def remove(settings: Settings, url: str) -> tuple[Path, ...]:
         text = toml.read_text(encoding="utf-8")
         for name in names:
             text = _remove_table(toml, text, name)
+        removed_keys = [gpg.parse_fingerprint(known.pop(name).get("key", "")) for name in names]
+        others = {gpg.parse_fingerprint(table.get("key", "")) for table in known.values()}
+        keys = [binhost_keys.pinned_path(settings, key) for key in removed_keys if key and key not in others]
+        files = [file for file in (*keys, _repository_file(settings, url)) if file.is_file()]
+        for file in files:
+            fs.check_writable(file.parent)
         fs.write(toml, text)
-    removed_keys = [gpg.parse_fingerprint(known.pop(name).get("key", "")) for name in names]
-    others = {gpg.parse_fingerprint(table.get("key", "")) for table in known.values()}
-    keys = [binhost_keys.pinned_path(settings, key) for key in removed_keys if key and key not in others]
-    files = [file for file in (*keys, _repository_file(settings, url)) if file.is_file()]
-    for file in files:
-        file.unlink()
+        for file in files:
+            fs.unlink(file)
     return toml, *files
 
 
