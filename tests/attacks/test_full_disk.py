@@ -5,25 +5,29 @@ On dfeccc0, tried by hand: "No space left on device [system]" without a path or 
 configuration, tracebacks of Portage's mtimedb, and half a profile by ``profile add``.
 """
 
+import json
 import os
 import pwd
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import pytest
-from helpers import forkserver, usedhost
+from helpers import forkserver, stages, usedhost
 from helpers.containers import need_user_namespaces, why_not
 from helpers.damage import Snapshot
 
 from gentoomuch_portage import demo_host
 from gentoomuch_portage.config import isolation_kinds
+from gentoomuch_portage.portage_adapter import paths
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a file system of its own")
 ROUNDS = int(os.environ.get("GM_TEST_ROUNDS") or 1)
@@ -44,6 +48,8 @@ class World(NamedTuple):
     """Runs our programs."""
     pristine: Snapshot
     scratch: Path
+    words: Mapping[str, str | Path]
+    """What words of commands stand for, besides those that name directories."""
 
     def sh(self, script: str, *words: str | Path) -> str:
         """Run a shell script in the namespace."""
@@ -140,6 +146,56 @@ MORE = (
     Write("pkgdir", "gentoomuch binhost check --fix", REPORTED, again=1),  # it reports an unsigned package
 )
 """Commands that the ordinary user's test leaves out, as they write by the same functions."""
+_CLIENT = "gentoomuch binhost client URL --fingerprint KEY --yes"
+_STAGE3 = "gentoomuch bootstrap boot --stage3 STAGE --key SIGNER --fingerprint SIGNED"
+_UPDATE = "gentoomuch update router --no-sync"
+OF_ROOT = (
+    Write("state", _CLIENT),
+    Write("config", _CLIENT, first="gentoomuch binhost client OLD --remove"),
+    Write("portage", f"{_CLIENT} --system"),
+    Write("config", "gentoomuch binhost client URL --remove", UNWRITTEN, first=_CLIENT),
+    Write("portage", "gentoomuch binhost client URL --remove", UNWRITTEN, first=f"{_CLIENT} --system"),
+    Write("state", "gentoomuch unmask adopt OUT/package.accept_keywords --take --profile new"),
+    Write("state", "gentoomuch profile update moved --yes"),
+    Write("config", "gentoomuch profile update moved --yes"),
+    Write("state", "gentoomuch profile set --unset", UNWRITTEN),
+    Write("config", "gentoomuch patch save mine --series"),
+    Write("config", "gentoomuch patch use mine --profile full --remove"),
+    Write("config", "gentoomuch thaw FROZEN --as copy --replace"),
+    Write("portage", "gentoomuch sync --init file:///missing --only-snapshot"),
+    Write("emaint", "gentoomuch hooks enable emaint"),
+    Write("emaint", "gentoomuch hooks disable emaint", UNWRITTEN, first="gentoomuch hooks enable emaint"),
+    Write("begun", "gentoomuch bootstrap begun --from-host --set app-demo/easy --isolation none"),
+    Write("out", _STAGE3),
+    Write("cache", _STAGE3),
+    Write("out", "gentoomuch bootstrap boot --oci ARCHIVE"),
+    Write("out", "gentoomuch root rm boot --yes", UNWRITTEN, first="gentoomuch bootstrap boot --oci ARCHIVE"),
+    Write("root", _UPDATE, {0, 1, 69}),
+    Write("state", _UPDATE, UNWRITTEN),
+    Write("cache", _UPDATE, UNWRITTEN),
+    Write("cache", "gentoomuch binpkg audit app-demo/easy-1.0", REPORTED),
+    Write("cache", "gentoomuch profile run router -- true", UNWRITTEN),
+    Write("cache", "gentoomuch isa check -march=x86-64 --cpu x86-64", UNWRITTEN),
+    Write("cache", "gentoomuch doctor --clean", REPORTED),
+)
+"""Commands that need more than a user's host has: see ``_use_more``."""
+_BUILD_ONE = "gentoomuch build app-demo/easy-1.0 --profile web --isolation KIND"
+_IMAGE = "gentoomuch image build web --isolation KIND"
+IN_CONTAINERS = (
+    pytest.param(Write("pkgdir", _BUILD_ONE), "read-only", id="build in PKGDIR"),
+    pytest.param(Write("cache", _IMAGE, first=f"{_IMAGE} --pretend"), "no space", id="image in the cache"),
+    pytest.param(Write("tmpdir", _IMAGE), "no space", id="image in PORTAGE_TMPDIR"),
+    pytest.param(
+        Write("out", f"{_BUILD_ONE} --out OUT/packages"), "no space", id="build elsewhere", marks=pytest.mark.slow
+    ),
+    pytest.param(
+        Write("cache", _BUILD_ONE, first=f"{_BUILD_ONE} --pretend"),
+        "no space",
+        id="build in the cache",
+        marks=pytest.mark.slow,
+    ),
+)
+"""Commands that end after seconds, and how their file system cannot be written."""
 
 
 class Full(NamedTuple):
@@ -200,9 +256,38 @@ def world() -> Iterator[World]:
     folder = Path(tempfile.mkdtemp(prefix="gm-full-", dir="/var/tmp"))
     folder.chmod(0o755)
     used = usedhost.make(folder)
-    with forkserver.started(used.host.env(), ["unshare", "--mount", "--propagation=private"]) as server:
-        yield _world(used, server, server)
+    unshare = ["unshare", "--mount", "--propagation=private"]
+    with usedhost.served(folder / "binhost") as url, forkserver.started(used.host.env(), unshare) as server:
+        yield _world(used, server, server, _use_more(used, f"{url}/current"))
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _use_more(used: usedhost.Used, url: str) -> dict[str, str | Path]:
+    """Prepare the commands that only root runs, and return what their words stand for."""
+    host, top = used.host, used.project.parent
+    out = top / "out"
+    old = json.loads(used.run("gentoomuch", "binhost", "ls", "--json").stdout)
+    key = json.loads(used.run("gentoomuch", "binhost", "key", "--json").stdout)
+    demo_host.host.write(out / "package.accept_keywords", "=app-demo/fresh-1.0 **\n")
+    demo_host.host.write(host.repository / "app-demo/new/new-1.ebuild", usedhost.STUCK)
+    demo_host.host.write(host.repository / "profiles/updates/1Q-2026", "move app-demo/old app-demo/new\n")
+    files = {"moved/package.use": "app-demo/old shout\n", "moved/sets/mine": "app-demo/old\n"}
+    host.profile("moved", f'layers = ["moved"]\nroot = "{top}/begun/moved"\npackages = ["app-demo/old"]\n', files)
+    entry = {"atom": "=app-demo/old-1", "kind": "keywords", "value": "**", "required_by": [], "since": "2026-01-01"}
+    demo_host.host.write(used.state / "moved/unmask.json", json.dumps([entry | {"reason": ""}]))
+    for name, root in (("boot", out / "boot"), ("begun", top / "begun/root")):
+        host.profile(name, f'root = "{root}"\n')
+    host.profile("web", 'layers = ["small"]\n[image]\nformats = ["tar"]\npackages = ["app-demo/easy"]\n')
+    used.run("gentoomuch", "freeze", "full", used.frozen)  # of the changed repository
+    stage, archive, signing = top / "stage3.tar", top / "root.oci", stages.signer(top / "signer")
+    stage.write_bytes(stages.packed())
+    signing.sign(stage)
+    used.run("gentoomuch", "root", "export", "router", "--format", "oci", "--output", archive)
+    return {
+        "URL": url, "OLD": old[0]["url"], "KEY": key["fingerprint"],
+        "STAGE": stage, "SIGNER": signing.public, "SIGNED": signing.fingerprint, "ARCHIVE": archive,
+        "KIND": next((kind for kind in isolation_kinds.AUTOMATIC if not why_not(kind)), ""),
+    }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -230,15 +315,20 @@ def users_world() -> Iterator[World]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _world(used: usedhost.Used, root: forkserver.Server, server: forkserver.Server) -> World:
+def _world(
+    used: usedhost.Used,
+    root: forkserver.Server,
+    server: forkserver.Server,
+    words: Mapping[str, str | Path] = MappingProxyType({}),
+) -> World:
     prefix, top = used.host.eprefix, used.project.parent
     used.host.profile("new", 'cpu = "x86-64-v2"\nlayers = ["small"]\n')
     out = top / "out"
-    out.mkdir()
+    out.mkdir(exist_ok=True)
     tops = [used.state, used.cache, prefix / "etc", prefix / "usr/local", out]
     unsigned = server.run("gm-emerge", "-B1q", "--usepkg=n", "--gm-profile=router", "app-demo/easy")
     assert unsigned.status == 0, unsigned
-    return World(used, root, server, Snapshot(tops), top / "scratch")
+    return World(used, root, server, Snapshot(tops), top / "scratch", words)
 
 
 @pytest.fixture(scope="module")
@@ -264,12 +354,16 @@ def _places(world: World) -> dict[str, Path]:
         "tmpdir": host.eprefix / "var/tmp",
         "root": top / "root",
         "out": top / "out",
+        "begun": top / "begun",
+        "distdir": host.distdir,
+        "emaint": paths.emaint_modules(),
     }
 
 
 def _words(world: World, words: str) -> list[str]:
     places = _places(world)
     named = {"PROJECT": world.used.project, "FROZEN": world.used.frozen, "ETC": places["portage"], "OUT": places["out"]}
+    named |= world.words
     return [re.sub("|".join(named), lambda name: str(named[name[0]]), word) for word in words.split()]
 
 
@@ -291,6 +385,12 @@ def _check_unchanged(before: dict[str, bytes], after: dict[str, bytes]) -> None:
             assert new.endswith(b"\n"), name
         else:
             assert new == old, name
+
+
+def _check_hint(world: World, place: Path, text: str) -> None:
+    """Check that the last hint has a command for the file system, and a path that still exists."""
+    hint = re.findall(r"hint: .*?((?:df|mount) [^;\n]*)", text)[-1]
+    assert world.sh('findmnt -nro TARGET -T "$1"', shlex.split(hint)[-1]).strip() == str(place), text
 
 
 @contextmanager
@@ -327,6 +427,7 @@ def _check(world: World, write: Write, full: Full, statuses: set[int]) -> None:
         if ended.status == 69:
             assert codes[0][1] == full.code, ended.err
             assert str(place) in codes[0][0], ended.err
+            _check_hint(world, place, ended.err)
         if write.place in {"state", "config", "portage", "pkgdir", "out"} and ended.status:
             _check_unchanged(before, after)
         if ended.status >= 64 or write.statuses not in (UNWRITTEN, REPORTED):
@@ -338,11 +439,12 @@ def _check(world: World, write: Write, full: Full, statuses: set[int]) -> None:
 def _cases() -> Iterator[object]:
     """Each command on a full disk, and on one of the others in turn; on all with GM_TEST_ROUNDS."""
     others = sorted(FULL.keys() - {"no space"})
-    for number, write in enumerate((*WRITES, *MORE)):
+    for number, write in enumerate((*WRITES, *MORE, *OF_ROOT)):
         some = others if ROUNDS > 1 else [others[number % len(others)]]
-        if write in MORE:
+        if write not in WRITES:
             some = [how for how in some if how != "quota"]  # it is refused to the same functions
-        for how in ("no space", *some):
+        is_done_without_room = write in OF_ROOT and write.statuses in (UNWRITTEN, REPORTED)
+        for how in ["read-only"] if is_done_without_room else ["no space", *some]:
             yield pytest.param(write, how, id=f"{how}: {write.place} {write.words}")
 
 
@@ -352,6 +454,13 @@ def test_a_write_that_has_no_room_is_one_error_with_the_path_and_leaves_all_as_i
 ):
     if how == "quota":
         request.getfixturevalue("quotas")
+    _check(world, write, FULL[how], write.statuses)
+
+
+@pytest.mark.parametrize(("write", "how"), IN_CONTAINERS)
+def test_a_build_in_a_container_without_room_for_its_result_is_one_error(world: World, write: Write, how: str):
+    if not world.words["KIND"]:
+        pytest.skip("no container type works here")
     _check(world, write, FULL[how], write.statuses)
 
 
