@@ -106,6 +106,50 @@ def run(
     return Ran(ended.returncode, ended.stdout or "", ended.stderr or "").check(argv, accept)
 
 
+@dataclass(frozen=True, slots=True)
+class Detached:
+    """A program that goes on if this process ends."""
+
+    _child: "subprocess.Popen[bytes]"
+
+    @property
+    def pid(self) -> int:
+        """Its process ID, which is also that of its session."""
+        return self._child.pid
+
+    def has_ended(self) -> bool:
+        """Return whether it has ended, and reap it."""
+        return self._child.poll() is not None
+
+
+def start_detached(
+    argv: Sequence[str], *, env: Mapping[str, str], out: IO[bytes], err: IO[bytes], inherited: int
+) -> Detached:
+    """Start a program in a session of its own, with an empty standard input.
+
+    Args:
+        out: an open file that receives its stdout.
+        err: an open file that receives its stderr.
+        inherited: a descriptor that it keeps open, for example one that holds a lock.
+
+    Raises:
+        MissingProgram: ``argv[0]`` is not on PATH.
+    """
+    try:
+        child = subprocess.Popen(
+            list(argv),
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            pass_fds=(inherited,),
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise MissingProgram(argv[0]) from error
+    return Detached(child)
+
+
 def run_interactive(argv: Sequence[str], env: Mapping[str, str]) -> int:
     """Run a program that handles Ctrl-C itself, as the terminal interrupts it as well, and return its status.
 

@@ -35,6 +35,12 @@ def object_path(top: Path, digest: str) -> Path:
     return top / "objects" / digest[:2] / digest
 
 
+def digest_of(file: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
 def store(top: Path, source: Path, path: str, entry: Mapping[str, str]) -> str:
     """Store the content of a file if it is new, and return its SHA-256.
 

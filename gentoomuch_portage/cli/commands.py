@@ -28,7 +28,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "build": "build", "bootstrap": "bootstrap", "root": "root", "freshroot": "root", "image": "image",
         "dotgentoo": "dotgentoo",
     },
-    "sharing": {"binhost": "binhost", "freeze": "freeze", "verify": "freeze", "thaw": "freeze"},
+    "sharing": {"binhost": "binhost", "farm": "farm", "freeze": "freeze", "verify": "freeze", "thaw": "freeze"},
     "gentoomuch itself": {
         "config": "config", "hooks": "hooks", "plugins": "plugins", "demo": "demo", "help": "help", "version": "help",
     },

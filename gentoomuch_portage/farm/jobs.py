@@ -35,8 +35,10 @@ class NewJob(NamedTuple):
     """A package that a wish needs."""
 
     key: str
-    """The SHA-256 of all that influences its build."""
+    """The SHA-256 of ``inputs``."""
     cpv: str
+    inputs: str
+    """All that influences its build, as JSON."""
     needs: tuple[str, ...]
     """The keys of the packages that its build installs, with all that they need at run time."""
 
@@ -70,5 +72,7 @@ class Attempt(NamedTuple):
     key: str
     profile: str
     cpv: str
+    inputs: str
+    """As in ``NewJob``."""
     needs: tuple[Need, ...]
     """Sorted by their names."""

@@ -22,12 +22,14 @@ _OPEN = (State.WAITING, State.READY, State.LEASED)
 
 def unknown_job(key: str) -> UsageError:
     """No job has a key that begins like this, or several have."""
-    return UsageError(f"cannot find the job {key!r}: not the start of exactly one key", code="unknown-job")
+    return UsageError(
+        f"cannot find the job {key!r}: not the start of exactly one key", code="unknown-job", hint="gentoomuch farm ls"
+    )
 
 
 def wrong_state(job: Job, verb: str) -> RunError:
     """A job cannot be cancelled or retried in its state."""
-    return RunError(f"cannot {verb} {job.cpv}: it is {job.state}", code="wrong-state")
+    return RunError(f"cannot {verb} {job.cpv}: it is {job.state}", code="wrong-state", hint="gentoomuch farm ls")
 
 
 def add(store: Store, profile: str, jobs: Sequence[NewJob]) -> tuple[str, ...]:
@@ -44,8 +46,8 @@ def add(store: Store, profile: str, jobs: Sequence[NewJob]) -> tuple[str, ...]:
         fresh = tuple(job.key for job in jobs if job.key not in known)
         now = time.time()
         connection.executemany(
-            "INSERT OR IGNORE INTO jobs(key, profile, cpv, changed) VALUES (?, ?, ?, ?)",
-            [(job.key, profile, job.cpv, now) for job in jobs],
+            "INSERT OR IGNORE INTO jobs(key, profile, cpv, inputs, changed) VALUES (?, ?, ?, ?, ?)",
+            [(job.key, profile, job.cpv, job.inputs, now) for job in jobs],
         )
         connection.executemany(
             "INSERT OR IGNORE INTO needs(key, need) VALUES (?, ?)",
@@ -68,7 +70,7 @@ def claim(store: Store) -> Attempt | None:
         if _is_paused(connection):
             return None
         job = connection.execute(
-            f"SELECT {_JOB} FROM jobs WHERE state = ? ORDER BY rowid LIMIT 1", (State.READY,)
+            f"SELECT {_JOB}, inputs FROM jobs WHERE state = ? ORDER BY rowid LIMIT 1", (State.READY,)
         ).fetchone()
         if job is None:
             return None
@@ -221,20 +223,26 @@ def list_open_attempts(store: Store) -> tuple[Attempt, ...]:
     """Return the attempts that are not known to have ended, the oldest first."""
     with store.view() as connection:
         rows = connection.execute(
-            f"SELECT number, {_JOB} FROM attempts JOIN jobs USING (key) WHERE outcome = '' ORDER BY number"
+            f"SELECT number, {_JOB}, inputs FROM attempts JOIN jobs USING (key) WHERE outcome = '' ORDER BY number"
         ).fetchall()
         return tuple(_as_attempt(connection, row["number"], row) for row in rows)
 
 
-def list_done(store: Store, profile: str) -> tuple[Job, ...]:
-    """Return the finished jobs that a wish for a profile contained, the oldest first."""
+def list_unpublished(store: Store, profile: str) -> tuple[Job, ...]:
+    """Return the finished jobs of a profile whose package is not among its packages, the oldest first."""
     with store.view() as connection:
         rows = connection.execute(
             f"SELECT {', '.join(f'jobs.{name}' for name in Job._fields)} FROM jobs JOIN wishes USING (key) "
-            "WHERE wishes.profile = ? AND state = ? ORDER BY jobs.rowid",
+            "WHERE wishes.profile = ? AND state = ? AND added <> digest ORDER BY jobs.rowid",
             (profile, State.DONE),
         )
         return tuple(map(_as_job, rows))
+
+
+def mark_added(store: Store, profile: str, job: Job) -> None:
+    """Record that the package of a job is among those of a profile."""
+    with store.change() as connection:
+        connection.execute("UPDATE wishes SET added = ? WHERE profile = ? AND key = ?", (job.digest, profile, job.key))
 
 
 def list_profiles(store: Store) -> tuple[str, ...]:
@@ -336,4 +344,4 @@ def _as_attempt(connection: sqlite3.Connection, number: int, job: sqlite3.Row) -
         "SELECT cpv, digest FROM needs JOIN jobs ON jobs.key = need WHERE needs.key = ? ORDER BY cpv", (job["key"],)
     )
     needs = tuple(Need(row["cpv"], row["digest"]) for row in rows)
-    return Attempt(number, job["key"], job["profile"], job["cpv"], needs)
+    return Attempt(number, job["key"], job["profile"], job["cpv"], job["inputs"], needs)

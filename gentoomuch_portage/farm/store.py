@@ -32,6 +32,7 @@ CREATE TABLE jobs(
     key TEXT PRIMARY KEY CHECK (length(key) = 64 AND key NOT GLOB '*[^0-9a-f]*'),
     profile TEXT NOT NULL,
     cpv TEXT NOT NULL,
+    inputs TEXT NOT NULL,
     state TEXT NOT NULL DEFAULT '{State.WAITING}' CHECK (state IN ({_quote(State)})),
     code TEXT NOT NULL DEFAULT '',
     digest TEXT NOT NULL DEFAULT '' CHECK (
@@ -53,6 +54,7 @@ CREATE INDEX needs_by_need ON needs(need);
 CREATE TABLE wishes(
     profile TEXT NOT NULL,
     key TEXT NOT NULL REFERENCES jobs(key),
+    added TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (profile, key)
 ) STRICT, WITHOUT ROWID;
 

@@ -46,7 +46,7 @@ def predefined_macros(compiler: Path, flags: Iterable[str], cache: Path) -> froz
     """
     flags = tuple(flags)
     seen = compiler.stat()
-    machine = _identify_cpu() if any("native" in flag for flag in flags) else ""
+    machine = identify_cpu() if any("native" in flag for flag in flags) else ""
     key = "\0".join([str(compiler), str(seen.st_mtime_ns), str(seen.st_size), machine, *flags])
     answers = Cache(cache / "isa")
     cached = answers.load(key, _parse_cached)
@@ -95,7 +95,7 @@ def list_cpu_names(compiler: Path, option: str = "-march") -> tuple[str, ...]:
     return tuple(names[1].replace(",", " ").split()) if names else ()
 
 
-def _identify_cpu() -> str:
+def identify_cpu() -> str:
     """Return text that differs between CPUs."""
     try:
         cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")

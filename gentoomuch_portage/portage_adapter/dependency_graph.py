@@ -27,6 +27,7 @@ from gentoomuch_portage.portage_adapter.trees import ensure_arch_of_all
 
 KINDS = ("DEPEND", "BDEPEND", "IDEPEND", "RDEPEND", "PDEPEND")
 """The kinds of dependencies. Source: PMS, dependency classes."""
+_BUILD_KINDS = frozenset({"DEPEND", "BDEPEND", "IDEPEND"})
 _DATABASES = {"ebuild": "porttree", "binary": "bintree", "installed": "vartree"}
 
 
@@ -126,8 +127,13 @@ def resolve(env: Mapping[str, str], cpv: str, named: Collection[tuple[str, str]]
             if target is None:
                 raise UnknownEbuild(_describe(output.getvalue()))
             unsatisfied = graph._dynamic_config._unsatisfied_deps_for_display
+            node = _make_node(target, graph, ())
             missing = sorted({str(arguments[1]) for arguments, _ in unsatisfied})
-            return Graph(nodes=(_make_node(target, graph, ()),), missing=tuple(missing))
+            if not missing:  # for example, packages need each other
+                missing = sorted({edge.atom for edge in node.edges if edge.kind in _BUILD_KINDS})
+            if not missing:
+                raise UnknownEbuild(_describe(output.getvalue()))
+            return Graph(nodes=(node,), missing=tuple(missing))
 
 
 def _limit_candidates(cpv: str, named: Collection[tuple[str, str]], *, is_ebuild_allowed: bool = False) -> Any:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gentoomuch_portage import fs
 from gentoomuch_portage.config.isolation_kinds import AUTO, AUTOMATIC, NONE, VM
 from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.configroot import build_dir
@@ -155,6 +156,31 @@ def prepare_build(
             if package.sha256 != digests.get(package.cpv):
                 raise named_packages.package_changed(package.path)
     return PreparedBuild(plan=plan, graph=graph, packages=copied, folder=folder)
+
+
+def resolve_with_ebuilds(view: View, settings: Settings, cpv: str, folder: Path) -> tuple[Plan, Graph]:
+    """Resolve the dependencies of a build among ebuilds and installed packages; no binary package is used.
+
+    Args:
+        folder: a new directory.
+
+    Returns:
+        The plan of the build, and the graph; its other ebuilds have to be built first.
+
+    Raises:
+        UsageError[not-one-package]: ``cpv`` is not exact.
+        RunError[no-ebuild], RunError[missing-dependencies]: it cannot be built.
+        ConfigError[root-not-buildable]: the root of the profile is not supported.
+    """
+    if not atoms.is_exact(cpv):
+        raise not_one_package(cpv)
+    plan = _make_plan(view)
+    build_dir.make(plan)
+    graph = _resolve(view, _with_pkgdir(plan, fs.ensure(folder / "pkgdir")), settings, cpv, ())
+    ebuilds = {f"={node.cpv}" for node in graph.nodes if node.source == "ebuild"}
+    if missing := [atom for atom in graph.missing if atom not in ebuilds]:
+        raise missing_dependencies(cpv, plan.profile, missing)
+    return plan, graph
 
 
 def _make_plan(view: View) -> Plan:

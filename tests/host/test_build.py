@@ -101,6 +101,12 @@ def test_a_missing_dependency_is_named_whether_or_not_an_ebuild_exists(atom: str
     assert atom in json.loads(ended.out)["message"]
 
 
+def test_packages_that_need_each_other_to_be_built_are_missing(write: Write, on: Run) -> None:
+    write("one-1", more='BDEPEND="app-demo/two"')
+    write("two-1", more='BDEPEND="app-demo/one"')
+    assert _error(_build(on, "app-demo/one-1", "--pretend")) == (70, "missing-dependencies")
+
+
 def test_a_runtime_dependency_is_not_needed_to_build(write: Write, on: Run) -> None:
     write("needy-1", more='RDEPEND="app-demo/nothing"')
     data = _data(_build(on, "app-demo/needy-1", "--pretend"))

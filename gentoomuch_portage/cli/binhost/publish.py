@@ -2,8 +2,6 @@
 """``gentoomuch binhost publish``, ``rollback`` and ``diff``: generations of a published folder."""
 
 import argparse
-import shutil
-import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,9 +16,6 @@ from gentoomuch_portage.config.settings import Settings
 
 if TYPE_CHECKING:
     from gentoomuch_portage.binhost.publish import Generation
-
-_AGAIN = 3
-"""Attempts: builders may replace a package between reading the index and reading the file."""
 
 
 def _target(parser: Parser) -> None:
@@ -45,8 +40,8 @@ def _add_publish(parser: Parser) -> None:
 
 
 def _publish(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.binhost import object_store, publish, reindex
-    from gentoomuch_portage.binhost.object_store import NotAsIndexed
+    from gentoomuch_portage.binhost import object_store, packages, publish, reindex
+    from gentoomuch_portage.binhost.packages import Retention
     from gentoomuch_portage.portage_adapter.pkgdir import pkgdir
 
     top = args.folder.absolute()
@@ -61,50 +56,19 @@ def _publish(settings: Settings, args: argparse.Namespace) -> int:
             "gentoomuch binhost publish", f"{args.folder} is inside the directory of packages {shelf.folder}"
         )
     unpublished("publish", args.source)
-    finish, stale = partial(_sign_index, settings), partial(_is_stale, settings, args.refresh)
-    with publish.locked(top):
-        first = publish.current_generation(top) is None
-        for left in reversed(range(_AGAIN)):
-            reindex.update_index(args.source, show=partial(console.progress, "reading", quiet=args.quiet))
-            try:
-                made = publish.publish(
-                    shelf.folder, top, grace=args.grace, finish=finish, lock=shelf.locked, stale=stale
-                )
-                break
-            except NotAsIndexed:
-                if not left:
-                    raise
-        gone = publish.prune(top, keep=max(1, args.keep), days=args.days, grace=args.grace)
+    first = publish.current_generation(top) is None
+    made, gone = packages.publish_packages(
+        settings,
+        args.source,
+        top,
+        retention=Retention(grace=args.grace, keep=args.keep, days=args.days),
+        refresh=args.refresh,
+        show=partial(console.progress, "reading", quiet=args.quiet),
+    )
     _print_summary(args, made, gone)
     if first and not args.json:
         console.print_result(object_store.nginx_config(top))
     return 0
-
-
-def _sign_index(settings: Settings, tree: Path) -> None:
-    """Sign the index of a tree, if this machine has a binhost key."""
-    from gentoomuch_portage.binhost import keys
-
-    if (key := keys.find_key(settings)) is not None:
-        keys.sign(key, tree / "Packages", tree / "Packages.asc")
-        shutil.copyfile(key.public, tree / "key.asc")
-        if key.revoked.is_file():
-            shutil.copyfile(key.revoked, tree / "revoked.asc")
-
-
-def _is_stale(settings: Settings, days: float, tree: Path) -> bool:
-    """Return whether to re-sign a tree: its signature is too old, or this machine's keys have changed."""
-    from gentoomuch_portage.binhost import keys, publish
-
-    key = keys.find_key(settings)
-    if key is None:
-        return False
-    same = all(_content(tree / file.name) == _content(file) for file in (key.public, key.revoked))
-    return not same or publish.read_timestamp(tree / "Packages") < time.time() - days * 86400
-
-
-def _content(file: Path) -> bytes:
-    return file.read_bytes() if file.is_file() else b""
 
 
 def _add_rollback(parser: Parser) -> None:
@@ -114,13 +78,13 @@ def _add_rollback(parser: Parser) -> None:
 
 
 def _rollback(settings: Settings, args: argparse.Namespace) -> int:
-    from gentoomuch_portage.binhost import publish
+    from gentoomuch_portage.binhost import packages, publish
 
     top = args.folder.absolute()
     if not publish.list_generations(top):
         raise publish.no_generation(top, args.generation, [])
     with publish.locked(top):
-        made = publish.rollback(top, args.generation, grace=args.grace, finish=partial(_sign_index, settings))
+        made = publish.rollback(top, args.generation, grace=args.grace, finish=partial(packages.sign_index, settings))
     _print_summary(args, made, [])
     return 0
 

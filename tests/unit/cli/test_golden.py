@@ -45,6 +45,7 @@ SESSIONS: Mapping[str, tuple[str, ...]] = {
     "dotgentoo": (
         "dotgentoo id TOP", "dotgentoo init hello TOP", "dotgentoo init app-misc/hello TOP", "dotgentoo check TOP",
     ),
+    "farm": ("farm ls", "farm add ghost a/b", "farm cancel 00", "farm pause", "farm ls", "farm pause --off"),
     "freeze": ("freeze lab.tar", LAB, "freeze lab"),
     "verify": ("verify TOP/missing.tar",),
     "thaw": ("thaw TOP/missing.tar",),

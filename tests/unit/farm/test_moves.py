@@ -25,7 +25,7 @@ def key(name: str) -> str:
 
 
 def job(name: str, *needs: str) -> NewJob:
-    return NewJob(key(name), f"app-demo/{name}-1", tuple(map(key, needs)))
+    return NewJob(key(name), f"app-demo/{name}-1", "{}", tuple(map(key, needs)))
 
 
 CHAIN = (job("base"), job("tool", "base"), job("leaf", "base", "tool"))
@@ -75,7 +75,7 @@ def test_a_second_equal_wish_adds_nothing_to_build(store: Store) -> None:
     build(store)
     assert moves.add(store, "other", CHAIN) == ()
     assert states(store)["base"] == "done"
-    assert [each.cpv for each in moves.list_done(store, "other")] == ["app-demo/base-1"]
+    assert [each.cpv for each in moves.list_unpublished(store, "other")] == ["app-demo/base-1"]
     assert moves.list_profiles(store) == ("other", "router")
 
 
@@ -88,7 +88,7 @@ def test_a_wish_is_added_whole_or_not_at_all(store: Store) -> None:
 @pytest.mark.parametrize("wrong", ["", "a" * 63, "A" * 64, "../" * 21 + "a"])
 def test_a_key_of_another_form_is_rejected(store: Store, wrong: str) -> None:
     with pytest.raises(sqlite3.IntegrityError):
-        moves.add(store, "router", (NewJob(wrong, "app-demo/base-1", ()),))
+        moves.add(store, "router", (NewJob(wrong, "app-demo/base-1", "{}", ()),))
 
 
 def test_a_job_is_leased_once(store: Store) -> None:
@@ -198,7 +198,7 @@ def test_the_database_itself_allows_only_the_moves(tmp_path: Path, former: State
     digest = {State.DONE: DIGEST}
     with Store.open(tmp_path) as store, store.change() as connection:
         connection.execute(
-            "INSERT INTO jobs(key, profile, cpv, state, digest, changed) VALUES (?, '', '', ?, ?, 0)",
+            "INSERT INTO jobs(key, profile, cpv, inputs, state, digest, changed) VALUES (?, '', '', '', ?, ?, 0)",
             (key("base"), former, digest.get(former, "")),
         )
         change = "UPDATE jobs SET state = ?, digest = ?"
