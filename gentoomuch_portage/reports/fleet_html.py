@@ -4,9 +4,8 @@
 import time
 from collections.abc import Iterable, Sequence
 from html import escape
-from pathlib import Path
-from string import Template
 
+from gentoomuch_portage.html_page import format_document, format_table, format_tiles
 from gentoomuch_portage.reports.fleet import Member
 
 _WIDTH, _BAR, _ROW = 640, 30, 42
@@ -18,6 +17,8 @@ _TICKS = 4
 _MAX_NAME = 20
 """Characters of a name; the rest is cut."""
 _GOOD, _OLD, _GONE = "#2e7d5b", "#d98324", "#9a3b3b"
+_NUMBERS = ("installed", "out of date", "versions behind", "GLSA", "rejected", "hit rate")
+_COLUMNS = ("profile", "cpu", "root", *_NUMBERS, "last merge")
 
 
 def format_page(members: Sequence[Member], at: float) -> str:
@@ -27,20 +28,24 @@ def format_page(members: Sequence[Member], at: float) -> str:
         at: when the data was collected, in seconds since 1970.
     """
     usable = [member for member in members if not member.error]
-    template = Template(Path(__file__).with_name("fleet.html").read_text(encoding="utf-8"))
-    return template.substitute(
-        when=time.strftime("%Y-%m-%d %H:%M %Z", time.localtime(at)),
-        tiles="".join(_tiles(usable)),
-        charts="".join(f"<figure>{chart}</figure>" for chart in _charts(usable)),
-        rows="".join(map(_row, members)),
-        details="".join(_details(member) for member in usable if member.outdated)
-        + "".join(_advisories(member) for member in usable if member.advisories),
+    details = [_details(member) for member in usable if member.outdated]
+    details += [_advisories(member) for member in usable if member.advisories]
+    body = (
+        "<h1>Fleet</h1>",
+        f'<p class="when">as of {time.strftime("%Y-%m-%d %H:%M %Z", time.localtime(at))}</p>',
+        format_tiles(_tiles(usable)),
+        f'<section class="charts">{"".join(f"<figure>{chart}</figure>" for chart in _charts(usable))}</section>',
+        "<h2>Profiles</h2>",
+        format_table("profiles", _COLUMNS, map(_row, members), numbers=_NUMBERS),
+        "<h2>Details</h2>",
+        *details,
     )
+    return format_document("gentoomuch fleet", "\n".join(body))
 
 
-def _tiles(members: Sequence[Member]) -> Iterable[str]:
+def _tiles(members: Sequence[Member]) -> Iterable[tuple[str, str]]:
     built, taken = sum(member.built for member in members), sum(member.from_binpkg for member in members)
-    tiles = (
+    return (
         (str(len(members)), "profiles"),
         (str(sum(member.installed for member in members)), "installed packages"),
         (str(sum(len(member.outdated) for member in members)), "out of date"),
@@ -48,7 +53,6 @@ def _tiles(members: Sequence[Member]) -> Iterable[str]:
         (str(sum(member.rejected for member in members)), "binary packages rejected"),
         (_percent(taken / (built + taken) if built + taken else None), "merged without building"),
     )
-    return (f"<li><b>{escape(number)}</b> {escape(name)}</li>" for number, name in tiles)
 
 
 def _charts(members: Sequence[Member]) -> list[str]:
@@ -102,7 +106,7 @@ def _ticks(most: int) -> range:
     return range(0, most + 1, -(-most // _TICKS))
 
 
-def _text(x: float, y: float, text: str, anchor: str, *, size: int = 17, colour: str = "#222") -> str:
+def _text(x: float, y: float, text: str, anchor: str, *, size: int = 17, colour: str = "currentColor") -> str:
     attributes = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="{colour}"'
     return f"<text {attributes}>{escape(text)}</text>"
 
@@ -112,8 +116,9 @@ def _rectangle(x: float, y: float, width: float, height: float, colour: str, con
 
 
 def _row(member: Member) -> str:
+    head = f'<th scope="row">{escape(member.profile)}</th>'
     if member.error:
-        return f'<tr><th>{escape(member.profile)}</th><td colspan="9" class="bad">{escape(member.error)}</td></tr>'
+        return f'<tr>{head}<td colspan="9" class="bad">{escape(member.error)}</td></tr>\n'
     last = time.strftime("%Y-%m-%d", time.localtime(member.last)) if member.last else "never"
     texts = (member.cpu.removeprefix("-march=") or "-", member.root)
     numbers = (
@@ -125,7 +130,7 @@ def _row(member: Member) -> str:
         _percent(member.hit_rate),
     )
     cells = [f"<td>{escape(text)}</td>" for text in texts] + [f'<td class="n">{number}</td>' for number in numbers]
-    return f"<tr><th>{escape(member.profile)}</th>{''.join(cells)}<td>{last}</td></tr>"
+    return f"<tr>{head}{''.join(cells)}<td>{last}</td></tr>\n"
 
 
 def _details(member: Member) -> str:
@@ -140,9 +145,8 @@ def _advisories(member: Member) -> str:
 
 def _fold(summary: str, heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     """Format a table that is shown when its summary is clicked."""
-    rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>" for cells in lines)
-    head = f"<tr>{''.join(f'<th>{escape(name)}</th>' for name in heads)}</tr>"
-    return f"<details><summary>{escape(summary)}</summary><div class=wide><table>{head}{rows}</table></div></details>"
+    rows = (f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>" for cells in lines)
+    return f"<details><summary>{escape(summary)}</summary>{format_table(summary, heads, rows)}</details>"
 
 
 def _percent(share: float | None) -> str:

@@ -25,6 +25,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from gentoomuch_portage.binhost.server import files, index_refresh
 from gentoomuch_portage.binhost.server.files import OpenFile
+from gentoomuch_portage.binhost.server.page import Page
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 _TOLERANCE = 5
@@ -115,8 +116,8 @@ class Site:
     """The public signing key, ``key.asc``; ``revoked.asc`` is in the same directory if keys were revoked."""
     name: str
     """The binhost is also available below a path of this name."""
-    page: bytes = b""
-    """The page for browsers."""
+    page: Page | None = None
+    """The page for browsers, if there is one."""
 
 
 class BinhostServer:
@@ -167,8 +168,9 @@ class BinhostServer:
         path, top = request.raw_path.partition("?")[0], f"/{self._site.name}"
         if path == top or path.startswith(f"{top}/"):
             path = path[len(top) :] or "/"
-        if path == "/":
-            return web.Response(body=self._site.page, content_type="text/html", charset="utf-8")
+        if path == "/" and self._site.page is not None:
+            body = await asyncio.to_thread(self._site.page.format, request.query_string)
+            return web.Response(body=body, content_type="text/html", charset="utf-8")
         name = files.parse_name(path)
         file, headers = await self._find_file(name, request.headers.get("Accept-Encoding", "")) if name else (None, {})
         if file is None:

@@ -73,7 +73,7 @@ def _serve(settings: Settings, args: argparse.Namespace) -> int:
     from gentoomuch_portage.binhost.errors import no_binhost, no_server
 
     try:
-        from gentoomuch_portage.binhost.server import http, index_refresh, workers
+        from gentoomuch_portage.binhost.server import http, index_refresh, page, workers
     except ModuleNotFoundError as error:
         if error.name != "aiohttp":
             raise
@@ -96,17 +96,17 @@ def _serve(settings: Settings, args: argparse.Namespace) -> int:
     name = key.name if key else "binhost"
     listening = workers.open_socket(how)
     url = (args.url or _url(address, listening.getsockname()[1], secure=args.cert is not None)).rstrip("/")
-    client_command = f"gentoomuch binhost client {url}/{name}" + (f" --fingerprint {key.fingerprint}" if key else "")
+    recipe = page.Recipe(url=url, name=name, fingerprint=key.fingerprint if key else "")
     if not args.quiet:
         console.info(f"serving {root} at {url}/{name}; run once on each client:")
-        console.print_result(client_command)
+        console.print_result(recipe.command)
         console.flush()
     site = http.Site(
         root=root,
         prepared=folder,
         key=settings.state / "binhost/key.asc",
         name=name,
-        page=_page(url, name, client_command),
+        page=page.Page(root, recipe),
     )
 
     if key is not None:
@@ -171,17 +171,6 @@ def _address(bind: str) -> tuple[str, int]:
 def _url(address: str, port: int, *, secure: bool) -> str:
     host = socket.getfqdn() if address in {"", "0.0.0.0", "::"} else address
     return f"{'https' if secure else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def _page(url: str, name: str, client_command: str) -> bytes:
-    """Format the page that a browser shows."""
-    import html
-
-    return (
-        "<!doctype html><meta charset=utf-8><title>binhost</title><h1>Gentoo binhost</h1>"
-        f"<p>Run once on each client:<pre>{html.escape(client_command)}</pre>"
-        f"<p><a href='/{name}/Packages'>Packages</a>, <a href='/{name}/key.asc'>the key</a>, at {html.escape(url)}\n"
-    ).encode()
 
 
 def _log(file: Path | None) -> Callable[[str], None]:
