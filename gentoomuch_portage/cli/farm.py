@@ -3,7 +3,7 @@
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,9 +57,31 @@ def _serve(settings: Settings, args: argparse.Namespace) -> int:
             slots=max(1, args.jobs),
         ) as opened,
     ):
-        while opened.step() or not args.until_idle:
+        known = {job.key: job for job in moves.list_jobs(opened.store)}
+        while True:
+            running = opened.step()
+            known = _report_changes(known, moves.list_jobs(opened.store), _folder(settings))
+            if not running and args.until_idle:
+                return 0
             time.sleep(_PAUSE)
-    return 0
+
+
+def _report_changes(before: Mapping[str, "Job"], jobs: Iterable["Job"], folder: Path) -> "dict[str, Job]":
+    """Print each job whose state has changed, and return all of them by their keys."""
+    after = {job.key: job for job in jobs}
+    for job in after.values():
+        if job.key in before and before[job.key].state == job.state:
+            continue
+        match job.state:
+            case "leased":
+                console.info(f"building {job.cpv} for {job.profile}")
+            case "done":
+                console.info(f"{job.cpv} is built")
+            case "failed":
+                console.warning(f"{job.cpv} failed: {job.code}; its output is in {folder / 'logs'}",
+                    hint=f"gentoomuch farm retry {job.key[:_SHOWN]}")  # fmt: skip
+    console.flush()
+    return after
 
 
 def _add_add(parser: Parser) -> None:

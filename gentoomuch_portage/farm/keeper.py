@@ -12,6 +12,7 @@ from typing import Any
 
 from gentoomuch_portage import fs
 from gentoomuch_portage.binhost import keys, object_store, packages
+from gentoomuch_portage.config import profile
 from gentoomuch_portage.config.settings import Settings
 from gentoomuch_portage.emerge import profile_view
 from gentoomuch_portage.errors import MachineError
@@ -45,8 +46,10 @@ class Keeper:
     def step(self) -> int:
         """Do what can be done now, and return how many attempts run."""
         self._settle_attempts()
-        for profile in moves.list_profiles(self.store):
-            self._publish(profile)
+        existing = profile.names(self.settings)
+        for name in moves.list_profiles(self.store):
+            if name in existing:  # otherwise it was removed: its packages are published if it is created again
+                self._publish(name)
         return self._start_attempts()
 
     def _settle_attempts(self) -> None:
@@ -123,13 +126,13 @@ class Keeper:
     def _object(self, digest: str) -> Path:
         return object_store.object_path(self.folder, digest)
 
-    def _publish(self, profile: str) -> None:
+    def _publish(self, name: str) -> None:
         """Add finished packages to those of a profile, and publish them."""
-        jobs = moves.list_unpublished(self.store, profile)
+        jobs = moves.list_unpublished(self.store, name)
         if not jobs:
             return
-        shelf = fs.ensure(self.folder / "packages" / profile)
-        with profile_view.load_view(self.settings, profile) as view:
+        shelf = fs.ensure(self.folder / "packages" / name)
+        with profile_view.load_view(self.settings, name) as view:
             take = pkgdir_add.taker({**profile_view.environment(view), "PKGDIR": str(shelf)})
             sound = []
             for job in jobs:
@@ -141,9 +144,9 @@ class Keeper:
                     take(copy, job.cpv, 1)
                 sound.append(job)
         with environment(keys.verify_variables(self.settings)):
-            packages.publish_packages(self.settings, shelf, self.top / profile)
+            packages.publish_packages(self.settings, shelf, self.top / name)
         for job in sound:  # after a kill before this, they are added again, which changes nothing
-            moves.mark_added(self.store, profile, job)
+            moves.mark_added(self.store, name, job)
 
     @contextmanager
     def _copy(self, job: Job) -> Iterator[Path]:

@@ -165,6 +165,10 @@ def test_a_wish_is_built_in_order_and_published_and_a_second_profile_builds_noth
     assert _published(top / "router") == {"lib-1", "tool-1", "leaf-1"}
     assert _logs(host) == 3
     _farm(on, "add", "other", "app-demo/leaf")
+    assert on("gentoomuch", "profile", "rm", "other", "--yes").status == 0
+    _serve(on, top)  # nobody to publish for: it was removed
+    assert not (top / "other").exists()
+    host.profile("other", 'cpu = "x86-64-v2"\n')
     _serve(on, top)
     assert _published(top / "other") == {"lib-1", "tool-1", "leaf-1"}
     assert _logs(host) == 3
@@ -181,7 +185,12 @@ def test_a_build_that_fails_is_reported_with_its_log_and_retried(
     write("broken-1", install="die")
     write("needy-1", more='BDEPEND="app-demo/broken"')
     _farm(on, "add", "router", "app-demo/needy")
-    _serve(on, tmp_path)
+    shown = _serve(on, tmp_path)
+    printed = (shown.out + shown.err).splitlines()
+    assert [any(all(word in line for word in words) for line in printed) for words in (
+        ("building", "app-demo/broken-1", "router"), ("app-demo/broken-1", "failed", "build-failed"),
+        ("app-demo/needy-1", "failed", "dependency"),
+    )] == [True, True, True]  # fmt: skip
     jobs = {job["cpv"]: job for job in _farm(on, "ls")}
     assert (jobs["app-demo/broken-1"]["state"], jobs["app-demo/broken-1"]["code"]) == ("failed", "build-failed")
     assert (jobs["app-demo/needy-1"]["state"], jobs["app-demo/needy-1"]["code"]) == ("failed", "dependency")
