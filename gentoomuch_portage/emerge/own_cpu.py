@@ -94,7 +94,7 @@ def check(plan: Plan, settings: Settings, arguments: Iterable[str]) -> None:
     if unnamed := find_unnamed(plan, settings):
         raise unnamed
     arguments = tuple(arguments)
-    root = emerge_arguments.find_root(arguments)
+    root = emerge_arguments.find_directory(arguments, "--root")
     if root and not plan.own and cross.is_own(Path(root).absolute(), paths.eprefix()):
         excess = _find(plan, settings, root)
     else:

@@ -130,19 +130,35 @@ def no_configroot(path: str) -> ConfigError:
     )
 
 
-def other_root(root: str, plan: Plan) -> UsageError:
-    """ROOT in the environment is not the root of the profile: packages would be merged into another directory."""
-    what = f"cannot use ROOT={root}: profile {plan.profile} has the root {plan.root}"
-    return UsageError(what, code="other-root", hint=f"unset ROOT; or, for this run: --root={root}")
+def other_root(name: str, value: str, plan: Plan, hint: str) -> UsageError:
+    """ROOT, SYSROOT or EPREFIX, or the option of emerge, names another directory than the profile."""
+    where = f"{name}={value}"
+    what = f"cannot use {where}: profile {plan.profile} has the root {plan.root}"
+    return UsageError(what, code="other-root", hint=hint)
 
 
 def _check_root(plan: Plan, environ: Mapping[str, str]) -> None:
-    """Reject a ROOT that the root of a profile replaces; ``profile env`` may have set that of another profile."""
-    root = environ.get("ROOT", "")
-    if not root or "GM_HOST" in environ or "ROOT" not in plan.env or emerge_arguments.find_root(plan.arguments):
+    """Reject directories that the root of a profile replaces; ``profile env`` may have set those of another profile.
+
+    Portage accepts no SYSROOT but ``/`` and ROOT. EPREFIX is a part of all paths of this host and its packages.
+    """
+    root, sysroot, prefix = (
+        (f"--{name}", value, "omit it")
+        if (value := emerge_arguments.find_directory(plan.arguments, f"--{name}"))
+        else (variable, environ.get(variable, ""), f"unset {variable}")
+        for name, variable in (("root", "ROOT"), ("sysroot", "SYSROOT"), ("prefix", "EPREFIX"))
+    )
+    if prefix[1] and os.path.realpath(prefix[1]) != os.path.realpath(paths.eprefix() or "/"):
+        raise other_root(prefix[0], prefix[1], plan, prefix[2])
+    if "GM_HOST" in environ or "ROOT" not in plan.env:
         return
-    if os.path.realpath(root) not in {"/", os.path.realpath(plan.root)}:
-        raise other_root(root, plan)
+    accepted = {"/", os.path.realpath(plan.root)}
+    if root[0] == "ROOT" and root[1] and os.path.realpath(root[1]) not in accepted:
+        raise other_root("ROOT", root[1], plan, f"unset ROOT; or, for this run: --root={root[1]}")
+    if root[0] != "ROOT":
+        accepted.add(os.path.realpath(root[1]))
+    if sysroot[1] and os.path.realpath(sysroot[1]) not in accepted:
+        raise other_root(sysroot[0], sysroot[1], plan, sysroot[2])
 
 
 def _check_host(environ: Mapping[str, str]) -> None:

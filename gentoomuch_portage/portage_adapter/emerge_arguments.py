@@ -110,9 +110,16 @@ def find_action(words: Iterable[str]) -> str:
     return words[0].removeprefix("--") if len(words) == 1 and words[0] in _ACTIONS else parse(words).action
 
 
-def find_root(words: Iterable[str]) -> str:
-    """Return the directory of ``--root``, which overrides ROOT; empty if it is not given, as in most command lines."""
+_SHORTEST = {"--prefix": "--pref", "--root": "--ro", "--sysroot": "--sys"}
+"""An option with a directory -> the shortest form of it that argparse accepts."""
+
+
+def find_directory(words: Iterable[str], option: str) -> str:
+    """Return the directory of ``--prefix``, ``--root`` or ``--sysroot``, which override EPREFIX, ROOT and SYSROOT.
+
+    Empty if it is not given, as in most command lines.
+    """
     words = tuple(words)
-    if not any(word.startswith("--ro") for word in words):  # argparse accepts no shorter form
+    if not any(word.startswith(_SHORTEST[option]) for word in words):
         return ""
-    return str(parse(words).options.get("--root", ""))
+    return str(parse(words).options.get(option, ""))

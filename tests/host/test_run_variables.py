@@ -111,3 +111,34 @@ def test_another_root_in_the_environment_is_rejected(host: Host, on, tmp_path: P
     assert [ended.status for ended in accepted] == [0, 0]
     assert all(f"to {tmp_path}/root/" in ended.out for ended in accepted)
     assert f"to {other}/" in by_option.out
+
+
+@pytest.mark.parametrize(
+    ("option", "variable"), [("--sysroot", "SYSROOT"), ("--sysr", ""), ("--prefix", "EPREFIX"), ("--pref", "")]
+)
+def test_another_sysroot_or_prefix_is_rejected_by_its_name(host: Host, on, tmp_path: Path, option: str, variable: str):
+    """Seen failing before: with EPREFIX, packages went to another directory; with SYSROOT, the profile was invalid."""
+    (tmp_path / "root").mkdir()
+    (tmp_path / "other").mkdir()
+    host.profile("router", f'root = "{tmp_path}/root"\n')
+    host.profile("here", "")
+    other = str(tmp_path / "other")
+    names = ("router", "here") if option.startswith("--pre") else ("router",)  # SYSROOT of / is emerge's own matter
+
+    for name in names:
+        arguments = ("gm-emerge", f"--gm-profile={name}", "-p", "gm-hello")
+        runs = [on(*arguments, f"{option}={other}")] + ([on(*arguments, **{variable: other})] if variable else [])
+        for ended in runs:
+            assert (ended.status, ended.out) == (64, ""), ended.err
+            assert "[other-root]" in ended.err
+            assert other in ended.err
+
+
+def test_a_sysroot_and_a_prefix_that_change_nothing_are_accepted(host: Host, on, tmp_path: Path):
+    (tmp_path / "root").mkdir()
+    host.profile("router", f'root = "{tmp_path}/root"\n')
+    arguments = ("gm-emerge", "--gm-profile=router", "-p", "gm-hello")
+
+    accepted = [on(*arguments, SYSROOT="/"), on(*arguments, f"--prefix={host.eprefix}", EPREFIX=str(host.eprefix))]
+
+    assert [(ended.status, f"to {tmp_path}/root/" in ended.out) for ended in accepted] == [(0, True), (0, True)]
