@@ -74,6 +74,19 @@ def test_after_a_damaged_package_the_next_binhost_is_used(
     assert installed(client) == {f"{PKG}-1.0"}
 
 
+def test_without_an_index_the_next_binhost_is_used(tree: tuple[Path, str], place: Path, server: Host, client: Host):
+    gone, key = shutil.copytree(tree[0], place / "gone", symlinks=True), tree[1]
+    with serving(server, gone, "--no-sign") as first, serving(server, tree[0], "--no-sign") as second:
+        said(client, *first, "--fingerprint", key, "--priority", "9")
+        said(client, *second, "--fingerprint", key)
+        for index in [*gone.rglob("Packages*"), *gone.rglob("gm-index")]:
+            shutil.rmtree(index) if index.is_dir() else index.unlink()
+        told = said(client, "gm-emerge", "-gK1", PKG, GM_PROFILE="box")
+
+    assert first[3] in told
+    assert installed(client) == {f"{PKG}-1.0"}
+
+
 def test_a_package_of_another_signer_in_a_valid_index_is_rejected(
     tree: tuple[Path, str], place: Path, server: Host, client: Host
 ):
