@@ -3,7 +3,9 @@
 
 import os
 import re
+import socket
 import tempfile
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,7 +18,9 @@ _ATOM = "app-crypt/gnupg"
 _BATCH = ("--batch", "--no-tty", "--quiet", "--no-auto-check-trustdb")
 _ATTEMPTS = 2
 """An agent that is ending still accepts connections, and one that starts on a busy machine may need more than 5 s."""
-_NO_AGENT = ("No agent running", "can't connect to the agent")
+_NO_AGENT = ("No agent running", "can't connect to the agent", "Connection reset by peer")
+_PATIENCE = 5.0
+"""Seconds that an agent has to end."""
 _LONGEST = 107 - len("/S.gpg-agent.browser")
 
 
@@ -69,8 +73,24 @@ def _environment() -> dict[str, str]:
 
 
 def _kill_daemons(home: Path) -> None:
-    if find_program("gpgconf"):
-        run(["gpgconf", "--homedir", str(home), "--kill", "all"], keep=True, accept=(), env=_environment())
+    if not find_program("gpgconf"):
+        return
+    gpgconf, env = ("gpgconf", "--homedir", str(home)), _environment()
+    agent = Path(run([*gpgconf, "--list-dirs", "agent-socket"], keep=True, accept=(), env=env).out.strip())
+    run([*gpgconf, "--kill", "all"], keep=True, accept=(), env=env)
+    deadline = time.monotonic() + _PATIENCE
+    while _accepts_connections(agent) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _accepts_connections(path: Path) -> bool:
+    """Return whether a process listens on a socket; one that was killed leaves its file."""
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(str(path))
+        except OSError:
+            return False
+        return True
 
 
 @contextmanager
