@@ -86,7 +86,7 @@ def create(path: Path, text: str) -> None:
 
 
 def write_cache(path: Path, text: str | bytes, *, mode: int | None = None, durable: bool = False) -> None:
-    """Write a file of a cache; a directory in its place is removed.
+    """Write a file of a cache; a directory in its place, or a file that its owner cannot read, is removed.
 
     Args:
         mode: as for ``write``.
@@ -96,7 +96,8 @@ def write_cache(path: Path, text: str | bytes, *, mode: int | None = None, durab
         NoPrivilege, MachineError[disk-full], ReadOnly: it cannot be written.
     """
     with suppress(OSError):  # write raises it with a hint
-        if stat.S_ISDIR(path.lstat().st_mode):
+        old = path.lstat().st_mode
+        if stat.S_ISDIR(old) or not old & stat.S_IRUSR:  # the new file would have the same mode
             remove(path)
     write(path, text, mode=mode, durable=durable)
 

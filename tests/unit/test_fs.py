@@ -3,6 +3,7 @@
 
 import multiprocessing
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -324,3 +325,12 @@ def test_what_is_in_the_place_of_a_directory_is_not_locked(tmp_path: Path, obsta
     make_obstacle(tmp_path / "place", obstacle)
 
     assert fs.lock_shared(tmp_path / "place") is None
+
+
+def test_a_cache_file_that_its_owner_cannot_read_gets_a_new_mode(tmp_path: Path):
+    file = tmp_path / "cached"
+    file.touch(0o000)
+
+    fs.write_cache(file, "new")
+
+    assert (stat.S_IMODE(file.stat().st_mode), file.read_text()) == (0o644, "new")

@@ -47,6 +47,15 @@ def test_a_package_is_sent_completely_and_not_again_with_its_etag(server: Server
     assert (again[0], again[2]) == (304, b"")
 
 
+def test_browsers_get_a_page_for_their_search(server: Server):
+    status, headers, body = server.ask("/?q=%3Cnothing")
+
+    assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert b'value="&lt;nothing"' in body
+    assert server.ask("/binhost/?q=%3Cnothing")[2] == body
+    assert server.ask("/", "POST")[0] == 405
+
+
 @pytest.mark.parametrize(
     ("asked", "status", "start", "end"),
     [
